@@ -1,0 +1,190 @@
+/**
+ * The one catalogue of errors: code, HTTP status, kind, message and hint.
+ * Every room throws `ShimmyError`; each protocol only dresses it in its own shape.
+ * It must not know any protocol. `docs/errors.md` is generated from this table. A code that was once
+ * published is never given another meaning.
+ */
+
+/** What a caller can do about it; protocols map it to their own type names. */
+export type ErrorKind = "invalid_request" | "authentication" | "permission" | "not_found" | "rate_limit" | "unavailable" | "internal";
+
+interface ErrorEntry {
+  readonly status: number;
+  readonly kind: ErrorKind;
+  /** `{name}` is replaced by the detail of that name. */
+  readonly message: string;
+  /** What to do next, one sentence. */
+  readonly hint?: string;
+}
+
+const table = {
+  // The request as bytes
+  invalid_json: {
+    status: 400,
+    kind: "invalid_request",
+    message: "The request body is not valid JSON: {reason}",
+    hint: "Send one JSON object.",
+  },
+  unsupported_content_type: {
+    status: 415,
+    kind: "invalid_request",
+    message: "Content-Type '{type}' is not supported",
+    hint: "Send Content-Type: application/json.",
+  },
+  body_too_large: {
+    status: 413,
+    kind: "invalid_request",
+    message: "The request body is larger than {limit} bytes",
+    hint: "Raise --max-body-size, or send less.",
+  },
+  unknown_route: {
+    status: 404,
+    kind: "not_found",
+    message: "There is no route {method} {path}",
+    hint: "See GET / for the routes of this server.",
+  },
+  method_not_allowed: { status: 405, kind: "invalid_request", message: "{path} does not answer {method}; it answers {allowed}" },
+  client_closed: { status: 499, kind: "invalid_request", message: "The client closed the request" },
+
+  // The request as words
+  invalid_value: { status: 400, kind: "invalid_request", message: "Invalid value for '{param}': {reason}" },
+  template_error: {
+    status: 400,
+    kind: "invalid_request",
+    message: "The chat template of {model} cannot render these messages (line {line}): {reason}",
+    hint: "Change the order or roles of the messages, or give another template.",
+  },
+  context_length_exceeded: {
+    status: 400,
+    kind: "invalid_request",
+    message:
+      "This model's maximum context length is {n_ctx} tokens. However, your messages resulted in {n_prompt_tokens} tokens. Please reduce the length of the messages.",
+    hint: "Send less, or serve the model with a larger --ctx.",
+  },
+  model_not_found: {
+    status: 404,
+    kind: "not_found",
+    message: "The model '{model}' does not exist. Available models: {available}",
+    hint: "List them with GET /v1/models or `shimmy list`.",
+  },
+  model_not_generative: { status: 400, kind: "invalid_request", message: "The model '{model}' cannot generate text: it is {what}" },
+
+  // Who may ask
+  missing_api_key: {
+    status: 401,
+    kind: "authentication",
+    message: "This server needs an API key",
+    hint: "Send Authorization: Bearer KEY or x-api-key: KEY.",
+  },
+  invalid_api_key: { status: 401, kind: "authentication", message: "The API key is not valid" },
+  host_not_allowed: {
+    status: 403,
+    kind: "permission",
+    message: "The Host header '{host}' is not allowed",
+    hint: "Use localhost, or name the host with --allowed-hosts.",
+  },
+  origin_not_allowed: {
+    status: 403,
+    kind: "permission",
+    message: "The browser origin '{origin}' is not allowed",
+    hint: "Allow it with --cors-origins.",
+  },
+
+  // What the server cannot do now
+  queue_full: {
+    status: 429,
+    kind: "rate_limit",
+    message: "The queue of {model} is full ({queued} waiting)",
+    hint: "Try again after the time of Retry-After.",
+  },
+  shutting_down: { status: 503, kind: "unavailable", message: "The server is shutting down" },
+  model_load_failed: { status: 503, kind: "unavailable", message: "The model '{model}' could not be loaded: {reason}" },
+  engine_gone: {
+    status: 503,
+    kind: "unavailable",
+    message: "The engine of '{model}' stopped while it worked on this request: {reason}",
+    hint: "Send the request again; the engine is restarted.",
+  },
+  engine_unavailable: {
+    status: 503,
+    kind: "unavailable",
+    message: "The engine library cannot be used on this machine: {reason}",
+    hint: "Run `npm install` again without --omit=optional.",
+  },
+
+  // A model file
+  model_file_missing: { status: 404, kind: "not_found", message: "There is no model file at {path}" },
+  model_file_invalid: { status: 503, kind: "unavailable", message: "{path} is not a usable GGUF file: {reason}" },
+
+  // Configuration and start
+  invalid_setting: { status: 500, kind: "internal", message: "{source}: {name}: {value} is not allowed: {reason}" },
+  unknown_setting: { status: 500, kind: "internal", message: "{source}: unknown key '{name}'. {allowed}" },
+  config_file: { status: 500, kind: "internal", message: "{path} cannot be read as configuration: {reason}" },
+  address_in_use: {
+    status: 500,
+    kind: "internal",
+    message: "The address {address} is already in use",
+    hint: "Use --bind auto, or another port.",
+  },
+  insecure_bind: {
+    status: 500,
+    kind: "internal",
+    message: "{address} can be reached from other machines and no API key is set",
+    hint: "Set --api-key (or SHIMMY_API_KEY), or say --insecure.",
+  },
+
+  internal: { status: 500, kind: "internal", message: "Internal error" },
+} as const satisfies Record<string, ErrorEntry>;
+
+export type ErrorCode = keyof typeof table;
+
+/** The catalogue, for the documentation and its test. */
+export const ERRORS: Readonly<Record<ErrorCode, ErrorEntry>> = table;
+
+export type ErrorDetails = Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>;
+
+/**
+ * A failure of the catalogue. `details` fill the message and are told to the caller, so nothing secret may be in them.
+ * @example throw new ShimmyError("invalid_value", { param: "temperature", reason: "must be at least 0" })
+ */
+export class ShimmyError extends Error {
+  override readonly name = "ShimmyError";
+  constructor(
+    readonly code: ErrorCode,
+    readonly details: ErrorDetails = {},
+    options?: { cause?: unknown },
+  ) {
+    super(fill(ERRORS[code].message, details), options);
+  }
+
+  get status(): number {
+    return ERRORS[this.code].status;
+  }
+
+  get kind(): ErrorKind {
+    return ERRORS[this.code].kind;
+  }
+
+  get hint(): string | undefined {
+    return ERRORS[this.code].hint;
+  }
+
+  /** The field of the request that is at fault, if one is. */
+  get param(): string | undefined {
+    const { param } = this.details;
+    if (typeof param === "string") return param;
+    return this.code === "model_not_found" ? "model" : undefined;
+  }
+
+  /** From anything thrown: a `ShimmyError` as it is, all else as `internal`, whose text stays in the log. */
+  static from(error: unknown): ShimmyError {
+    return error instanceof ShimmyError ? error : new ShimmyError("internal", {}, { cause: error });
+  }
+}
+
+function fill(message: string, details: ErrorDetails): string {
+  return message.replace(/\{(\w+)\}/g, (_, name: string) => {
+    const value = details[name];
+    return Array.isArray(value) ? value.join(", ") : String(value ?? "unknown");
+  });
+}

@@ -1,0 +1,128 @@
+/**
+ * The words between the doors and the engines: one request, one union of events, one interface.
+ * Nobody's wire format: protocols translate to and from these. Plain data that survives structured clone.
+ */
+import type { ModelInfo } from "./model.ts";
+
+/** Sampling of one sequence. Ranges are checked where the request is decoded. */
+export interface SamplingParams {
+  /** 0 is greedy. */
+  readonly temperature: number;
+  /** 0 turns it off. */
+  readonly topK: number;
+  readonly topP: number;
+  readonly minP: number;
+  /** 1 turns it off. */
+  readonly typicalP: number;
+  /** 1 turns it off. */
+  readonly repeatPenalty: number;
+  /** How many of the last tokens the three penalties look at; −1 is the whole context. */
+  readonly repeatLastN: number;
+  readonly frequencyPenalty: number;
+  readonly presencePenalty: number;
+  /** Token id → what is added to its logit; −100 or less bans it. */
+  readonly logitBias: ReadonlyArray<readonly [token: number, bias: number]>;
+  /** 0 off, 1 or 2 the version of mirostat; it replaces the truncating samplers. */
+  readonly mirostat: 0 | 1 | 2;
+  readonly mirostatTau: number;
+  readonly mirostatEta: number;
+  /** Unsigned 32 bits; absent: drawn anew for each request. */
+  readonly seed?: number;
+}
+
+export interface ChatMessage {
+  readonly role: string;
+  readonly content: string;
+  /** Everything else that a template may read (name, tool_calls, tool_call_id, reasoning_content), as OpenAI spells it. */
+  readonly extra?: Readonly<Record<string, unknown>>;
+}
+
+export type Prompt =
+  | {
+      readonly kind: "chat";
+      readonly messages: readonly ChatMessage[];
+      readonly tools?: readonly unknown[];
+      /** Extra variables for the template (`chat_template_kwargs`). */
+      readonly templateOptions?: Readonly<Record<string, unknown>>;
+    }
+  | { readonly kind: "text"; readonly text: string }
+  | { readonly kind: "tokens"; readonly tokens: readonly number[] };
+
+export interface GenerationRequest {
+  readonly id: string;
+  /** As the caller wrote it; the pool resolves it. */
+  readonly model: string;
+  readonly prompt: Prompt;
+  /** How many independent answers (`n`); choice i samples with seed + i. */
+  readonly choices: number;
+  /** Absent: until end of generation or the end of the context. 0 computes the prompt only. */
+  readonly maxTokens?: number;
+  readonly stop: readonly string[];
+  readonly sampling: SamplingParams;
+  /** How many alternatives to report a token; absent: no logprobs at all. */
+  readonly topLogprobs?: number;
+}
+
+export interface TokenLogprob {
+  readonly token: number;
+  /** The token's own bytes, which may be part of a character. */
+  readonly bytes: Uint8Array;
+  readonly logprob: number;
+  readonly top: ReadonlyArray<{ readonly token: number; readonly bytes: Uint8Array; readonly logprob: number }>;
+}
+
+/** Why a choice ended: end of generation or a stop string; the token limit or the end of the context. */
+export type FinishReason = "stop" | "length";
+
+export interface Timings {
+  /** Milliseconds from admission to the first step that worked on it. */
+  readonly queueMs: number;
+  /** Milliseconds of prompt work until the first token. */
+  readonly promptMs: number;
+  readonly predictedMs: number;
+}
+
+export type GenerationEvent =
+  /** The prompt is valid, fits and is queued: from here on an error is an error in mid-stream. */
+  | { readonly type: "started"; readonly promptTokens: number }
+  /** Whole characters only. `logprobs` are those of the tokens whose text ends in this piece. */
+  | { readonly type: "text"; readonly choice: number; readonly text: string; readonly logprobs?: readonly TokenLogprob[] }
+  | {
+      readonly type: "finished";
+      readonly choice: number;
+      readonly reason: FinishReason;
+      /** The stop string that ended it, if one did. */
+      readonly stopSequence?: string;
+      /** Tokens generated, the end-of-generation token not counted. */
+      readonly completionTokens: number;
+      /** Prompt tokens that were not computed because they were in the KV cache. */
+      readonly cachedTokens: number;
+      readonly timings: Timings;
+    };
+
+/** A model as a request got it. */
+export interface ResolvedModel {
+  readonly info: ModelInfo;
+  /** The name that was asked for, if another model answers. */
+  readonly fallbackFrom?: string;
+}
+
+/** Anything that answers requests: the local pool today, a remote or clustered one tomorrow. */
+export interface Generator {
+  /** @throws model_not_found when nothing may answer for that name. */
+  resolve(name: string): Promise<ResolvedModel>;
+  /**
+   * Exactly one `started`, then `text` and one `finished` for each choice. Failure is a thrown `ShimmyError`.
+   * Aborting the signal ends the work in whatever phase it is; the iterator then throws `client_closed`.
+   */
+  generate(model: ResolvedModel, request: GenerationRequest, signal: AbortSignal): AsyncIterable<GenerationEvent>;
+}
+
+/**
+ * A piece of prompt text as the engine tokenizes it. `parseSpecial` false: text of a user that spells a control token;
+ * it becomes ordinary tokens, so nobody can forge a turn of the conversation.
+ */
+export interface PromptSegment {
+  readonly text: string;
+  readonly parseSpecial: boolean;
+}

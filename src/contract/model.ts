@@ -1,0 +1,40 @@
+/** What is known of a model without loading it, and whether it is loaded. Plain data. */
+
+export type ModelState = "unloaded" | "loading" | "loaded" | "failed";
+
+export interface ModelInfo {
+  /** Stable, readable, unique in the catalogue: what a caller writes. */
+  readonly id: string;
+  /** Absolute path of the (first) file. Never told over HTTP. */
+  readonly path: string;
+  /** Where it was found, for people: "embedded", "./models", a configured folder. */
+  readonly source: string;
+  /** Bytes of all its files. */
+  readonly sizeBytes: number;
+  /** Milliseconds since the epoch. */
+  readonly modifiedMs: number;
+  /** `general.architecture`: llama, qwen3, bert … */
+  readonly architecture: string;
+  /** For fallback: qwen, llama, gemma … from name and architecture. */
+  readonly family: string;
+  /** From the file's metadata or its tensors. */
+  readonly parameters: number;
+  /** "Q4_K_M", "Q8_0", "F16" … */
+  readonly quantization: string;
+  /** Context length of training, in tokens. */
+  readonly contextLength: number;
+  readonly chatTemplate?: string;
+  /** False for encoders (BERT and kin), which cannot generate. */
+  readonly generative: boolean;
+  /** Bytes of KV cache a token needs with F16 keys and values. */
+  readonly kvBytesPerToken: number;
+  readonly license?: string;
+}
+
+/** A model as the running server sees it. */
+export interface ModelStatus {
+  readonly info: ModelInfo;
+  readonly state: ModelState;
+  /** The context one request may use, in tokens: as served when loaded, else as planned. */
+  readonly servedContext: number;
+}
