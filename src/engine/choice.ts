@@ -1,0 +1,103 @@
+/**
+ * One answer in the making: its sampler, its text on the way out, its log probabilities, its clock.
+ * The loop owns one for each live sequence and asks it what a sampled token means.
+ */
+import type { FinishReason, GenerationEvent, TokenLogprob } from "../contract/generation.ts";
+import type { LlamaContext } from "../llama/context.ts";
+import type { LlamaModel } from "../llama/model.ts";
+import type { Sampler } from "../llama/sampler.ts";
+import { logprobs } from "./logprobs.ts";
+import { TextStream } from "./text.ts";
+
+export interface ChoiceOptions {
+  readonly id: number;
+  readonly choice: number;
+  readonly sampler: Sampler;
+  readonly stop: readonly string[];
+  readonly topLogprobs: number | undefined;
+}
+
+export class Choice {
+  readonly id: number;
+  readonly choice: number;
+  readonly #model: LlamaModel;
+  readonly #sampler: Sampler;
+  readonly #text: TextStream;
+  readonly #topLogprobs: number | undefined;
+  /** Log probabilities of tokens whose text is still held back. */
+  #pending: TokenLogprob[] = [];
+  #completionTokens = 0;
+  readonly #arrivedAt = performance.now();
+  #startedAt: number | undefined;
+  #firstTokenAt: number | undefined;
+  #stopSequence: string | undefined;
+
+  constructor(model: LlamaModel, options: ChoiceOptions) {
+    this.id = options.id;
+    this.choice = options.choice;
+    this.#model = model;
+    this.#sampler = options.sampler;
+    this.#text = new TextStream(options.stop);
+    this.#topLogprobs = options.topLogprobs;
+  }
+
+  /** The first step that works on it begins. */
+  start(): void {
+    this.#startedAt ??= performance.now();
+  }
+
+  /** Samples from the logits at `index`. `ended`: end of generation or a stop string. */
+  step(context: LlamaContext, index: number): { token: number; ended: boolean; event?: GenerationEvent } {
+    const token = this.#sampler.sample(context, index);
+    this.#firstTokenAt ??= performance.now();
+    if (this.#model.isEndOfGeneration(token)) return { token, ended: true };
+    this.#completionTokens++;
+    const bytes = this.#model.piece(token);
+    if (this.#topLogprobs !== undefined) this.#pending.push(this.#logprob(context.logits(index), token, this.#topLogprobs));
+    const { text, stopSequence } = this.#text.push(bytes);
+    this.#stopSequence = stopSequence;
+    const event = this.#textEvent(text);
+    return { token, ended: stopSequence !== undefined, ...(event && { event }) };
+  }
+
+  /** The last events: what was held back, unless a stop string ended it, and the reason. */
+  finish(reason: FinishReason): GenerationEvent[] {
+    const rest = this.#stopSequence === undefined ? this.#textEvent(this.#text.flush(), true) : undefined;
+    const now = performance.now();
+    const startedAt = this.#startedAt ?? now;
+    const firstTokenAt = this.#firstTokenAt ?? now;
+    const finished: GenerationEvent = {
+      type: "finished",
+      choice: this.choice,
+      reason,
+      ...(this.#stopSequence !== undefined && { stopSequence: this.#stopSequence }),
+      completionTokens: this.#completionTokens,
+      cachedTokens: 0,
+      timings: { queueMs: startedAt - this.#arrivedAt, promptMs: firstTokenAt - startedAt, predictedMs: now - firstTokenAt },
+    };
+    return rest ? [rest, finished] : [finished];
+  }
+
+  free(): void {
+    this.#sampler.free();
+  }
+
+  #textEvent(text: string, last = false): GenerationEvent | undefined {
+    // Tokens without text of their own (part of a character) report with the text that completes them.
+    const release = this.#text.heldLength === 0 || last;
+    const ready = release ? this.#pending : [];
+    if (text === "" && !(last && ready.length > 0)) return undefined;
+    if (release) this.#pending = [];
+    return { type: "text", choice: this.choice, text, ...(this.#topLogprobs !== undefined && { logprobs: ready }) };
+  }
+
+  #logprob(logits: Float32Array, token: number, count: number): TokenLogprob {
+    const { logprob, top } = logprobs(logits, token, count);
+    return {
+      token,
+      bytes: this.#model.piece(token),
+      logprob,
+      top: top.map((other) => ({ ...other, bytes: this.#model.piece(other.token) })),
+    };
+  }
+}

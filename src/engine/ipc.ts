@@ -1,0 +1,59 @@
+/**
+ * What the gateway and an engine process say to each other, over the IPC channel of `fork` with v8 serialization.
+ *  - The gateway sends `load` once, first. The engine answers `ready` or `failed`; after `failed` it exits.
+ *  - `generate` is answered by a `started` or an `error` event, then text, then one `finished` for each choice.
+ *    `error` and the last `finished` are final for that id; an aborted id is answered by nothing at all.
+ *  - All events of one step travel in one message, so a step costs one write however many sequences it served.
+ *  - Ids are the gateway's and are never used again. When the channel closes the engine ends itself.
+ */
+import type { ErrorCode, ErrorDetails } from "../contract/errors.ts";
+import type { GenerationEvent, PromptSegment, SamplingParams } from "../contract/generation.ts";
+
+export interface EngineOptions {
+  readonly model: string;
+  readonly path: string;
+  /** Sequences that run at once. */
+  readonly slots: number;
+  /** Most tokens of one sequence. */
+  readonly contextPerSequence: number;
+  /** KV cells in all, and whether the sequences share them. */
+  readonly cells: number;
+  readonly unified: boolean;
+  readonly threads: number;
+  readonly batchTokens: number;
+}
+
+export interface GenerateMessage {
+  readonly type: "generate";
+  readonly id: number;
+  readonly prompt: { readonly segments: readonly PromptSegment[] } | { readonly tokens: readonly number[] };
+  readonly choices: number;
+  readonly maxTokens?: number;
+  readonly stop: readonly string[];
+  readonly sampling: SamplingParams;
+  readonly topLogprobs?: number;
+}
+
+export type ToEngine =
+  | { readonly type: "load"; readonly options: EngineOptions }
+  | GenerateMessage
+  | { readonly type: "abort"; readonly id: number };
+
+/** What the gateway must know of a loaded model to render prompts for it. */
+export interface EngineReady {
+  readonly contextPerSequence: number;
+  readonly vocabSize: number;
+  readonly bosText: string;
+  readonly eosText: string;
+  readonly controlTexts: readonly string[];
+  readonly loadMs: number;
+}
+
+export type EngineEvent =
+  | { readonly id: number; readonly event: GenerationEvent }
+  | { readonly id: number; readonly error: { readonly code: ErrorCode; readonly details: ErrorDetails } };
+
+export type FromEngine =
+  | ({ readonly type: "ready" } & EngineReady)
+  | { readonly type: "failed"; readonly code: ErrorCode; readonly details: ErrorDetails }
+  | { readonly type: "events"; readonly events: readonly EngineEvent[]; readonly waiting: number; readonly running: number };

@@ -1,0 +1,157 @@
+/**
+ * The engine's loop: plan → decode → sample → apply, for as long as anyone waits for a token. Called by main.ts, which
+ * feeds it messages; between two steps it looks for new ones, so an abort is honoured within a step.
+ */
+import { ShimmyError } from "../contract/errors.ts";
+import type { GenerationEvent } from "../contract/generation.ts";
+import type { LlamaContext } from "../llama/context.ts";
+import type { LlamaModel } from "../llama/model.ts";
+import { Sampler } from "../llama/sampler.ts";
+import { type Plan, type Sampled, Scheduler } from "../scheduler/scheduler.ts";
+import { Choice } from "./choice.ts";
+import type { EngineEvent, GenerateMessage } from "./ipc.ts";
+
+export interface LoopOutput {
+  readonly events: readonly EngineEvent[];
+  readonly waiting: number;
+  readonly running: number;
+}
+
+export class EngineLoop {
+  readonly #model: LlamaModel;
+  readonly #context: LlamaContext;
+  readonly #contextTokens: number;
+  readonly #scheduler: Scheduler;
+  readonly #send: (output: LoopOutput) => void;
+  /** The answers in the making, by the key of their sequence. */
+  readonly #choices = new Map<number, Choice>();
+  #nextKey = 0;
+  #events: EngineEvent[] = [];
+  #running = false;
+
+  /** `contextTokens`: most tokens of one sequence, prompt and answer together. */
+  constructor(model: LlamaModel, context: LlamaContext, contextTokens: number, send: (output: LoopOutput) => void) {
+    this.#model = model;
+    this.#context = context;
+    this.#contextTokens = contextTokens;
+    this.#send = send;
+    const cells = context.unified ? context.cells : context.sequences * contextTokens;
+    this.#scheduler = new Scheduler({ slots: context.sequences, cellsPerSequence: contextTokens, cells });
+  }
+
+  generate(message: GenerateMessage): void {
+    try {
+      this.#arrive(message);
+    } catch (error) {
+      const { code, details } = ShimmyError.from(error);
+      this.#events.push({ id: message.id, error: { code, details } });
+    }
+    this.#flush();
+    void this.#run();
+  }
+
+  abort(id: number): void {
+    for (const [key, choice] of this.#choices) {
+      if (choice.id !== id) continue;
+      this.#scheduler.abort(key);
+      this.#drop(key);
+    }
+  }
+
+  #arrive(message: GenerateMessage): void {
+    const prompt = "tokens" in message.prompt ? [...message.prompt.tokens] : this.#model.tokenize(message.prompt.segments);
+    this.#check(prompt, message);
+    const seed = message.sampling.seed ?? Math.floor(Math.random() * 2 ** 32);
+    for (let choice = 0; choice < message.choices; choice++) {
+      const sampler = new Sampler(
+        message.sampling,
+        (seed + choice) >>> 0,
+        { vocabSize: this.#model.vocabSize, contextTokens: this.#contextTokens },
+        prompt,
+      );
+      const key = this.#nextKey++;
+      const { id, stop, topLogprobs } = message;
+      this.#choices.set(key, new Choice(this.#model, { id, choice, sampler, stop, topLogprobs }));
+      this.#scheduler.arrive({ key, prompt, maxTokens: message.maxTokens ?? Number.POSITIVE_INFINITY });
+    }
+    this.#events.push({ id: message.id, event: { type: "started", promptTokens: prompt.length } });
+  }
+
+  #check(prompt: readonly number[], { sampling }: GenerateMessage): void {
+    if (prompt.length === 0) throw new ShimmyError("invalid_value", { param: "prompt", reason: "it holds no tokens" });
+    const strange = prompt.find((token) => !this.#model.isToken(token));
+    if (strange !== undefined)
+      throw new ShimmyError("invalid_value", { param: "prompt", reason: `${strange} is not a token of this model` });
+    const bias = sampling.logitBias.find(([token]) => !this.#model.isToken(token));
+    if (bias) throw new ShimmyError("invalid_value", { param: "logit_bias", reason: `${bias[0]} is not a token of this model` });
+    if (!this.#scheduler.fits(prompt.length))
+      throw new ShimmyError("context_length_exceeded", { n_prompt_tokens: prompt.length, n_ctx: this.#contextTokens });
+  }
+
+  async #run(): Promise<void> {
+    if (this.#running) return;
+    this.#running = true;
+    while (!this.#scheduler.idle) {
+      // One turn of the event loop: messages that arrived during the last step are handled here.
+      await new Promise(setImmediate);
+      this.#step(this.#scheduler.plan(this.#context.batchTokens));
+      this.#flush();
+    }
+    this.#running = false;
+  }
+
+  /** One step: everything between two looks at the outside. */
+  #step(plan: Plan): void {
+    for (const slot of plan.release) this.#context.forget(slot, 0);
+    if (plan.entries.length === 0) return;
+    const outputs = this.#fill(plan);
+    if (this.#context.decode() === "full") {
+      // The scheduler counts cells, so this is libllama seeing it differently (padding, sliding windows): make room and go on.
+      if (!this.#scheduler.preempt()) throw new Error("the KV cache is full with one sequence in it");
+      return;
+    }
+    const sampled: Sampled[] = [];
+    for (const [key, index] of outputs) {
+      const { token, ended, event } = this.#choices.get(key)!.step(this.#context, index);
+      if (event) this.#emit(key, event);
+      sampled.push({ key, token, ended });
+    }
+    const full = this.#scheduler.apply(plan, sampled);
+    for (const { key, ended } of sampled) if (ended) this.#finish(key, "stop");
+    for (const key of full) this.#finish(key, "length");
+  }
+
+  /** @returns for each sequence that samples, the index of its logits. */
+  #fill(plan: Plan): Array<[key: number, index: number]> {
+    const outputs: Array<[number, number]> = [];
+    for (const { sequence, slot, from, to, samples } of plan.entries) {
+      this.#choices.get(sequence.key)!.start();
+      for (let i = from; i < to; i++) {
+        const last = samples && i === to - 1;
+        const index = this.#context.add(sequence.tokens[i]!, i, slot, last);
+        if (last) outputs.push([sequence.key, index]);
+      }
+    }
+    return outputs;
+  }
+
+  #finish(key: number, reason: "stop" | "length"): void {
+    for (const event of this.#choices.get(key)!.finish(reason)) this.#emit(key, event);
+    this.#drop(key);
+  }
+
+  #drop(key: number): void {
+    this.#choices.get(key)?.free();
+    this.#choices.delete(key);
+  }
+
+  #emit(key: number, event: GenerationEvent): void {
+    this.#events.push({ id: this.#choices.get(key)!.id, event });
+  }
+
+  #flush(): void {
+    if (this.#events.length === 0) return;
+    this.#send({ events: this.#events, waiting: this.#scheduler.waiting, running: this.#scheduler.running });
+    this.#events = [];
+  }
+}

@@ -1,0 +1,54 @@
+/**
+ * The child process: one loaded model. Forked by pool/engine-process.ts; what it is told and what it answers is ipc.ts.
+ * Whatever goes wrong in native code ends this process only.
+ */
+import { ShimmyError } from "../contract/errors.ts";
+import { LlamaContext } from "../llama/context.ts";
+import { LlamaModel } from "../llama/model.ts";
+import type { EngineOptions, EngineReady, FromEngine, ToEngine } from "./ipc.ts";
+import { EngineLoop } from "./loop.ts";
+
+const send = (message: FromEngine) => process.send!(message);
+let loop: EngineLoop | undefined;
+
+process.on("message", (message: ToEngine) => {
+  if (message.type === "load") load(message.options);
+  else if (message.type === "generate") loop!.generate(message);
+  else loop!.abort(message.id);
+});
+// The gateway is gone, orderly or not: nobody reads the answers any more.
+process.on("disconnect", () => process.exit(0));
+// Ctrl-C reaches the whole process group; only the gateway decides when an engine ends.
+process.on("SIGINT", () => undefined);
+process.on("SIGTERM", () => undefined);
+
+function load(options: EngineOptions): void {
+  try {
+    const startedAt = performance.now();
+    const model = LlamaModel.load(options.path, options.model);
+    if (!model.generative) throw new ShimmyError("model_not_generative", { model: options.model, what: "an encoder" });
+    const context = LlamaContext.create(model, options.model, {
+      cells: options.cells,
+      sequences: options.slots,
+      unified: options.unified,
+      threads: options.threads,
+      batchTokens: options.batchTokens,
+    });
+    const contextPerSequence = Math.min(options.contextPerSequence, context.cellsPerSequence);
+    loop = new EngineLoop(model, context, contextPerSequence, (output) => send({ type: "events", ...output }));
+    send({ type: "ready", ...describe(model), contextPerSequence, loadMs: performance.now() - startedAt });
+  } catch (error) {
+    const { code, details } =
+      error instanceof ShimmyError ? error : new ShimmyError("model_load_failed", { model: options.model, reason: String(error) });
+    process.send!({ type: "failed", code, details } satisfies FromEngine, () => process.exit(1));
+  }
+}
+
+function describe(model: LlamaModel): Omit<EngineReady, "loadMs" | "contextPerSequence"> {
+  return {
+    vocabSize: model.vocabSize,
+    bosText: model.bosText,
+    eosText: model.eosText,
+    controlTexts: model.controlTexts(),
+  };
+}

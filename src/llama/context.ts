@@ -1,0 +1,158 @@
+/**
+ * A context: the KV cache of all sequences of one model and the step that computes a batch. Called by the engine's loop.
+ * It guards the calls on which libllama asserts (engine notes in docs/architecture.md); it must not know what a request is.
+ */
+import koffi from "koffi";
+import { ShimmyError } from "../contract/errors.ts";
+import { type ContextPointer, type Library, library, type MemoryPointer } from "./library.ts";
+import type { LlamaModel } from "./model.ts";
+import { type BatchStruct, type ContextParams, withDefaults } from "./structs.ts";
+
+export interface ContextOptions {
+  /** KV cells of all sequences together. */
+  readonly cells: number;
+  readonly sequences: number;
+  /** One pool of cells for all sequences, or an equal share each. */
+  readonly unified: boolean;
+  readonly threads: number;
+  /** Most tokens a step may compute. */
+  readonly batchTokens: number;
+}
+
+/** What a step did; `full`: no KV cells were left and nothing was computed. */
+export type DecodeResult = "computed" | "full";
+
+export class LlamaContext {
+  /** KV cells in all, and tokens one sequence may hold; padded by libllama, so at least what was asked for. */
+  readonly cells: number;
+  readonly cellsPerSequence: number;
+  readonly batchTokens: number;
+  readonly sequences: number;
+  readonly unified: boolean;
+  readonly #lib: Library;
+  readonly #memory: MemoryPointer;
+  readonly #batch: Batch;
+  readonly #vocabSize: number;
+  /** `koffi.view` costs 25 µs and rows move rarely, so views are kept by address. */
+  readonly #rows = new Map<bigint, Float32Array>();
+
+  private constructor(
+    lib: Library,
+    readonly pointer: ContextPointer,
+    model: LlamaModel,
+    unified: boolean,
+  ) {
+    this.#lib = lib;
+    this.unified = unified;
+    this.#memory = lib.memory(pointer);
+    this.cells = lib.contextSize(pointer);
+    this.cellsPerSequence = lib.contextSizePerSequence(pointer);
+    this.batchTokens = lib.contextBatch(pointer);
+    this.sequences = lib.contextSequences(pointer);
+    this.#batch = new Batch(lib, this.batchTokens);
+    this.#vocabSize = model.vocabSize;
+  }
+
+  /** @throws model_load_failed when the memory cannot be had or the library did not do what was asked. */
+  static create(model: LlamaModel, name: string, options: ContextOptions): LlamaContext {
+    const lib = library();
+    const wanted: Partial<ContextParams> = {
+      n_ctx: options.cells,
+      n_batch: options.batchTokens,
+      n_ubatch: Math.min(options.batchTokens, 512),
+      n_seq_max: options.sequences,
+      n_threads: options.threads,
+      n_threads_batch: options.threads,
+      kv_unified: options.unified,
+    };
+    const pointer = lib.contextInit(model.pointer, withDefaults(lib.contextDefaultParams(), wanted));
+    if (!pointer)
+      throw new ShimmyError("model_load_failed", { model: name, reason: `no context of ${options.cells} tokens could be made` });
+    const context = new LlamaContext(lib, pointer, model, options.unified);
+    // The functional half of the fingerprint: a shifted member would show here as another number.
+    const got = [context.cells >= options.cells, context.batchTokens === options.batchTokens, context.sequences === options.sequences];
+    if (got.includes(false)) throw new ShimmyError("engine_unavailable", { reason: "libllama made another context than was asked for" });
+    return context;
+  }
+
+  free(): void {
+    this.#batch.free();
+    this.#lib.contextFree(this.pointer);
+  }
+
+  /** Puts a token into the next step. @returns its index, by which its logits are asked for afterwards. */
+  add(token: number, position: number, sequence: number, wantsLogits: boolean): number {
+    if (sequence < 0 || sequence >= this.sequences) throw new Error(`sequence ${sequence} of ${this.sequences}`);
+    if (token < 0 || token >= this.#vocabSize) throw new Error(`token ${token} of ${this.#vocabSize}`);
+    return this.#batch.add(token, position, sequence, wantsLogits);
+  }
+
+  /** Computes what was added since the last call. @throws when libllama fails for good: the context is then unusable. */
+  decode(): DecodeResult {
+    const code = this.#lib.decode(this.pointer, this.#batch.struct);
+    this.#batch.clear();
+    if (code === 0) return "computed";
+    if (code === 1) return "full";
+    throw new Error(`llama_decode returned ${code}`);
+  }
+
+  /** Raw logits of the token that `add` gave this index. Valid until the next `decode`. */
+  logits(index: number): Float32Array {
+    const pointer = this.#lib.logitsOf(this.pointer, index);
+    if (pointer === null) throw new Error(`no logits were asked for at ${index}`);
+    let row = this.#rows.get(pointer);
+    if (!row) {
+      if (this.#rows.size > 4 * this.sequences) this.#rows.clear(); // the buffer moved: its old views must not be read
+      row = new Float32Array(koffi.view(pointer, this.#vocabSize * 4));
+      this.#rows.set(pointer, row);
+    }
+    return row;
+  }
+
+  /** Forgets the tokens of a sequence from position `from` on. */
+  forget(sequence: number, from: number): void {
+    if (sequence < 0 || sequence >= this.sequences) throw new Error(`sequence ${sequence} of ${this.sequences}`);
+    if (!this.#lib.sequenceRemove(this.#memory, sequence, from, -1)) throw new Error(`sequence ${sequence} cannot be cut at ${from}`);
+  }
+}
+
+/** The native arrays of a `llama_batch`, viewed once and written in place. */
+class Batch {
+  readonly struct: BatchStruct;
+  readonly #lib: Library;
+  readonly #token: Int32Array;
+  readonly #position: Int32Array;
+  readonly #logits: Int8Array;
+  readonly #sequence: Int32Array[];
+
+  constructor(lib: Library, tokens: number) {
+    this.#lib = lib;
+    this.struct = lib.batchInit(tokens, 0, 1);
+    const ints = (pointer: bigint | null) => new Int32Array(koffi.view(pointer, tokens * 4));
+    this.#token = ints(this.struct.token);
+    this.#position = ints(this.struct.pos);
+    this.#logits = new Int8Array(koffi.view(this.struct.logits, tokens));
+    ints(this.struct.n_seq_id).fill(1);
+    const pointers = new BigUint64Array(koffi.view(this.struct.seq_id, tokens * 8));
+    this.#sequence = Array.from(pointers, (pointer) => new Int32Array(koffi.view(pointer, 4)));
+  }
+
+  add(token: number, position: number, sequence: number, wantsLogits: boolean): number {
+    const i = this.struct.n_tokens;
+    if (i >= this.#token.length) throw new Error(`a step holds ${this.#token.length} tokens`); // libllama would assert
+    this.#token[i] = token;
+    this.#position[i] = position;
+    this.#sequence[i]![0] = sequence;
+    this.#logits[i] = wantsLogits ? 1 : 0;
+    this.struct.n_tokens = i + 1;
+    return i;
+  }
+
+  clear(): void {
+    this.struct.n_tokens = 0;
+  }
+
+  free(): void {
+    this.#lib.batchFree(this.struct);
+  }
+}

@@ -1,0 +1,168 @@
+/**
+ * Opens libllama from the platform package and declares the functions we call, typed. The only way into native code.
+ * Called by model.ts, context.ts, sampler.ts in the engine process; the gateway never loads this file.
+ * Layouts, costs and traps: docs/engine notes in docs/architecture.md; the version is pinned (docs/updating-llama-cpp.md).
+ */
+import { existsSync, readdirSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import koffi, { type LibraryHandle } from "koffi";
+import { ShimmyError } from "../contract/errors.ts";
+import { type BatchStruct, type ContextParams, declareStructs, fingerprintMismatch, type ModelParams } from "./structs.ts";
+
+/** Pointers carry no type in C or koffi; these keep a context from being passed where a model is meant. */
+export type ModelPointer = bigint & { readonly pointsTo?: "llama_model" };
+export type VocabPointer = bigint & { readonly pointsTo?: "llama_vocab" };
+export type ContextPointer = bigint & { readonly pointsTo?: "llama_context" };
+export type MemoryPointer = bigint & { readonly pointsTo?: "llama_memory" };
+export type SamplerPointer = bigint & { readonly pointsTo?: "llama_sampler" };
+
+export type Library = ReturnType<typeof openLibrary>;
+
+let opened: Library | undefined;
+
+/** The library, opened once a process. @throws engine_unavailable with the reason, never a crash. */
+export function library(): Library {
+  opened ??= openLibrary(libraryFolder());
+  return opened;
+}
+
+/** The npm platform package that fits this machine. GPU packages join this list in their own issue. */
+function platformPackage(): string {
+  const { platform, arch } = process;
+  if (platform === "darwin") return arch === "arm64" ? "mac-arm64-metal" : "mac-x64";
+  return `${platform === "win32" ? "win" : platform}-${arch}`;
+}
+
+/** @returns absolute path of the folder that holds libllama and the ggml backends. */
+export function libraryFolder(): string {
+  const name = platformPackage();
+  const require = createRequire(import.meta.url);
+  let entry: string;
+  try {
+    entry = require.resolve(`@node-llama-cpp/${name}`);
+  } catch (cause) {
+    throw new ShimmyError("engine_unavailable", { reason: `the package @node-llama-cpp/${name} is not installed` }, { cause });
+  }
+  for (let folder = dirname(entry); folder !== dirname(folder); folder = dirname(folder)) {
+    const bins = join(folder, "bins", name);
+    if (existsSync(bins)) return bins;
+  }
+  throw new ShimmyError("engine_unavailable", { reason: `@node-llama-cpp/${name} holds no bins/${name}` });
+}
+
+/** File names carry the version (libllama.v0.4.0.so), so they are found, not spelled. */
+function libraryFile(folder: string, name: string): string {
+  const pattern = new RegExp(`^(lib)?${name}(\\.v[\\d.]+)?\\.(so|dylib|dll)$`);
+  const file = readdirSync(folder).find((entry) => pattern.test(entry));
+  if (!file) throw new ShimmyError("engine_unavailable", { reason: `no ${name} library in ${folder}` });
+  return join(folder, file);
+}
+
+function openLibrary(folder: string) {
+  // GBNF parsing and graph building recurse deeper than koffi's default stacks (docs/decisions.md).
+  koffi.config({ sync_stack_size: 16 << 20, async_stack_size: 8 << 20, resident_async_pools: 2, max_async_calls: 16 });
+  declareStructs();
+  let llama: LibraryHandle;
+  let ggml: LibraryHandle;
+  try {
+    llama = koffi.load(libraryFile(folder, "llama"));
+    ggml = koffi.load(libraryFile(folder, "ggml"));
+  } catch (cause) {
+    if (cause instanceof ShimmyError) throw cause;
+    throw new ShimmyError("engine_unavailable", { reason: String((cause as Error).message) }, { cause });
+  }
+  // libllama prints a thousand lines a load; a harmless C function swallows them. Asserts go to stderr all the same.
+  llama.func("void llama_log_set(void* callback, void* data)")(llama.symbol("llama_time_us"), null);
+  // Picks the one best CPU variant of this machine, and every GPU backend whose driver is there.
+  ggml.func("void ggml_backend_load_all_from_path(const char* folder)")(folder);
+
+  const functions = declareFunctions(llama);
+  const mismatch = fingerprintMismatch(functions.version(), functions.modelDefaultParams(), functions.contextDefaultParams());
+  if (mismatch)
+    throw new ShimmyError("engine_unavailable", { reason: `this libllama is not the one this build was made for: ${mismatch}` });
+  if (Number(ggml.func("size_t ggml_backend_dev_count()")()) === 0)
+    throw new ShimmyError("engine_unavailable", { reason: `no ggml backend in ${folder} runs on this processor` });
+  return functions;
+}
+
+/** koffi functions are untyped; each line states the C prototype and its TypeScript twin side by side. */
+function declareFunctions(llama: LibraryHandle) {
+  const f = <T extends (...args: never[]) => unknown>(prototype: string): T => llama.func(prototype) as unknown as T;
+  return {
+    version: f<() => string>("const char* llama_version()"),
+    systemInfo: f<() => string>("const char* llama_print_system_info()"),
+    modelDefaultParams: f<() => ModelParams>("llama_model_params llama_model_default_params()"),
+    contextDefaultParams: f<() => ContextParams>("llama_context_params llama_context_default_params()"),
+
+    modelLoad: f<(path: string, p: ModelParams) => ModelPointer | null>(
+      "void* llama_model_load_from_file(const char* path, llama_model_params p)",
+    ),
+    modelFree: f<(m: ModelPointer) => void>("void llama_model_free(void* m)"),
+    modelVocab: f<(m: ModelPointer) => VocabPointer>("void* llama_model_get_vocab(void* m)"),
+    modelContextTrain: f<(m: ModelPointer) => number>("int llama_model_n_ctx_train(void* m)"),
+    modelHasEncoder: f<(m: ModelPointer) => boolean>("bool llama_model_has_encoder(void* m)"),
+    modelHasDecoder: f<(m: ModelPointer) => boolean>("bool llama_model_has_decoder(void* m)"),
+
+    vocabSize: f<(v: VocabPointer) => number>("int llama_vocab_n_tokens(void* v)"),
+    vocabBos: f<(v: VocabPointer) => number>("int llama_vocab_bos(void* v)"),
+    vocabEos: f<(v: VocabPointer) => number>("int llama_vocab_eos(void* v)"),
+    vocabAddBos: f<(v: VocabPointer) => boolean>("bool llama_vocab_get_add_bos(void* v)"),
+    vocabIsEog: f<(v: VocabPointer, token: number) => boolean>("bool llama_vocab_is_eog(void* v, int token)"),
+    vocabAttributes: f<(v: VocabPointer, token: number) => number>("int llama_vocab_get_attr(void* v, int token)"),
+    tokenize: f<
+      (v: VocabPointer, text: Buffer, bytes: number, out: Int32Array, max: number, addSpecial: boolean, parseSpecial: boolean) => number
+    >("int llama_tokenize(void* v, const void* text, int bytes, void* out, int max, bool add_special, bool parse_special)"),
+    tokenToPiece: f<(v: VocabPointer, token: number, out: Buffer, max: number, lstrip: number, special: boolean) => number>(
+      "int llama_token_to_piece(void* v, int token, void* out, int max, int lstrip, bool special)",
+    ),
+
+    contextInit: f<(m: ModelPointer, p: ContextParams) => ContextPointer | null>(
+      "void* llama_init_from_model(void* m, llama_context_params p)",
+    ),
+    contextFree: f<(c: ContextPointer) => void>("void llama_free(void* c)"),
+    contextSize: f<(c: ContextPointer) => number>("uint32 llama_n_ctx(void* c)"),
+    contextSizePerSequence: f<(c: ContextPointer) => number>("uint32 llama_n_ctx_seq(void* c)"),
+    contextBatch: f<(c: ContextPointer) => number>("uint32 llama_n_batch(void* c)"),
+    contextSequences: f<(c: ContextPointer) => number>("uint32 llama_n_seq_max(void* c)"),
+    memory: f<(c: ContextPointer) => MemoryPointer>("void* llama_get_memory(void* c)"),
+    sequenceRemove: f<(m: MemoryPointer, sequence: number, from: number, to: number) => boolean>(
+      "bool llama_memory_seq_rm(void* m, int sequence, int from, int to)",
+    ),
+
+    batchInit: f<(tokens: number, embd: number, sequences: number) => BatchStruct>(
+      "llama_batch llama_batch_init(int tokens, int embd, int sequences)",
+    ),
+    batchFree: f<(b: BatchStruct) => void>("void llama_batch_free(llama_batch b)"),
+    decode: f<(c: ContextPointer, b: BatchStruct) => number>("int llama_decode(void* c, llama_batch b)"),
+    logitsOf: f<(c: ContextPointer, index: number) => bigint | null>("void* llama_get_logits_ith(void* c, int index)"),
+
+    samplerChain: f<(p: { no_perf: boolean }) => SamplerPointer>("void* llama_sampler_chain_init(llama_sampler_chain_params p)"),
+    samplerChainAdd: f<(chain: SamplerPointer, s: SamplerPointer) => void>("void llama_sampler_chain_add(void* chain, void* s)"),
+    samplerFree: f<(s: SamplerPointer) => void>("void llama_sampler_free(void* s)"),
+    samplerAccept: f<(s: SamplerPointer, token: number) => void>("void llama_sampler_accept(void* s, int token)"),
+    samplerSample: f<(s: SamplerPointer, c: ContextPointer, index: number) => number>(
+      "int llama_sampler_sample(void* s, void* c, int index)",
+    ),
+    samplerGreedy: f<() => SamplerPointer>("void* llama_sampler_init_greedy()"),
+    samplerDist: f<(seed: number) => SamplerPointer>("void* llama_sampler_init_dist(uint32 seed)"),
+    samplerTopK: f<(k: number) => SamplerPointer>("void* llama_sampler_init_top_k(int k)"),
+    samplerTopP: f<(p: number, minKeep: number) => SamplerPointer>("void* llama_sampler_init_top_p(float p, size_t min_keep)"),
+    samplerMinP: f<(p: number, minKeep: number) => SamplerPointer>("void* llama_sampler_init_min_p(float p, size_t min_keep)"),
+    samplerTypical: f<(p: number, minKeep: number) => SamplerPointer>("void* llama_sampler_init_typical(float p, size_t min_keep)"),
+    samplerTemperature: f<(t: number) => SamplerPointer>("void* llama_sampler_init_temp(float t)"),
+    samplerPenalties: f<(vocabSize: number, lastN: number, repeat: number, frequency: number, presence: number) => SamplerPointer>(
+      "void* llama_sampler_init_penalties(int vocab_size, int last_n, float repeat, float frequency, float presence)",
+    ),
+    samplerMirostat: f<(vocabSize: number, seed: number, tau: number, eta: number, m: number) => SamplerPointer>(
+      "void* llama_sampler_init_mirostat(int vocab_size, uint32 seed, float tau, float eta, int m)",
+    ),
+    samplerMirostatV2: f<(seed: number, tau: number, eta: number) => SamplerPointer>(
+      "void* llama_sampler_init_mirostat_v2(uint32 seed, float tau, float eta)",
+    ),
+    /** `biases`: n records of {int32 token; float bias}. They are copied. */
+    samplerLogitBias: f<(vocabSize: number, n: number, biases: Buffer) => SamplerPointer>(
+      "void* llama_sampler_init_logit_bias(int vocab_size, int n, const void* biases)",
+    ),
+  };
+}

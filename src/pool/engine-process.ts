@@ -1,0 +1,146 @@
+/**
+ * One engine child from fork to exit, as an object: what it is told and what it answers is engine/ipc.ts.
+ * Owned by pool.ts. When the child ends, for whatever reason, every request in it fails with the reason and nothing else does.
+ */
+import { type ChildProcess, fork } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { ShimmyError } from "../contract/errors.ts";
+import type { GenerationEvent } from "../contract/generation.ts";
+import type { EngineOptions, EngineReady, FromEngine, GenerateMessage, ToEngine } from "../engine/ipc.ts";
+import { EventQueue } from "./event-queue.ts";
+
+/** The bundle of engine/main.ts, which the build puts beside this code's bundle. */
+export const ENGINE_ENTRY = fileURLToPath(new URL("./engine.js", import.meta.url));
+
+/** How much of what the child wrote to stderr is kept to explain its end. */
+const STDERR_KEPT = 4096;
+
+export class EngineProcess {
+  readonly options: EngineOptions;
+  /** Rejects when the model cannot be loaded. */
+  readonly ready: Promise<EngineReady>;
+  /** Resolves when the process is gone and its memory given back. */
+  readonly exited: Promise<void>;
+  waiting = 0;
+  running = 0;
+  readonly #child: ChildProcess;
+  readonly #requests = new Map<number, { queue: EventQueue<GenerationEvent>; unfinished: number }>();
+  #nextId = 0;
+  #stderr = "";
+  #gone: ShimmyError | undefined;
+  #settleReady!: { resolve: (ready: EngineReady) => void; reject: (error: ShimmyError) => void };
+
+  constructor(options: EngineOptions, entry = ENGINE_ENTRY) {
+    this.options = options;
+    this.#child = fork(entry, [], {
+      execArgv: [],
+      serialization: "advanced",
+      stdio: ["ignore", "ignore", "pipe", "ipc"],
+      // Without it an assert in ggml starts a debugger to print a stack, which takes seconds.
+      env: { ...process.env, GGML_NO_BACKTRACE: "1" },
+    });
+    this.ready = new Promise((resolve, reject) => {
+      this.#settleReady = { resolve, reject };
+    });
+    this.ready.catch(() => undefined); // whoever waits hears of it; nobody may be waiting
+    this.exited = new Promise((resolve) => {
+      this.#child.once("close", (code, signal) => {
+        this.#end(signal ? `killed by ${signal}` : `exit code ${code}`);
+        resolve();
+      });
+    });
+    this.#child.once("error", (error) => this.#end(error.message));
+    this.#child.on("message", (message: FromEngine) => this.#receive(message));
+    this.#child.stderr!.setEncoding("utf8").on("data", (text: string) => {
+      this.#stderr = (this.#stderr + text).slice(-STDERR_KEPT);
+    });
+    this.#send({ type: "load", options });
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
+  /** Whether it can no longer take requests. */
+  get gone(): boolean {
+    return this.#gone !== undefined;
+  }
+
+  /** Choices that are not finished, those that wait in the engine included. */
+  get unfinished(): number {
+    let n = 0;
+    for (const { unfinished } of this.#requests.values()) n += unfinished;
+    return n;
+  }
+
+  /**
+   * The events of one request, in order. Call after `ready`.
+   * @throws engine_gone when the process ends; client_closed when the signal is aborted.
+   */
+  async *generate(message: Omit<GenerateMessage, "type" | "id">, signal: AbortSignal): AsyncGenerator<GenerationEvent, void, undefined> {
+    if (this.#gone) throw this.#gone;
+    if (signal.aborted) throw new ShimmyError("client_closed");
+    const id = this.#nextId++;
+    const queue = new EventQueue<GenerationEvent>();
+    const abandon = () => queue.fail(new ShimmyError("client_closed"));
+    signal.addEventListener("abort", abandon, { once: true });
+    this.#requests.set(id, { queue, unfinished: message.choices });
+    this.#send({ type: "generate", id, ...message });
+    try {
+      yield* queue;
+    } finally {
+      signal.removeEventListener("abort", abandon);
+      // Still listed: the reader left before the end.
+      if (this.#requests.delete(id)) this.#send({ type: "abort", id });
+    }
+  }
+
+  /** Ends the process at once. */
+  stop(): Promise<void> {
+    this.#child.kill("SIGKILL");
+    return this.exited;
+  }
+
+  #send(message: ToEngine): void {
+    if (this.#child.connected) this.#child.send(message, () => undefined); // a failure to send shows as the child's end
+  }
+
+  #receive(message: FromEngine): void {
+    if (message.type === "ready") this.#settleReady.resolve(message);
+    else if (message.type === "failed") this.#settleReady.reject(new ShimmyError(message.code, message.details));
+    else {
+      this.waiting = message.waiting;
+      this.running = message.running;
+      for (const item of message.events) {
+        if ("error" in item) this.#fail(item.id, new ShimmyError(item.error.code, item.error.details));
+        else this.#deliver(item.id, item.event);
+      }
+    }
+  }
+
+  #deliver(id: number, event: GenerationEvent): void {
+    const request = this.#requests.get(id);
+    if (!request) return; // aborted; the engine had not heard of it yet
+    request.queue.push(event);
+    if (event.type !== "finished" || --request.unfinished > 0) return;
+    this.#requests.delete(id);
+    request.queue.end();
+  }
+
+  #fail(id: number, error: ShimmyError): void {
+    this.#requests.get(id)?.queue.fail(error);
+    this.#requests.delete(id);
+  }
+
+  #end(how: string): void {
+    if (this.#gone) return;
+    const { model } = this.options;
+    const lastLine = this.#stderr.trim().split("\n").at(-1);
+    const reason = lastLine ? `${how}: ${lastLine}` : how;
+    this.#gone = new ShimmyError("engine_gone", { model, reason });
+    this.#settleReady.reject(new ShimmyError("model_load_failed", { model, reason }));
+    for (const id of this.#requests.keys()) this.#fail(id, this.#gone);
+    this.waiting = 0;
+    this.running = 0;
+  }
+}
