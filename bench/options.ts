@@ -1,0 +1,117 @@
+/** The command line of the bench: words to one typed object. Called by run.ts. */
+import { parseArgs } from "node:util";
+import { CONTESTANTS, type Contestant } from "./contestants/commands.ts";
+import { WORKLOADS, workloadNamed } from "./workloads/index.ts";
+import type { Workload } from "./workloads/workload.ts";
+
+export interface BenchOptions {
+  readonly startup: boolean;
+  readonly workloads: readonly Workload[];
+  readonly models: readonly string[];
+  readonly servers: readonly Contestant[];
+  readonly rounds: number;
+  readonly startupRounds: number;
+  /** Absent: each workload's own counts. */
+  readonly clients: readonly number[] | undefined;
+  readonly requests: number | undefined;
+  readonly slots: number;
+  readonly referenceSlots: number;
+  readonly context: number;
+  readonly maxSeconds: number;
+  /** A new server for every case, or one for all cases of a model, to see what a long life does to it. */
+  readonly fresh: "case" | "model";
+  readonly oursFlags: readonly string[];
+  readonly referenceFlags: readonly string[];
+  readonly out: string;
+  readonly noisy: boolean;
+}
+
+const DEFAULTS = {
+  workloads: "startup,decode",
+  models: "q8_0",
+  servers: "ours,reference",
+  rounds: "3",
+  "startup-rounds": "7",
+  slots: "8",
+  ctx: "2048",
+  "max-seconds": "120",
+  fresh: "case",
+  "ours-flags": "",
+  "reference-flags": "",
+} as const;
+
+export const HELP = `npm run bench -- [options]      compares Shimmy with llama-server, alternately, in one run
+  --workloads LIST       startup and ${WORKLOADS.map((w) => w.name).join(", ")}; default ${DEFAULTS.workloads}
+${WORKLOADS.map((w) => `                           ${w.name.padEnd(8)} ${w.summary}`).join("\n")}
+  --models LIST          q8_0, q4_1, q4_0, q4_k_m, f16 (made from the shared Q4_1) or a path; default ${DEFAULTS.models}
+  --servers LIST         ${CONTESTANTS.join(", ")}; default ${DEFAULTS.servers}
+  --rounds N             default ${DEFAULTS.rounds}; every other round in reversed order
+  --clients LIST         instead of each workload's own counts (decode, busy)
+  --requests N           requests a client sends, instead of the workload's own number
+  --slots N              requests decoded at once, ours and bare; default ${DEFAULTS.slots}
+  --reference-slots N    the same for llama-server; default: as --slots
+  --ctx N                KV cells of one slot; default ${DEFAULTS.ctx}
+  --max-seconds N        a run that takes longer is ended and counts as failed; default ${DEFAULTS["max-seconds"]}
+  --startup-rounds N     default ${DEFAULTS["startup-rounds"]}
+  --fresh case|model     a new server for each case, or one for all cases of a model; default ${DEFAULTS.fresh}
+  --ours-flags, --reference-flags "…"   more flags, as they are
+  --out FILE             raw JSON; default bench/results/TIME.json
+  --noisy                measure although the machine is not quiet
+example: npm run bench -- --workloads decode --models q8_0,q4_1 --servers ours,reference,bare --rounds 3 --out bench/results/decode.json`;
+
+/** @throws with a sentence for the user; `undefined` when only help was asked for. */
+export function parseOptions(argv: readonly string[]): BenchOptions | undefined {
+  const text = { type: "string" } as const;
+  const values: Readonly<Record<string, string | boolean | undefined>> = parseArgs({
+    args: [...argv],
+    options: {
+      ...Object.fromEntries(Object.entries(DEFAULTS).map(([name, value]) => [name, { ...text, default: value }])),
+      clients: text,
+      requests: text,
+      "reference-slots": text,
+      out: text,
+      noisy: { type: "boolean" },
+      help: { type: "boolean" },
+    },
+  }).values;
+  if (values.help === true) return undefined;
+  const get = (name: string): string | undefined => (typeof values[name] === "string" ? values[name] : undefined);
+  const number = (name: string): number => positive(name, get(name)!);
+  const optional = (name: string): number | undefined => (get(name) === undefined ? undefined : number(name));
+  const names = list(get("workloads")!);
+  return {
+    startup: names.includes("startup"),
+    workloads: names.filter((name) => name !== "startup").map(workloadNamed),
+    models: list(get("models")!),
+    servers: list(get("servers")!).map(contestant),
+    rounds: number("rounds"),
+    startupRounds: number("startup-rounds"),
+    clients: get("clients") === undefined ? undefined : list(get("clients")!).map((n) => positive("clients", n)),
+    requests: optional("requests"),
+    slots: number("slots"),
+    referenceSlots: optional("reference-slots") ?? number("slots"),
+    context: number("ctx"),
+    maxSeconds: number("max-seconds"),
+    fresh: get("fresh") === "model" ? "model" : "case",
+    oursFlags: list(get("ours-flags")!, " "),
+    referenceFlags: list(get("reference-flags")!, " "),
+    out: get("out") ?? `bench/results/${new Date().toISOString().replace(/[:.]/g, "-")}.json`,
+    noisy: values.noisy === true,
+  };
+}
+
+function list(text: string, separator = ","): string[] {
+  return text.split(separator).filter((item) => item !== "");
+}
+
+function positive(name: string, text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1) throw new Error(`--${name}: ${text} is not a whole number of at least 1`);
+  return value;
+}
+
+function contestant(name: string): Contestant {
+  const found = CONTESTANTS.find((known) => known === name);
+  if (!found) throw new Error(`unknown server ${name}: ${CONTESTANTS.join(", ")}`);
+  return found;
+}

@@ -1,0 +1,41 @@
+/**
+ * Puts the rooms together: catalogue, pool, metrics, log, from one configuration. Called by the commands of cli/ and by the
+ * library; the only place that knows them all.
+ */
+import { fileURLToPath } from "node:url";
+import type { LoadedConfig } from "./config/load.ts";
+import { Catalogue } from "./models/catalogue.ts";
+import { idOfFile } from "./models/names.ts";
+import { Pool } from "./pool/pool.ts";
+import { createLogger, type Logger, type LogLevel } from "./telemetry/log.ts";
+import { Metrics } from "./telemetry/metrics.ts";
+
+declare const SHIMMY_VERSION: string;
+
+/** From package.json, set by the build. */
+export const VERSION = SHIMMY_VERSION;
+
+/** Beside dist/ in the package. */
+const EMBEDDED_MODEL = fileURLToPath(new URL("../models/shimmy-tiny/shimmy-tiny-q8_0.gguf", import.meta.url));
+
+export interface Assembly {
+  readonly log: Logger;
+  readonly catalogue: Catalogue;
+  readonly metrics: Metrics;
+  readonly pool: Pool;
+}
+
+export function assemble({ config }: Pick<LoadedConfig, "config">, options: { logLevel?: LogLevel } = {}): Assembly {
+  const log = createLogger({ level: options.logLevel ?? config.logLevel, format: config.logFormat });
+  const catalogue = new Catalogue({
+    dirs: ["models", ...config.modelDirs],
+    files: config.modelPath === undefined ? [] : [config.modelPath],
+    ...(config.embeddedModel && { embedded: EMBEDDED_MODEL }),
+    onSkip: (path, reason) => log.debug("not a model", { path, reason }),
+  });
+  const defaultModel = config.defaultModel ?? (config.modelPath === undefined ? undefined : idOfFile(config.modelPath));
+  // Each needs the other: the pool records, and what it holds is read at a scrape.
+  const metrics: Metrics = new Metrics({ version: VERSION, models: () => pool.gauges() });
+  const pool: Pool = new Pool({ catalogue, settings: { ...config, defaultModel }, log, metrics });
+  return { log, catalogue, metrics, pool };
+}

@@ -1,0 +1,20 @@
+/** One answer from a local pool, piece by piece. Shared by `run` and `generate`. */
+import { randomUUID } from "node:crypto";
+import type { GenerationEvent, Prompt, ResolvedModel } from "../contract/generation.ts";
+import type { Pool } from "../pool/pool.ts";
+import { SAMPLING_DEFAULTS } from "../protocols/sampling-defaults.ts";
+
+export interface Question {
+  readonly prompt: Prompt;
+  readonly maxTokens?: number;
+}
+
+export function ask(pool: Pool, model: ResolvedModel, question: Question, signal: AbortSignal): AsyncIterable<GenerationEvent> {
+  const request = { id: randomUUID(), model: model.info.id, choices: 1, stop: [], sampling: SAMPLING_DEFAULTS, ...question };
+  return pool.generate(model, request, signal);
+}
+
+/** Says on stderr when another model than the one asked for answers. */
+export function tellFallback({ info, fallbackFrom }: ResolvedModel): void {
+  if (fallbackFrom !== undefined) process.stderr.write(`There is no model '${fallbackFrom}'; ${info.id} answers.\n`);
+}

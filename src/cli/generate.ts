@@ -1,0 +1,41 @@
+/** `shimmy generate`: one prompt, one answer, for scripts. */
+import { assemble } from "../assemble.ts";
+import type { LoadedConfig } from "../config/load.ts";
+import type { GenerationEvent, Prompt } from "../contract/generation.ts";
+import { ask, tellFallback } from "./ask.ts";
+import { printJson } from "./output.ts";
+
+interface Flags {
+  prompt: string;
+  maxTokens?: number;
+  raw?: boolean;
+  json?: boolean;
+}
+
+export async function generate(loaded: LoadedConfig, name: string, { prompt: text, maxTokens, raw, json }: Flags): Promise<void> {
+  const { pool } = assemble(loaded, { logLevel: "error" });
+  try {
+    const model = await pool.resolve(name);
+    tellFallback(model);
+    const prompt: Prompt = raw ? { kind: "text", text } : { kind: "chat", messages: [{ role: "user", content: text }] };
+    const events = ask(pool, model, { prompt, ...(maxTokens !== undefined && { maxTokens }) }, new AbortController().signal);
+    if (json) printJson({ model: model.info.id, ...(await gather(events)) });
+    else {
+      for await (const event of events) if (event.type === "text") process.stdout.write(event.text);
+      process.stdout.write("\n");
+    }
+  } finally {
+    await pool.stop();
+  }
+}
+
+async function gather(events: AsyncIterable<GenerationEvent>) {
+  let text = "";
+  let promptTokens = 0;
+  for await (const event of events) {
+    if (event.type === "text") text += event.text;
+    else if (event.type === "started") promptTokens = event.promptTokens;
+    else return { text, promptTokens, completionTokens: event.completionTokens, finishReason: event.reason, timings: event.timings };
+  }
+  throw new Error("the answer has no end");
+}

@@ -1,0 +1,84 @@
+/** The commands and their flags, as commander shows and parses them. Settings come from the table of config/. */
+import { Command, InvalidArgumentError, Option } from "commander";
+import { VERSION } from "../assemble.ts";
+import { flagsFor } from "../config/describe.ts";
+import type { FlagValues, LoadedConfig } from "../config/load.ts";
+import { loadConfig } from "../config/load.ts";
+import type { CommandName } from "../config/table.ts";
+
+export function createProgram(): Command {
+  const program = new Command("shimmy")
+    .description("Serves every GGUF model you own through the OpenAI API, on one port, without Python.")
+    .version(VERSION, "-V, --version")
+    .exitOverride()
+    .showHelpAfterError("(see --help)")
+    .addHelpText("after", example('npx shimmy run "Tell me a story about a fox"'));
+
+  const serve = command(program, "serve", "start the server", "shimmy serve --bind 127.0.0.1:0");
+  serve.option("--json", "print the ready line as JSON");
+  serve.action(async (flags) => (await import("./serve.ts")).serve(await settings(serve), flags));
+
+  const list = command(program, "list", "list the models that can be served", 'shimmy list --short | grep "llama"');
+  list.option("-s, --short", "one id a line, nothing else").option("--json", "for programs");
+  list.action(async (flags) => (await import("./list.ts")).list(await settings(list), flags));
+
+  const run = command(program, "run", "answer a prompt, or chat", 'shimmy run smollm2-135m-instruct-q4_1 "Why is the sky blue?"');
+  run
+    .argument("[model]", "a single argument that names no model is the prompt")
+    .argument("[prompt]", "absent: from stdin, or an interactive chat");
+  run.option("--system <text>", "instructions for the model").option("--max-tokens <n>", "length of an answer", positive);
+  run.action(async (model, prompt, flags) => (await import("./run.ts")).run(await settings(run), model, prompt, flags));
+
+  const generate = command(
+    program,
+    "generate",
+    "answer one prompt and end",
+    'shimmy generate shimmy-tiny --prompt "hello" --max-tokens 32',
+  );
+  generate.argument("<model>").requiredOption("--prompt <text>", "what to answer");
+  generate
+    .option("--max-tokens <n>", "length of the answer", positive)
+    .option("--raw", "continue the text itself, without the chat template");
+  generate.option("--json", "the answer with its token counts, for programs");
+  generate.action(async (model, flags) => (await import("./generate.ts")).generate(await settings(generate), model, flags));
+
+  const probe = command(program, "probe", "load a model and let it go: does it work here?", "shimmy probe shimmy-tiny");
+  probe.argument("<model>").option("--json", "for programs");
+  probe.action(async (model, flags) => (await import("./probe.ts")).probe(await settings(probe), model, flags));
+
+  const config = command(program, "config", "show the settings and where each value comes from", "shimmy config --json");
+  config.option("--json", "for programs");
+  config.action(async (flags) => (await import("./config.ts")).config(await settings(config), flags));
+
+  const version = program.command("version").description("print the versions of shimmy and node").option("--json", "for programs");
+  version.addHelpText("after", example("shimmy version --json"));
+  version.action(async (flags) => (await import("./version.ts")).version(flags));
+  return program;
+}
+
+function command(program: Command, name: CommandName, description: string, typed: string): Command {
+  const made = program.command(name).description(description).addHelpText("after", example(typed));
+  for (const { syntax, description, repeatable, hidden } of flagsFor(name)) {
+    const option = new Option(syntax, description).hideHelp(hidden);
+    if (repeatable) option.argParser((value: string, before: string[] | undefined) => [...(before ?? []), value]);
+    made.addOption(option);
+  }
+  return made;
+}
+
+/** Only flags that were typed: commander's own defaults must not override the environment or the file. */
+function settings(command: Command): Promise<LoadedConfig> {
+  const given = Object.entries(command.opts()).filter(([name]) => command.getOptionValueSource(name) === "cli");
+  const known = new Set<string>(flagsFor(command.name() as CommandName).map(({ key }) => key));
+  return loadConfig(Object.fromEntries(given.filter(([name]) => known.has(name))) as FlagValues);
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError("It must be a whole number above 0.");
+  return value;
+}
+
+function example(typed: string): string {
+  return `\nExample:\n  $ ${typed}`;
+}

@@ -1,0 +1,86 @@
+/** `shimmy run`: an answer on the terminal, or a chat. Text alone goes to stdout, so that it can be piped. */
+import { createInterface } from "node:readline";
+import { assemble } from "../assemble.ts";
+import type { LoadedConfig } from "../config/load.ts";
+import { ShimmyError } from "../contract/errors.ts";
+import type { ChatMessage, ResolvedModel } from "../contract/generation.ts";
+import { findByName } from "../models/resolve.ts";
+import type { Pool } from "../pool/pool.ts";
+import { ask, tellFallback } from "./ask.ts";
+import { reportError } from "./output.ts";
+
+interface Flags {
+  system?: string;
+  maxTokens?: number;
+}
+
+export async function run(loaded: LoadedConfig, first: string | undefined, second: string | undefined, flags: Flags): Promise<void> {
+  const { pool, catalogue } = assemble(loaded, { logLevel: "error" });
+  try {
+    const models = await catalogue.list();
+    const onlyPrompt = first !== undefined && second === undefined && !findByName(first, models);
+    const [name, given] = onlyPrompt ? ["", first] : [first ?? "", second];
+    const model = await pool.resolve(name);
+    tellFallback(model);
+    const prompt = given ?? (process.stdin.isTTY ? undefined : (await readStdin()).trim());
+    if (prompt === undefined) await chat(pool, model, flags);
+    else if (prompt === "") throw new ShimmyError("invalid_value", { param: "prompt", reason: "nothing came from stdin" });
+    else await answer(pool, model, [...system(flags), { role: "user", content: prompt }], flags, new AbortController().signal);
+  } finally {
+    await pool.stop();
+  }
+}
+
+/** Streams one answer to stdout. @returns its text. */
+async function answer(
+  pool: Pool,
+  model: ResolvedModel,
+  messages: readonly ChatMessage[],
+  { maxTokens }: Flags,
+  signal: AbortSignal,
+): Promise<string> {
+  let text = "";
+  const question = { prompt: { kind: "chat", messages } as const, ...(maxTokens !== undefined && { maxTokens }) };
+  for await (const event of ask(pool, model, question, signal)) {
+    if (event.type !== "text") continue;
+    text += event.text;
+    process.stdout.write(event.text);
+  }
+  process.stdout.write("\n");
+  return text;
+}
+
+/** Turn by turn until end of file. Ctrl-C stops the answer; with no answer running it ends the chat. */
+async function chat(pool: Pool, model: ResolvedModel, flags: Flags): Promise<void> {
+  process.stderr.write(`${model.info.id}: type a message; Ctrl-C stops an answer, Ctrl-D ends.\n`);
+  const terminal = createInterface({ input: process.stdin, output: process.stderr, prompt: "> " });
+  const messages: ChatMessage[] = [...system(flags)];
+  let stop: AbortController | undefined;
+  terminal.on("SIGINT", () => (stop ? stop.abort() : terminal.close()));
+  terminal.prompt();
+  for await (const line of terminal) {
+    if (line.trim() !== "") {
+      stop = new AbortController();
+      const asked: ChatMessage = { role: "user", content: line };
+      try {
+        const content = await answer(pool, model, [...messages, asked], flags, stop.signal);
+        messages.push(asked, { role: "assistant", content });
+      } catch (error) {
+        if (ShimmyError.from(error).code === "client_closed") process.stdout.write("\n");
+        else reportError(error);
+      }
+      stop = undefined;
+    }
+    terminal.prompt();
+  }
+}
+
+function system({ system }: Flags): ChatMessage[] {
+  return system === undefined ? [] : [{ role: "system", content: system }];
+}
+
+async function readStdin(): Promise<string> {
+  let text = "";
+  for await (const chunk of process.stdin.setEncoding("utf8")) text += chunk;
+  return text;
+}

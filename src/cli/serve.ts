@@ -1,0 +1,72 @@
+/** `shimmy serve`: listens, says so, loads what is to be loaded, and drains when it is told to end. */
+import { assemble, VERSION } from "../assemble.ts";
+import { changedSettings } from "../config/describe.ts";
+import { listenAddress } from "../config/listen.ts";
+import type { LoadedConfig } from "../config/load.ts";
+import { isLoopback } from "../server/guards.ts";
+import { type Listening, listen } from "../server/listen.ts";
+import type { Services } from "../server/services.ts";
+
+export async function serve(loaded: LoadedConfig, flags: { json?: boolean }): Promise<void> {
+  const startedAt = Date.now();
+  const { config } = loaded;
+  const { log, catalogue, metrics, pool } = assemble(loaded);
+  for (const warning of loaded.warnings) log.warn(warning);
+  for (const error of await catalogue.check()) throw error;
+
+  const address = listenAddress(loaded);
+  let state: ReturnType<Services["state"]> = config.preload.length > 0 ? "loading" : "ready";
+  const services: Services = {
+    config,
+    guards: {
+      loopback: isLoopback(address.host),
+      allowedHosts: config.allowedHosts,
+      corsOrigins: config.corsOrigins,
+      apiKey: config.apiKey,
+    },
+    generator: pool,
+    models: () => pool.statuses(),
+    metrics,
+    log,
+    version: VERSION,
+    startedAt,
+    state: () => state,
+  };
+  const listening = await listen(services, address);
+  announce(listening, flags.json || config.logFormat === "json");
+  log.debug("settings", changedSettings(loaded));
+
+  endOnSignal(async () => {
+    state = "draining";
+    log.info("draining");
+    await listening.close(config.drainTimeout);
+    await pool.stop();
+  });
+  await Promise.all(config.preload.map(async (name) => pool.load((await pool.resolve(name)).info)));
+  if (state === "loading") state = "ready";
+}
+
+function announce({ url, host, port }: Listening, json: boolean): void {
+  if (json) {
+    process.stdout.write(`${JSON.stringify({ event: "ready", url, host, port, version: VERSION, pid: process.pid })}\n`);
+    return;
+  }
+  process.stdout.write(`shimmy ${VERSION} is ready on ${url}\n`);
+  const body = `{"messages":[{"role":"user","content":"Hello!"}]}`;
+  process.stderr.write(`try: curl ${url}/v1/chat/completions -H 'Content-Type: application/json' -d '${body}'\n`);
+}
+
+/** The first signal drains; a second one ends at once. */
+function endOnSignal(drain: () => Promise<void>): void {
+  let draining = false;
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    process.on(signal, () => {
+      if (draining) process.exit(128 + (signal === "SIGTERM" ? 15 : 2));
+      draining = true;
+      drain().then(
+        () => process.exit(0),
+        () => process.exit(1),
+      );
+    });
+  }
+}

@@ -1,0 +1,51 @@
+/**
+ * The library: the same server inside another program. `createShimmy()` gives a fetch handler to mount anywhere and the
+ * generator behind it; the command line is built from the same parts.
+ */
+import { assemble, VERSION } from "./assemble.ts";
+import { type FlagValues, loadConfig } from "./config/load.ts";
+import type { Generator } from "./contract/generation.ts";
+import type { ModelStatus } from "./contract/model.ts";
+
+export type { Config } from "./config/table.ts";
+export { ERRORS, type ErrorCode, ShimmyError } from "./contract/errors.ts";
+export type * from "./contract/generation.ts";
+export type { ModelInfo, ModelState, ModelStatus } from "./contract/model.ts";
+export { VERSION };
+
+export interface Shimmy {
+  /** Answers a request of the Fetch API; every route of the server. */
+  fetch(request: Request): Promise<Response>;
+  readonly generator: Generator;
+  models(): Promise<readonly ModelStatus[]>;
+  /** Ends the engine processes. */
+  close(): Promise<void>;
+}
+
+/**
+ * @param settings by the names of docs/settings.md in camelCase, with values as their flags take them; environment and file
+ * are read as by the command line.
+ * @example
+ * const shimmy = await createShimmy({ modelDirs: ["./models"] });
+ * const response = await shimmy.fetch(new Request("http://localhost/v1/models"));
+ */
+export async function createShimmy(settings: FlagValues = {}): Promise<Shimmy> {
+  const loaded = await loadConfig(settings);
+  const { log, metrics, pool } = assemble(loaded);
+  const { createApp } = await import("./server/app.ts");
+  const { config } = loaded;
+  const startedAt = Date.now();
+  const app = createApp({
+    config,
+    // Whoever mounts the handler decides who can connect; the Host header is theirs to check.
+    guards: { loopback: false, allowedHosts: config.allowedHosts, corsOrigins: config.corsOrigins, apiKey: config.apiKey },
+    generator: pool,
+    models: () => pool.statuses(),
+    metrics,
+    log,
+    version: VERSION,
+    startedAt,
+    state: () => "ready",
+  });
+  return { fetch: async (request) => app.fetch(request), generator: pool, models: () => pool.statuses(), close: () => pool.stop() };
+}

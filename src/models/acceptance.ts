@@ -1,0 +1,108 @@
+/**
+ * Whether a valid GGUF file is a model that libllama can be given. Called by `model-file.ts`. What would make libllama abort
+ * (GGML_ASSERT) instead of returning an error is refused here. Source: llama_model_base::load_hparams and llama_vocab::impl::load
+ * of llama.cpp v0.4.0. It must not know paths or names.
+ */
+import { ARCHITECTURES, isRecurrent } from "./architectures.ts";
+import type { GgufHeader } from "./gguf/header.ts";
+import { integerOf, layerValuesOf, stringOf } from "./metadata.ts";
+
+/** LLAMA_MAX_LAYERS, LLAMA_MAX_EXPERTS. */
+const MAX_LAYERS = 512;
+const MAX_EXPERTS = 1024;
+/** Far above any real model; below what overflows libllama's 32-bit products. */
+const MAX_WIDTH = 1 << 20;
+const MAX_CONTEXT = 1 << 30;
+
+/** @returns why this file is not a usable model, or undefined if it is one. */
+export function reasonNotAModel(header: GgufHeader): string | undefined {
+  return kindReason(header) ?? hyperparameterReason(header) ?? expertReason(header) ?? vocabularyReason(header);
+}
+
+function kindReason(header: GgufHeader): string | undefined {
+  const type = stringOf(header, "general.type");
+  const architecture = stringOf(header, "general.architecture");
+  if (type === "adapter") return "a LoRA adapter, not a model";
+  if (type === "mmproj" || architecture === "clip") return "a vision or audio projector (mmproj), not a model";
+  if (type !== undefined && type !== "model") return `its general.type is '${type}', not a model`;
+  if (architecture === undefined) return "general.architecture is missing: not a model";
+  if (!ARCHITECTURES.has(architecture)) return `unknown architecture '${architecture}'`;
+  // The first part of a split model may carry the metadata alone.
+  if (header.tensors.length === 0 && (integerOf(header, "split.count") ?? 0) <= 1) return "vocabulary only: it has no tensors";
+  return undefined;
+}
+
+function hyperparameterReason(header: GgufHeader): string | undefined {
+  const architecture = stringOf(header, "general.architecture")!;
+  const layers = integerOf(header, `${architecture}.block_count`);
+  const width = integerOf(header, `${architecture}.embedding_length`);
+  const reason =
+    outOfRange(`${architecture}.block_count`, layers, MAX_LAYERS) ??
+    outOfRange(`${architecture}.embedding_length`, width, MAX_WIDTH) ??
+    outOfRange(`${architecture}.context_length`, integerOf(header, `${architecture}.context_length`), MAX_CONTEXT);
+  if (reason) return reason;
+  const predictLayers = integerOf(header, `${architecture}.nextn_predict_layers`) ?? 0;
+  if (predictLayers < 0 || predictLayers > layers!) return `${architecture}.nextn_predict_layers is ${predictLayers}, more than its layers`;
+  const ropeScaling = stringOf(header, `${architecture}.rope.scaling.type`);
+  if (ropeScaling !== undefined && !["none", "linear", "yarn", "longrope"].includes(ropeScaling)) {
+    return `${architecture}.rope.scaling.type is '${ropeScaling}', which is unknown`;
+  }
+  return headReason(header, architecture, layers!, width!);
+}
+
+function headReason(header: GgufHeader, architecture: string, layers: number, width: number): string | undefined {
+  if (isRecurrent(architecture) || architecture === "wavtokenizer-dec") return undefined;
+  for (const name of ["head_count", "head_count_kv"]) {
+    const key = `${architecture}.attention.${name}`;
+    const counts = layerValuesOf(header, key, layers);
+    if (counts === "absent" && name === "head_count") return `${key} is missing`;
+    if (counts === "absent") continue;
+    if (counts === "invalid") return `${key} is neither a number nor one number for each of the ${layers} layers`;
+    // Layers without attention have 0 heads; some layer must have some.
+    if (counts.some((count) => count < 0 || count > width)) return `${key} is not between 0 and the embedding length ${width}`;
+    if (counts.every((count) => count === 0)) return `${key} is 0`;
+  }
+  return undefined;
+}
+
+/** The asserts on the experts, in the order of load_hparams. */
+function expertReason(header: GgufHeader): string | undefined {
+  const architecture = stringOf(header, "general.architecture")!;
+  const layers = integerOf(header, `${architecture}.block_count`)!;
+  const experts = integerOf(header, `${architecture}.expert_count`) ?? 0;
+  const perLayer = layerValuesOf(header, `${architecture}.expert_used_count`, layers);
+  if (perLayer === "invalid") return `${architecture}.expert_used_count is neither a number nor one number a layer`;
+  const used = perLayer === "absent" ? 0 : Math.max(...perLayer);
+  if (experts < 0 || experts > MAX_EXPERTS) return `${architecture}.expert_count is ${experts}, not between 0 and ${MAX_EXPERTS}`;
+  // libllama drops a single expert of the Hunyuan family before it asserts.
+  if (architecture.startsWith("hunyuan") && experts <= 1) return undefined;
+  if (used > experts || (experts > 0 && used === 0)) return `${architecture}.expert_used_count is ${used} of ${experts} experts`;
+  const groups = integerOf(header, `${architecture}.expert_group_count`) ?? 0;
+  const groupsUsed = integerOf(header, `${architecture}.expert_group_used_count`) ?? 0;
+  const uneven = groups > 1 && (experts % groups !== 0 || groupsUsed <= 0 || groupsUsed >= groups);
+  if (experts > 0 ? groups >= experts || uneven : groups !== 0)
+    return `${architecture}.expert_group_count is ${groups} of ${experts} experts`;
+  return undefined;
+}
+
+function vocabularyReason(header: GgufHeader): string | undefined {
+  const model = stringOf(header, "tokenizer.ggml.model");
+  if (model === undefined) return "no tokenizer (tokenizer.ggml.model is missing): not a model";
+  if (model === "none" || model === "no_vocab") return "it has no vocabulary, so text cannot be given to it";
+  const tokens = header.metadata.get("tokenizer.ggml.tokens");
+  if (typeof tokens !== "object" || tokens.kind !== "array" || tokens.type !== "string" || tokens.count === 0) {
+    return "tokenizer.ggml.tokens is missing or empty";
+  }
+  for (const key of ["tokenizer.ggml.scores", "tokenizer.ggml.token_type"]) {
+    const values = header.metadata.get(key);
+    if (values === undefined) continue;
+    if (typeof values !== "object" || values.kind !== "array" || values.count < tokens.count)
+      return `${key} is shorter than the vocabulary`;
+  }
+  return undefined;
+}
+
+function outOfRange(key: string, value: number | undefined, max: number): string | undefined {
+  if (value === undefined) return `${key} is missing`;
+  return value < 1 || value > max ? `${key} is ${value}, not between 1 and ${max}` : undefined;
+}

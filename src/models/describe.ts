@@ -1,0 +1,87 @@
+/**
+ * From a header to what the house knows of a model. Called by `model-file.ts`, after `acceptance.ts` said yes. Pure.
+ */
+import type { ModelInfo } from "../contract/model.ts";
+import { generatesByDecoding, hasKvCache } from "./architectures.ts";
+import { FILE_TYPES } from "./gguf/file-types.ts";
+import type { GgufHeader } from "./gguf/header.ts";
+import { integerOf, layerValuesOf, stringOf } from "./metadata.ts";
+import { familyOf } from "./names.ts";
+
+/** What follows from the files alone: all but the id and where it was found. */
+export type ModelDescription = Omit<ModelInfo, "id" | "source">;
+
+/** LLAMA_FTYPE_GUESSED: the name was worked out from the tensors, which is done here anyway. */
+const GUESSED = 1024;
+const F16_BYTES = 2;
+
+/** @param headers the file, or all parts of a split one; the first carries the metadata. */
+export function describeModel(path: string, headers: readonly [GgufHeader, ...GgufHeader[]]): ModelDescription {
+  const [header] = headers;
+  const architecture = stringOf(header, "general.architecture")!;
+  const name = stringOf(header, "general.name") ?? stringOf(header, "general.basename") ?? "";
+  const chatTemplate = stringOf(header, "tokenizer.chat_template");
+  const license = stringOf(header, "general.license");
+  return {
+    path,
+    sizeBytes: sum(headers.map(({ fileBytes }) => fileBytes)),
+    modifiedMs: Math.max(...headers.map(({ modifiedMs }) => modifiedMs)),
+    architecture,
+    family: familyOf(`${name} ${path.replace(/^.*[\\/]/, "")}`) ?? familyOfArchitecture(architecture),
+    parameters: sum(headers.flatMap(({ tensors }) => tensors.map(({ elements }) => elements))),
+    quantization: quantizationOf(headers),
+    contextLength: integerOf(header, `${architecture}.context_length`)!,
+    ...(chatTemplate !== undefined && { chatTemplate }),
+    generative: isGenerative(header, architecture),
+    kvBytesPerToken: kvBytesPerToken(header, architecture),
+    ...(license !== undefined && { license }),
+  };
+}
+
+/** Also false for embedders and rerankers made from decoders, which say so by their pooling. */
+function isGenerative(header: GgufHeader, architecture: string): boolean {
+  const pooling = integerOf(header, `${architecture}.pooling_type`) ?? 0;
+  return generatesByDecoding(architecture) && header.metadata.get(`${architecture}.attention.causal`) !== false && pooling <= 0;
+}
+
+/**
+ * Layers × (n_embd_k_gqa + n_embd_v_gqa) × 2 bytes, layer by layer (engine.md §14). Sliding windows and compressed (MLA) caches
+ * need less; an estimate for planning may only be too high.
+ */
+function kvBytesPerToken(header: GgufHeader, architecture: string): number {
+  if (!hasKvCache(architecture)) return 0;
+  const layers = integerOf(header, `${architecture}.block_count`)!;
+  const heads = layerValuesOf(header, `${architecture}.attention.head_count`, layers);
+  if (typeof heads === "string") return 0;
+  const kvHeads = layerValuesOf(header, `${architecture}.attention.head_count_kv`, layers);
+  const perLayer = typeof kvHeads === "string" ? heads : kvHeads;
+  // libllama takes the head size of all layers from the first.
+  const headSize = Math.floor(integerOf(header, `${architecture}.embedding_length`)! / Math.max(1, heads[0]!));
+  const keySize = integerOf(header, `${architecture}.attention.key_length`) ?? headSize;
+  const valueSize = integerOf(header, `${architecture}.attention.value_length`) ?? headSize;
+  const values = sum(perLayer.map((count) => count * (keySize + valueSize)));
+  // Hybrids of the Qwen kind give a cache to every n-th layer only; Gemma 3n shares the caches of its last layers.
+  const interval = Math.max(1, integerOf(header, `${architecture}.full_attention_interval`) ?? 1);
+  const shared = Math.min(layers - 1, Math.max(0, integerOf(header, `${architecture}.attention.shared_kv_layers`) ?? 0));
+  return Math.ceil((values * F16_BYTES * (layers - shared)) / layers / interval);
+}
+
+function quantizationOf(headers: readonly [GgufHeader, ...GgufHeader[]]): string {
+  const fileType = integerOf(headers[0], "general.file_type");
+  const named = fileType !== undefined && fileType < GUESSED ? FILE_TYPES.get(fileType) : undefined;
+  if (named) return named;
+  const elementsOfType = new Map<string, number>();
+  for (const { type, elements } of headers.flatMap(({ tensors }) => tensors)) {
+    elementsOfType.set(type.name, (elementsOfType.get(type.name) ?? 0) + elements);
+  }
+  return [...elementsOfType].sort((a, b) => b[1] - a[1])[0]?.[0] ?? "unknown";
+}
+
+/** "qwen3moe" → "qwen", and an architecture that no family is known for is its own. */
+function familyOfArchitecture(architecture: string): string {
+  return familyOf(architecture) ?? architecture.replace(/[-_]?(moe|\d+)$/g, "");
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
+}

@@ -1,0 +1,266 @@
+/**
+ * The local generator: finds the model, loads it on first use, renders the prompt for it, hands the request to its engine.
+ * Called by the server and the command line. One child per loaded model; it must not know protocols or HTTP.
+ *
+ *   unloaded ──request──▶ loading ──ready──▶ loaded ──child dies──▶ loading (once, at once) …
+ *                            └──fails──▶ failed ──next request──▶ loading
+ */
+import type { ChatTemplate } from "../chat/template.ts";
+import type { Config } from "../config/table.ts";
+import { ShimmyError } from "../contract/errors.ts";
+import type { GenerationEvent, GenerationRequest, Generator, PromptSegment, ResolvedModel } from "../contract/generation.ts";
+import type { ModelInfo, ModelState, ModelStatus } from "../contract/model.ts";
+import type { EngineReady, GenerateMessage } from "../engine/ipc.ts";
+import type { Catalogue } from "../models/catalogue.ts";
+import { allowedCores, availableMemory } from "../models/machine.ts";
+import { planMemory } from "../models/memory.ts";
+import { resolveModel } from "../models/resolve.ts";
+import type { Logger } from "../telemetry/log.ts";
+import type { Metrics, ModelGauges } from "../telemetry/metrics.ts";
+import type { EngineProcess } from "./engine-process.ts";
+
+export type PoolSettings = Pick<
+  Config,
+  "ctx" | "parallel" | "kv" | "threads" | "batchTokens" | "maxQueue" | "strictModels" | "defaultModel" | "chatTemplateFile"
+>;
+
+export interface PoolOptions {
+  readonly catalogue: Catalogue;
+  readonly settings: PoolSettings;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  /** The engine's bundle; absent: the one beside this code. */
+  readonly engineEntry?: string;
+}
+
+/** A model that is loaded or on its way. */
+interface Loaded {
+  readonly info: ModelInfo;
+  readonly process: EngineProcess;
+  readonly ready: EngineReady;
+  readonly template: ChatTemplate;
+  readonly pace: Pace;
+}
+
+interface Entry {
+  state: ModelState;
+  /** Single-flight: everyone who needs the model waits for the same load. */
+  loading: Promise<Loaded>;
+  loaded?: Loaded;
+}
+
+export class Pool implements Generator {
+  readonly #options: PoolOptions;
+  readonly #entries = new Map<string, Entry>();
+  #stopped = false;
+
+  constructor(options: PoolOptions) {
+    this.#options = options;
+  }
+
+  async resolve(name: string): Promise<ResolvedModel> {
+    const { strictModels: strict, defaultModel } = this.#options.settings;
+    const loaded = new Set([...this.#entries].filter(([, entry]) => entry.loaded).map(([id]) => id));
+    const options = { strict, loaded, ...(defaultModel !== undefined && { default: defaultModel }) };
+    const model = resolveModel(name, await this.#options.catalogue.list(), options);
+    if (model.fallbackFrom !== undefined)
+      this.#options.log.warn("another model answers", { asked: model.fallbackFrom, model: model.info.id });
+    return model;
+  }
+
+  async *generate(model: ResolvedModel, request: GenerationRequest, signal: AbortSignal): AsyncGenerator<GenerationEvent, void, undefined> {
+    const loaded = await abortable(this.load(model.info), signal);
+    this.#admit(loaded, request.choices);
+    const message = engineMessage(loaded, request, this.#options.log);
+    const startedAt = performance.now();
+    yield* loaded.process.generate(message, signal);
+    loaded.pace.finished(performance.now() - startedAt);
+  }
+
+  /** Everything in the catalogue with its state, in the order of preference. */
+  async statuses(): Promise<ModelStatus[]> {
+    const models = await this.#options.catalogue.list();
+    return models.map((info) => {
+      const entry = this.#entries.get(info.id);
+      return {
+        info,
+        state: entry?.state ?? "unloaded",
+        servedContext: entry?.loaded?.ready.contextPerSequence ?? this.#plan(info).contextPerSequence,
+      };
+    });
+  }
+
+  /** What the metrics read at each scrape. */
+  gauges(): ModelGauges[] {
+    return [...this.#entries].map(([model, { loaded }]) => ({
+      model,
+      queued: loaded?.process.waiting ?? 0,
+      running: loaded?.process.running ?? 0,
+      loaded: loaded !== undefined,
+    }));
+  }
+
+  /** @throws model_not_generative, model_load_failed, engine_unavailable, shutting_down */
+  load(info: ModelInfo): Promise<Loaded> {
+    if (this.#stopped) return Promise.reject(new ShimmyError("shutting_down"));
+    if (!info.generative)
+      return Promise.reject(new ShimmyError("model_not_generative", { model: info.id, what: `an encoder (${info.architecture})` }));
+    const known = this.#entries.get(info.id);
+    if (known && known.state !== "failed") return known.loading;
+    return this.#start(info);
+  }
+
+  /** Ends all engines, whatever they do. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await Promise.all(
+      [...this.#entries.values()].map(({ loading }) => loading.then(({ process }) => process.stop()).catch(() => undefined)),
+    );
+  }
+
+  #start(info: ModelInfo): Promise<Loaded> {
+    const entry: Entry = { state: "loading", loading: this.#open(info) };
+    this.#entries.set(info.id, entry);
+    const startedAt = performance.now();
+    entry.loading.then(
+      (loaded) => {
+        const ms = performance.now() - startedAt;
+        entry.state = "loaded";
+        entry.loaded = loaded;
+        this.#options.metrics.modelLoaded(info.id, ms / 1000);
+        this.#options.log.info("model loaded", {
+          model: info.id,
+          ms: Math.round(ms),
+          context: loaded.ready.contextPerSequence,
+          pid: loaded.process.pid,
+        });
+        void loaded.process.exited.then(() => this.#restart(info));
+      },
+      (error) => {
+        entry.state = "failed";
+        this.#options.log.error("model not loaded", { model: info.id, err: ShimmyError.from(error) });
+      },
+    );
+    return entry.loading;
+  }
+
+  /** An engine that was ready has died: its requests have failed, the next ones find a new one. */
+  #restart(info: ModelInfo): void {
+    this.#entries.delete(info.id);
+    if (this.#stopped) return;
+    this.#options.metrics.engineRestarted(info.id);
+    this.#options.log.warn("engine restarts", { model: info.id });
+    this.#start(info).catch(() => undefined); // told by #start
+  }
+
+  async #open(listed: ModelInfo): Promise<Loaded> {
+    const { catalogue, settings, log, engineEntry } = this.#options;
+    const info = await catalogue.verify(listed);
+    const plan = this.#plan(info);
+    log.info("model loads", { model: info.id, plan: plan.reason });
+    const [{ EngineProcess }, { ChatTemplate }] = await Promise.all([import("./engine-process.ts"), import("../chat/template.ts")]);
+    const source = settings.chatTemplateFile ? await readTemplate(settings.chatTemplateFile) : info.chatTemplate;
+    const process = new EngineProcess(
+      {
+        model: info.id,
+        path: info.path,
+        slots: plan.slots,
+        contextPerSequence: plan.contextPerSequence,
+        cells: plan.kvCells,
+        unified: plan.unified,
+        threads: settings.threads || allowedCores(),
+        batchTokens: settings.batchTokens,
+      },
+      engineEntry,
+    );
+    const ready = await process.ready;
+    const template = new ChatTemplate({
+      ...(source !== undefined && { source }),
+      model: info.id,
+      family: info.family,
+      bosToken: ready.bosText,
+      eosToken: ready.eosText,
+      controlTokens: ready.controlTexts,
+    });
+    return { info, process, ready, template, pace: new Pace() };
+  }
+
+  #plan(info: ModelInfo) {
+    const { ctx, parallel, kv } = this.#options.settings;
+    return planMemory({
+      fileBytes: info.sizeBytes,
+      kvBytesPerToken: info.kvBytesPerToken,
+      availableBytes: availableMemory(),
+      trainedContext: info.contextLength,
+      kvLayout: kv,
+      ...(ctx > 0 && { requestedContext: ctx }),
+      ...(parallel > 0 && { requestedSlots: parallel }),
+    });
+  }
+
+  /** @throws queue_full, with the seconds after which a place should be free. */
+  #admit({ process, pace, info }: Loaded, choices: number): void {
+    const { slots } = process.options;
+    const waiting = process.unfinished - slots;
+    if (waiting + choices <= this.#options.settings.maxQueue) return;
+    throw new ShimmyError("queue_full", { model: info.id, queued: Math.max(0, waiting), retry_after: pace.secondsUntil(waiting, slots) });
+  }
+}
+
+/** How long an answer takes lately, to tell when a queue will have moved on. */
+class Pace {
+  #averageMs: number | undefined;
+
+  finished(ms: number): void {
+    this.#averageMs = this.#averageMs === undefined ? ms : 0.8 * this.#averageMs + 0.2 * ms;
+  }
+
+  /** Seconds, at least 1, until `waiting` requests have been taken up by `slots` places. */
+  secondsUntil(waiting: number, slots: number): number {
+    const rounds = Math.max(1, waiting) / slots;
+    return Math.max(1, Math.ceil(((this.#averageMs ?? 1000) * rounds) / 1000));
+  }
+}
+
+function engineMessage({ template }: Loaded, request: GenerationRequest, log: Logger): Omit<GenerateMessage, "type" | "id"> {
+  const { choices, maxTokens, stop, sampling, topLogprobs } = request;
+  return {
+    prompt: request.prompt.kind === "tokens" ? { tokens: request.prompt.tokens } : { segments: segments(template, request, log) },
+    choices,
+    stop,
+    sampling,
+    ...(maxTokens !== undefined && { maxTokens }),
+    ...(topLogprobs !== undefined && { topLogprobs }),
+  };
+}
+
+function segments(template: ChatTemplate, { id, prompt }: GenerationRequest, log: Logger): readonly PromptSegment[] {
+  // A raw prompt is the caller's own business: its control tokens are meant.
+  if (prompt.kind === "text") return [{ text: prompt.text, parseSpecial: true }];
+  if (prompt.kind !== "chat") return [];
+  const { segments, warnings } = template.render(prompt);
+  for (const warning of warnings) log.debug("chat template", { id, warning });
+  return segments;
+}
+
+async function readTemplate(path: string): Promise<string> {
+  const { readFile } = await import("node:fs/promises");
+  return readFile(path, "utf8").catch((cause) => {
+    throw new ShimmyError("config_file", { path, reason: (cause as Error).message }, { cause });
+  });
+}
+
+/** The promise, or `client_closed` as soon as the signal is aborted. */
+async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  if (signal.aborted) throw new ShimmyError("client_closed");
+  let leave: (() => void) | undefined;
+  const left = new Promise<never>((_, reject) => {
+    leave = () => reject(new ShimmyError("client_closed"));
+    signal.addEventListener("abort", leave, { once: true });
+  });
+  try {
+    return await Promise.race([promise, left]);
+  } finally {
+    if (leave) signal.removeEventListener("abort", leave);
+  }
+}

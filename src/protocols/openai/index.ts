@@ -1,0 +1,29 @@
+/** The OpenAI dialect: two endpoints that generate, and the list of models. The server loads this room on the first request. */
+import type { Protocol } from "../protocol.ts";
+import { type ChatCall, decodeChat } from "./chat/decode.ts";
+import { encodeStreamChat, encodeWholeChat } from "./chat/encode.ts";
+import { type CompletionCall, decodeCompletion } from "./completions/decode.ts";
+import { encodeStreamCompletion, encodeWholeCompletion } from "./completions/encode.ts";
+import { encodeError, encodeStreamError } from "./errors.ts";
+
+export { encodeError, encodeStreamError } from "./errors.ts";
+export { encodeModel, encodeModels, type WireModel } from "./models.ts";
+export type { ChatCall, CompletionCall };
+
+/** POST /v1/chat/completions */
+export const chatCompletions: Protocol<ChatCall> = {
+  decode: decodeChat,
+  encodeWhole: encodeWholeChat,
+  encodeStream: encodeStreamChat,
+  encodeError,
+  encodeStreamError,
+};
+
+/** POST /v1/completions */
+export const completions: Protocol<CompletionCall> = {
+  decode: decodeCompletion,
+  encodeWhole: encodeWholeCompletion,
+  encodeStream: encodeStreamCompletion,
+  encodeError,
+  encodeStreamError,
+};

@@ -1,0 +1,47 @@
+/**
+ * Answers of GET /v1/models and /v1/models/{id}. Beside OpenAI's four fields stand the names under which vLLM, LM Studio and
+ * llama.cpp tell the context, so that every client finds it. Never a path of the file system.
+ */
+import type { Model } from "openai/resources/models";
+import type { ModelState, ModelStatus } from "../../contract/model.ts";
+
+export interface WireModel extends Model {
+  /** Tokens one request may use here; the two below are the same number. */
+  context_length: number;
+  max_model_len: number;
+  max_context_length: number;
+  meta: { n_ctx: number; n_ctx_train: number; n_params: number; size: number };
+  /** Bytes. */
+  size: number;
+  quantization: string;
+  family: string;
+  architecture: string;
+  loaded: boolean;
+  status: { value: ModelState };
+  capabilities: string[];
+}
+
+export function encodeModel({ info, state, servedContext }: ModelStatus): WireModel {
+  return {
+    id: info.id,
+    object: "model",
+    // The file's own time: clients take a value that changes with each call for a new model.
+    created: Math.floor(info.modifiedMs / 1000),
+    owned_by: "shimmy",
+    context_length: servedContext,
+    max_model_len: servedContext,
+    max_context_length: servedContext,
+    meta: { n_ctx: servedContext, n_ctx_train: info.contextLength, n_params: info.parameters, size: info.sizeBytes },
+    size: info.sizeBytes,
+    quantization: info.quantization,
+    family: info.family,
+    architecture: info.architecture,
+    loaded: state === "loaded",
+    status: { value: state },
+    capabilities: info.generative ? ["completion", "chat"] : [],
+  };
+}
+
+export function encodeModels(models: readonly ModelStatus[]): { object: "list"; data: WireModel[] } {
+  return { object: "list", data: models.map(encodeModel) };
+}

@@ -1,0 +1,122 @@
+/**
+ * Checked fields → the parts of a `GenerationRequest` and of a call that both endpoints share.
+ * Called by the decoders of chat/ and completions/, which add the prompt.
+ */
+import type * as z from "zod/mini";
+import type { GenerationRequest, SamplingParams } from "../../contract/generation.ts";
+import type { DecodeContext, ProtocolCall } from "../protocol.ts";
+import { SAMPLING_DEFAULTS } from "../sampling-defaults.ts";
+import type { commonFields, limitFields, samplingFields } from "./schema.ts";
+import { invalid } from "./validate.ts";
+
+type Checked<Fields extends z.core.$ZodLooseShape> = z.output<z.ZodMiniObject<Fields>>;
+
+/** A call of either endpoint. */
+export interface OpenAICall extends ProtocolCall {
+  /** `chatcmpl-…` or `cmpl-…`. */
+  readonly id: string;
+  /** Seconds since the epoch. */
+  readonly created: number;
+  readonly includeUsage: boolean;
+  /** Usage so far on every chunk; as in vLLM it counts only together with `includeUsage`. */
+  readonly continuousUsage: boolean;
+}
+
+/** A missing model is asked for by this name, which no file has, so the pool answers with its default. */
+const UNNAMED_MODEL = "default";
+const INT32_MAX = 2 ** 31 - 1;
+const UINT32 = 2 ** 32;
+
+/** What is left to the endpoint: the prompt and the logprobs, which the two spell differently. */
+export function commonCall(
+  fields: Checked<typeof commonFields>,
+  prefix: string,
+  context: DecodeContext,
+): Omit<OpenAICall, "request"> & { readonly request: Omit<GenerationRequest, "prompt"> } {
+  const includeUsage = fields.stream_options?.include_usage ?? false;
+  const maxTokens = limitOf(fields, context.defaults.maxTokens);
+  return {
+    id: `${prefix}-${context.requestId}`,
+    created: Math.floor(context.now / 1000),
+    stream: fields.stream ?? false,
+    includeUsage,
+    continuousUsage: includeUsage && (fields.stream_options?.continuous_usage_stats ?? false),
+    request: {
+      id: context.requestId,
+      model: fields.model || UNNAMED_MODEL,
+      choices: fields.n ?? 1,
+      stop: stopsOf(fields.stop),
+      sampling: samplingOf(fields),
+      ...(maxTokens !== undefined && { maxTokens }),
+    },
+  };
+}
+
+/** The newest name wins where a caller sends several. */
+function limitOf(fields: Checked<typeof limitFields>, byDefault: number | undefined): number | undefined {
+  const limit =
+    fields.max_completion_tokens ?? fields.max_tokens ?? fields.max_output_tokens ?? fields.n_predict ?? fields.num_predict ?? byDefault;
+  return limit === undefined || limit < 0 ? undefined : Math.min(limit, INT32_MAX);
+}
+
+/** An empty stop string would match everywhere; callers send `[""]` and mean none. */
+function stopsOf(stop: string | string[] | null | undefined): readonly string[] {
+  return [stop ?? []].flat().filter((text) => text !== "");
+}
+
+function samplingOf(fields: Checked<typeof samplingFields>): SamplingParams {
+  const base = SAMPLING_DEFAULTS;
+  const seed = seedOf(fields.seed);
+  return {
+    temperature: fields.temperature ?? base.temperature,
+    topK: Math.max(0, fields.top_k ?? base.topK),
+    topP: fields.top_p ?? base.topP,
+    minP: fields.min_p ?? base.minP,
+    typicalP: fields.typical_p ?? base.typicalP,
+    repeatPenalty: fields.repeat_penalty ?? fields.repetition_penalty ?? base.repeatPenalty,
+    repeatLastN: fields.repeat_last_n ?? base.repeatLastN,
+    frequencyPenalty: fields.frequency_penalty ?? base.frequencyPenalty,
+    presencePenalty: fields.presence_penalty ?? base.presencePenalty,
+    logitBias: fields.logit_bias
+      ? Object.entries(fields.logit_bias).map(([token, bias]) => [Number(token), bias] as const)
+      : base.logitBias,
+    mirostat: fields.mirostat ?? base.mirostat,
+    mirostatTau: fields.mirostat_tau ?? base.mirostatTau,
+    mirostatEta: fields.mirostat_eta ?? base.mirostatEta,
+    ...(seed !== undefined && { seed }),
+  };
+}
+
+/** To 32 bits without a sign. −1 is "draw one" of llama.cpp and Ollama; its unsigned twin means the same to libllama. */
+function seedOf(seed: number | null | undefined): number | undefined {
+  if (seed === null || seed === undefined) return undefined;
+  const folded = ((seed % UINT32) + UINT32) % UINT32;
+  return folded === UINT32 - 1 ? undefined : folded;
+}
+
+const CONSTRAINTS = [
+  "grammar",
+  "json_schema",
+  "guided_json",
+  "guided_regex",
+  "guided_choice",
+  "guided_grammar",
+  "structured_outputs",
+] as const;
+
+/**
+ * Wishes about the shape of the text, OpenAI's, llama.cpp's and vLLM's. This build cannot grant them, and must not ignore them:
+ * a caller who counts on valid JSON may not get free text with a 200.
+ * @param body The body as it came, already known to be an object.
+ */
+export function refuseConstraints(body: object, format: { readonly type: string } | null | undefined): void {
+  if (format && format.type !== "text") {
+    const known = format.type === "json_object" || format.type === "json_schema";
+    throw invalid("response_format.type", known ? `'${format.type}' is not supported yet; only 'text' is` : "must be 'text'");
+  }
+  for (const name of CONSTRAINTS) {
+    const value = (body as Readonly<Record<string, unknown>>)[name];
+    if (value !== undefined && value !== null && value !== "")
+      throw invalid(name, "constrained output is not supported yet; leave this field out");
+  }
+}

@@ -1,0 +1,78 @@
+/**
+ * The fields that both endpoints of the OpenAI dialect share, and the ranges we serve. Fields not named here are ignored;
+ * `null` is absent. Source: platform.openai.com/docs/api-reference, and llama.cpp's tools/server/README.md for the local ones.
+ * Used by the decoders of chat/ and completions/.
+ */
+import * as z from "zod/mini";
+import { boundedArray } from "./validate.ts";
+
+const range = (min: number, max: number) => z.nullish(z.number().check(z.gte(min), z.lte(max)));
+
+/** Not zod's `int`, which refuses what is beyond 2^53; callers send 64-bit seeds and huge limits. */
+const whole = z.number().check(z.refine(Number.isInteger, "must be a whole number"));
+export const wholeRange = (min: number, max = Number.MAX_VALUE) => z.nullish(whole.check(z.gte(min), z.lte(max)));
+
+const MAX_STOPS = 16;
+const MAX_STOP_LENGTH = 1024;
+const MAX_BIASES = 1024;
+const MAX_CHOICES = 16;
+/** Ids and counts become 32-bit integers in libllama. */
+const INT32_MAX = 2 ** 31 - 1;
+
+export const tokenId = whole.check(z.gte(0), z.lte(INT32_MAX));
+const stopString = z.string().check(z.maxLength(MAX_STOP_LENGTH));
+
+/** `{"50256": -100}`. The count is checked before the entries, as in `boundedArray`. */
+const logitBias = z.pipe(
+  z
+    .record(z.string(), z.unknown())
+    .check(z.refine((entries) => Object.keys(entries).length <= MAX_BIASES, `must have at most ${MAX_BIASES} entries`)),
+  z
+    .record(z.string(), z.number().check(z.gte(-100), z.lte(100)))
+    .check(z.refine((entries) => Object.keys(entries).every(isTokenId), 'its keys must be token ids, such as "50256"')),
+);
+
+function isTokenId(key: string): boolean {
+  return /^\d{1,10}$/.test(key) && Number(key) <= INT32_MAX;
+}
+
+export const samplingFields = {
+  // OpenAI ends at 2; local samplers with min_p are used well above it.
+  temperature: range(0, 5),
+  top_p: range(0, 1),
+  top_k: wholeRange(-1, INT32_MAX),
+  min_p: range(0, 1),
+  typical_p: range(0, 1),
+  // 0 would divide logits by nothing.
+  repeat_penalty: range(0.01, 10),
+  repetition_penalty: range(0.01, 10),
+  repeat_last_n: wholeRange(-1, INT32_MAX),
+  presence_penalty: range(-2, 2),
+  frequency_penalty: range(-2, 2),
+  mirostat: z.nullish(z.literal([0, 1, 2])),
+  mirostat_tau: range(0, 100),
+  mirostat_eta: range(0, 1),
+  seed: wholeRange(-Number.MAX_VALUE),
+  logit_bias: z.nullish(logitBias),
+};
+
+/** All the names under which callers send the limit; −1 is "no limit" of llama.cpp and LM Studio. */
+export const limitFields = {
+  max_completion_tokens: wholeRange(-1),
+  max_tokens: wholeRange(-1),
+  max_output_tokens: wholeRange(-1),
+  n_predict: wholeRange(-1),
+  num_predict: wholeRange(-1),
+};
+
+export const commonFields = {
+  model: z.nullish(z.string()),
+  n: wholeRange(1, MAX_CHOICES),
+  stop: z.nullish(z.union([stopString, boundedArray(stopString, MAX_STOPS)], { error: "must be a string or an array of strings" })),
+  stream: z.nullish(z.boolean()),
+  stream_options: z.nullish(z.object({ include_usage: z.nullish(z.boolean()), continuous_usage_stats: z.nullish(z.boolean()) })),
+  user: z.nullish(z.string()),
+  response_format: z.nullish(z.object({ type: z.string() })),
+  ...samplingFields,
+  ...limitFields,
+};

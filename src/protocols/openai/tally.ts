@@ -1,0 +1,113 @@
+/**
+ * Counts over the events of one call: usage and timings for whole and streamed answers alike, and whether all choices have ended.
+ * Called by answer.ts and stream.ts. It must not know any wire chunk.
+ */
+import type { CompletionUsage } from "openai/resources/completions";
+import { ShimmyError } from "../../contract/errors.ts";
+import type { FinishReason, GenerationEvent } from "../../contract/generation.ts";
+
+/** llama.cpp's `timings`: counts in tokens, times in milliseconds, rates in tokens a second. */
+export interface WireTimings {
+  cache_n: number;
+  prompt_n: number;
+  prompt_ms: number;
+  prompt_per_second: number;
+  predicted_n: number;
+  predicted_ms: number;
+  predicted_per_second: number;
+}
+
+export class Tally {
+  private promptTokens: number | undefined;
+  private completionTokens = 0;
+  private cachedTokens = Number.POSITIVE_INFINITY;
+  private promptMs = 0;
+  private predictedMs = 0;
+  /** Pieces of text of the choices that still run, by choice. */
+  private readonly running: Map<number, number>;
+
+  constructor(choices: number) {
+    this.running = new Map(Array.from({ length: choices }, (_, choice) => [choice, 0]));
+  }
+
+  add(event: GenerationEvent): void {
+    if (event.type === "started") {
+      this.promptTokens = event.promptTokens;
+      return;
+    }
+    const pieces = this.running.get(event.choice);
+    if (pieces === undefined) throw broken(`choice ${event.choice} is unknown or has ended`);
+    if (event.type === "text") {
+      this.running.set(event.choice, pieces + (event.logprobs?.length ?? 1));
+      return;
+    }
+    this.running.delete(event.choice);
+    this.completionTokens += event.completionTokens;
+    // The choices share one prompt, and usage counts it once: what no choice had to compute was cached.
+    this.cachedTokens = Math.min(this.cachedTokens, event.cachedTokens);
+    // They also run side by side, so the time of the call is that of the slowest.
+    this.promptMs = Math.max(this.promptMs, event.timings.promptMs);
+    this.predictedMs = Math.max(this.predictedMs, event.timings.predictedMs);
+  }
+
+  get complete(): boolean {
+    return this.promptTokens !== undefined && this.running.size === 0;
+  }
+
+  /** @throws internal when the events ended before every choice did. */
+  requireComplete(): void {
+    if (!this.complete) throw broken("the events ended before every choice had finished");
+  }
+
+  usage(): CompletionUsage {
+    return this.usageWith(this.completionTokens);
+  }
+
+  /** Usage in mid-stream: exact for ended choices; for running ones each piece counts as one token, which is at most the truth. */
+  usageSoFar(): CompletionUsage {
+    const pieces = [...this.running.values()].reduce((sum, count) => sum + count, 0);
+    return this.usageWith(this.completionTokens + pieces);
+  }
+
+  timings(): WireTimings {
+    const cached = this.cached();
+    const computed = (this.promptTokens ?? 0) - cached;
+    return {
+      cache_n: cached,
+      prompt_n: computed,
+      prompt_ms: this.promptMs,
+      prompt_per_second: perSecond(computed, this.promptMs),
+      predicted_n: this.completionTokens,
+      predicted_ms: this.predictedMs,
+      predicted_per_second: perSecond(this.completionTokens, this.predictedMs),
+    };
+  }
+
+  private usageWith(completionTokens: number): CompletionUsage {
+    const promptTokens = this.promptTokens ?? 0;
+    return {
+      prompt_tokens: promptTokens,
+      completion_tokens: completionTokens,
+      total_tokens: promptTokens + completionTokens,
+      prompt_tokens_details: { cached_tokens: this.cached() },
+    };
+  }
+
+  private cached(): number {
+    return Number.isFinite(this.cachedTokens) ? this.cachedTokens : 0;
+  }
+}
+
+/** The engine's reason → OpenAI's. The one place where a finish_reason is made. */
+export function finishReason(reason: FinishReason): "stop" | "length" {
+  return reason;
+}
+
+/** JSON has no infinity, and an instant took no measurable time. */
+function perSecond(tokens: number, ms: number): number {
+  return ms > 0 ? (tokens * 1000) / ms : 0;
+}
+
+function broken(reason: string): ShimmyError {
+  return new ShimmyError("internal", {}, { cause: new Error(`Generation events out of order: ${reason}`) });
+}

@@ -1,0 +1,105 @@
+/** Calls, models and events for the tests of this room; imported by tests only. */
+import fc from "fast-check";
+import { ShimmyError } from "../../contract/errors.ts";
+import type { GenerationEvent, ResolvedModel, TokenLogprob } from "../../contract/generation.ts";
+import type { ModelInfo } from "../../contract/model.ts";
+import type { DecodeContext } from "../protocol.ts";
+
+export const CONTEXT: DecodeContext = { requestId: "r1", now: 1_700_000_000_900, defaults: {} };
+
+export const INFO: ModelInfo = {
+  id: 'tiny "q8"',
+  path: "/secret/dir/tiny.gguf",
+  source: "/secret/dir",
+  sizeBytes: 3_000_000,
+  modifiedMs: 1_600_000_000_500,
+  architecture: "llama",
+  family: "llama",
+  parameters: 2_500_000,
+  quantization: "Q8_0",
+  contextLength: 4096,
+  generative: true,
+  kvBytesPerToken: 128,
+};
+export const MODEL: ResolvedModel = { info: INFO };
+
+export const started = (promptTokens = 7): GenerationEvent => ({ type: "started", promptTokens });
+
+export const text = (piece: string, choice = 0, logprobs?: readonly TokenLogprob[]): GenerationEvent => ({
+  type: "text",
+  choice,
+  text: piece,
+  ...(logprobs && { logprobs }),
+});
+
+export const finished = (choice = 0, more: Partial<GenerationEvent & { type: "finished" }> = {}): GenerationEvent => ({
+  type: "finished",
+  choice,
+  reason: "stop",
+  completionTokens: 2,
+  cachedTokens: 3,
+  timings: { queueMs: 1, promptMs: 40, predictedMs: 500 },
+  ...more,
+});
+
+/** A token as the engine reports it, with itself as its only alternative. */
+export function token(piece: string | Uint8Array, logprob = -0.5): TokenLogprob {
+  const bytes = typeof piece === "string" ? new TextEncoder().encode(piece) : piece;
+  return { token: 1, bytes, logprob, top: [{ token: 1, bytes, logprob }] };
+}
+
+export async function* play(events: readonly GenerationEvent[]): AsyncGenerator<GenerationEvent> {
+  yield* events;
+}
+
+/** The frames of a stream, and what they hold but for the end mark. */
+export async function readFrames<Chunk>(stream: AsyncIterable<string>): Promise<{ frames: string[]; chunks: Chunk[] }> {
+  const frames: string[] = [];
+  for await (const frame of stream) frames.push(frame);
+  const chunks = frames.filter((frame) => frame !== "data: [DONE]\n\n").map((frame) => JSON.parse(frame.slice("data: ".length)) as Chunk);
+  return { frames, chunks };
+}
+
+/** What a decoder throws for a bad body. */
+export function refusal(decode: () => unknown): { param: string | undefined; reason: unknown; code: string } {
+  try {
+    decode();
+  } catch (error) {
+    if (error instanceof ShimmyError) return { param: error.param, reason: error.details.reason, code: error.code };
+    throw error;
+  }
+  throw new Error("The body was accepted");
+}
+
+const logprobs = fc.array(
+  fc.record({ bytes: fc.uint8Array({ minLength: 1, maxLength: 4 }), logprob: fc.constantFrom(-0.5, -3, Number.NEGATIVE_INFINITY) }),
+  { maxLength: 2 },
+);
+
+/** Any order a generator may give: pieces of the choices mixed, each choice ended once, after its last piece. */
+export const anyEvents = fc
+  .record({ choices: fc.integer({ min: 1, max: 3 }), seed: fc.infiniteStream(fc.nat(1000)) })
+  .chain(({ choices, seed }) =>
+    fc
+      .array(fc.record({ choice: fc.nat(choices - 1), piece: fc.string({ unit: "grapheme" }), tokens: logprobs }), { maxLength: 30 })
+      .map((pieces) => ({ choices, events: mixed(choices, pieces, seed) })),
+  );
+
+type Piece = { choice: number; piece: string; tokens: readonly { bytes: Uint8Array; logprob: number }[] };
+
+function mixed(choices: number, pieces: readonly Piece[], seed: Iterator<number>): GenerationEvent[] {
+  const events = pieces.map(({ choice, piece, tokens }) =>
+    text(
+      piece,
+      choice,
+      tokens.map(({ bytes, logprob }) => token(bytes, logprob)),
+    ),
+  );
+  for (let choice = 0; choice < choices; choice++) {
+    const last = events.findLastIndex((event) => event.type === "text" && event.choice === choice);
+    const at = last + 1 + (seed.next().value % (events.length - last));
+    const reason = seed.next().value % 2 ? "stop" : "length";
+    events.splice(at, 0, finished(choice, { reason, completionTokens: seed.next().value, cachedTokens: choice }));
+  }
+  return [started(), ...events];
+}

@@ -1,0 +1,43 @@
+/**
+ * What a dialect is to the server: one request in, one answer out, whole or streamed, and an error in the dialect's dress.
+ * Pure: nothing here reads a clock, a file or a socket; what varies comes in the context.
+ */
+import type { ShimmyError } from "../contract/errors.ts";
+import type { GenerationEvent, GenerationRequest, ResolvedModel } from "../contract/generation.ts";
+
+export interface DecodeContext {
+  /** Names the request everywhere; on the wire it gets the dialect's prefix. */
+  readonly requestId: string;
+  /** Milliseconds since the epoch; told as the time of creation. */
+  readonly now: number;
+  readonly defaults: {
+    /** Used when the caller gives no limit. */
+    readonly maxTokens?: number;
+  };
+}
+
+/** A decoded call: what the generator needs, and what the encoder of the same dialect must remember. */
+export interface ProtocolCall {
+  readonly request: GenerationRequest;
+  readonly stream: boolean;
+}
+
+export interface EncodedError {
+  readonly status: number;
+  /** A JSON value. */
+  readonly body: unknown;
+}
+
+/** One per endpoint of a dialect. */
+export interface Protocol<Call extends ProtocolCall = ProtocolCall> {
+  /** @throws invalid_value naming the field at fault. */
+  decode(body: unknown, context: DecodeContext): Call;
+  /** The whole answer as a JSON value. @throws whatever `events` throws. */
+  encodeWhole(call: Call, model: ResolvedModel, events: AsyncIterable<GenerationEvent>): Promise<unknown>;
+  /** Whole server-sent-event frames, the dialect's end mark included. @throws whatever `events` throws. */
+  encodeStream(call: Call, model: ResolvedModel, events: AsyncIterable<GenerationEvent>): AsyncIterable<string>;
+  /** An error before the headers were sent. */
+  encodeError(error: ShimmyError, requestId: string): EncodedError;
+  /** The last frame of a stream that failed; nothing may follow it. */
+  encodeStreamError(error: ShimmyError, requestId: string): string;
+}

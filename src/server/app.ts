@@ -1,0 +1,99 @@
+/**
+ * All routes, as a fetch handler: `createApp(services).fetch(request)` can be mounted in any server. Loaded with the first
+ * request that is not a health check, for Hono and the protocols cost more memory than the rest of an idle gateway.
+ */
+import { randomUUID } from "node:crypto";
+import { type Context, Hono, type MiddlewareHandler } from "hono";
+import { ShimmyError } from "../contract/errors.ts";
+import { chatCompletions, completions, encodeError, encodeModel, encodeModels } from "../protocols/openai/index.ts";
+import type { Protocol } from "../protocols/protocol.ts";
+import { generate } from "./generate.ts";
+import { checkHost, checkKey, corsHeaders, preflightHeaders } from "./guards.ts";
+import { health } from "./health.ts";
+import { openExchange } from "./observe.ts";
+import { errorResponse } from "./respond.ts";
+import type { Services } from "./services.ts";
+
+/** `id` is what the `:id` of the path matched. */
+type Handler = (services: Services, id: string) => Promise<Response> | Response;
+
+/** What this server tells. A path that begins with /v1 is answered without it too. */
+const GET: Readonly<Record<string, Handler>> = {
+  "/": ({ version }) => Response.json({ service: "shimmy", version, routes: [...Object.keys(GET), ...Object.keys(GENERATE)] }),
+  "/health": async (services) => {
+    const { status, body } = await health(services);
+    return Response.json(body, { status });
+  },
+  "/metrics": async ({ metrics }) => {
+    const { contentType, body } = await metrics.text();
+    return new Response(body, { headers: { "content-type": contentType } });
+  },
+  "/v1/models": async ({ models }) => Response.json(encodeModels(await models())),
+  "/v1/models/:id{.+}": async ({ models }, id) => {
+    const all = await models();
+    const found = all.find(({ info }) => info.id.toLowerCase() === id.toLowerCase());
+    if (!found) throw new ShimmyError("model_not_found", { model: id, available: all.map(({ info }) => info.id) });
+    return Response.json(encodeModel(found));
+  },
+};
+
+/** What it generates: POST, each in its dialect. */
+const GENERATE: Readonly<Record<string, Protocol>> = {
+  "/v1/chat/completions": chatCompletions as Protocol,
+  "/v1/completions": completions as Protocol,
+};
+
+export function createApp(services: Services): Hono {
+  const app = new Hono({ strict: false }); // a trailing slash changes nothing
+  app.use(cross(services), async ({ req }, next) => {
+    if (req.path !== "/health") checkKey(services.guards, (name) => req.header(name));
+    await next();
+  });
+  for (const [route, handler] of Object.entries(GET)) addRoute(app, "GET", route, (c) => tell(services, route, handler, c));
+  for (const [route, protocol] of Object.entries(GENERATE)) {
+    addRoute(app, "POST", route, (c) => generate(services, protocol, openExchange(services, route, randomUUID(), c.req.raw)));
+  }
+  const refuse = (error: ShimmyError, c: Context) => {
+    openExchange(services, "unmatched", randomUUID(), c.req.raw).fail(error);
+    return errorResponse(error, encodeError);
+  };
+  app.notFound((c) => refuse(new ShimmyError("unknown_route", { method: c.req.method, path: c.req.path }), c));
+  app.onError((error, c) => refuse(ShimmyError.from(error), c));
+  return app;
+}
+
+/** The route with its method; any other method is told which one it answers. */
+function addRoute(app: Hono, method: "GET" | "POST", route: string, handler: (c: Context) => Promise<Response>): void {
+  for (const path of new Set([route, route.replace(/^\/v1(?=\/)/, "")])) {
+    app.on(method, path, handler);
+    app.all(path, ({ req }) => {
+      throw new ShimmyError("method_not_allowed", { path: req.path, method: req.method, allowed: method });
+    });
+  }
+}
+
+async function tell(services: Services, route: string, handler: Handler, c: Context): Promise<Response> {
+  const exchange = openExchange(services, route, randomUUID(), c.req.raw);
+  try {
+    const response = await handler(services, c.req.param("id") ?? "");
+    exchange.end({ status: response.status });
+    return response;
+  } catch (thrown) {
+    const error = ShimmyError.from(thrown);
+    exchange.fail(error);
+    return errorResponse(error, encodeError);
+  }
+}
+
+/** Host and origin, before anything else: what a foreign page asks is not even counted against a key. */
+function cross({ guards }: Services): MiddlewareHandler {
+  return async (c, next) => {
+    const header = (name: string) => c.req.header(name);
+    checkHost(guards, header);
+    const cors = corsHeaders(guards, header);
+    if (c.req.method === "OPTIONS") return new Response(null, { status: 204, headers: { ...cors, ...preflightHeaders(header) } });
+    await next();
+    for (const [name, value] of Object.entries(cors)) c.res.headers.set(name, value);
+    return undefined;
+  };
+}

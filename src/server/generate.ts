@@ -1,0 +1,60 @@
+/**
+ * The main path: a request of any dialect to an answer, whole or streamed. Called by app.ts for each route that generates.
+ *
+ *   decode ─▶ resolve ─▶ generate ─▶ encode          a failure anywhere is one thrown error, dressed by the protocol
+ */
+import { ShimmyError } from "../contract/errors.ts";
+import type { ResolvedModel } from "../contract/generation.ts";
+import type { Protocol } from "../protocols/protocol.ts";
+import { readJson } from "./body.ts";
+import { type Exchange, observe } from "./observe.ts";
+import { errorResponse } from "./respond.ts";
+import type { Services } from "./services.ts";
+import { frameStream, nextWithin } from "./stream.ts";
+
+export async function generate(services: Services, protocol: Protocol, exchange: Exchange): Promise<Response> {
+  const { request, id } = exchange;
+  const leave = new AbortController();
+  request.signal.addEventListener("abort", () => leave.abort(), { once: true });
+  try {
+    if (services.state() === "draining") throw new ShimmyError("shutting_down");
+    const call = protocol.decode(await readJson(request, services.config.maxBodySize), decodeContext(services, id));
+    const model = await services.generator.resolve(call.request.model);
+    const events = observe(exchange, model, services.generator.generate(model, call.request, leave.signal));
+    const headers = { "x-request-id": id, ...modelHeaders(model) };
+    if (!call.stream) return Response.json(await protocol.encodeWhole(call, model, events), { headers });
+
+    // Headers are sent with the first frame, or when the client has waited for one ping: until then an error has its true status.
+    const frames = protocol.encodeStream(call, model, events)[Symbol.asyncIterator]();
+    const first = frames.next();
+    await nextWithin(first, services.config.ssePingInterval);
+    const body = frameStream({
+      frames,
+      first,
+      pingMs: services.config.ssePingInterval,
+      onError: (error) => protocol.encodeStreamError(ShimmyError.from(error), id),
+      onCancel: () => leave.abort(),
+    });
+    return new Response(body, { headers: { ...headers, ...EVENT_STREAM } });
+  } catch (thrown) {
+    const error = ShimmyError.from(thrown);
+    exchange.fail(error);
+    return errorResponse(error, (e) => protocol.encodeError(e, id));
+  }
+}
+
+const EVENT_STREAM = {
+  "content-type": "text/event-stream; charset=utf-8",
+  "cache-control": "no-cache",
+  // nginx would hold tokens back until its buffer is full.
+  "x-accel-buffering": "no",
+};
+
+function decodeContext({ config }: Services, requestId: string) {
+  return { requestId, now: Date.now(), defaults: config.maxTokensDefault > 0 ? { maxTokens: config.maxTokensDefault } : {} };
+}
+
+/** Another model than the one asked for never answers unsaid. Header values are ASCII, so the name is percent-encoded. */
+function modelHeaders({ info, fallbackFrom }: ResolvedModel): Record<string, string> {
+  return fallbackFrom === undefined ? {} : { "x-shimmy-model-fallback": `${encodeURIComponent(fallbackFrom)} -> ${info.id}` };
+}

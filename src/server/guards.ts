@@ -1,0 +1,79 @@
+/**
+ * Who may ask: the Host header, the browser's origin, the API key. Pure functions over headers, so that the quick path for
+ * /health and the Hono application guard alike. They must not know routes or bodies.
+ */
+import { createHash, timingSafeEqual } from "node:crypto";
+import { ShimmyError } from "../contract/errors.ts";
+
+export interface GuardSettings {
+  /** Only this machine can connect: then the Host header is checked, against DNS rebinding. */
+  readonly loopback: boolean;
+  readonly allowedHosts: readonly string[];
+  readonly corsOrigins: readonly string[];
+  readonly apiKey: readonly string[];
+}
+
+/** A header by its lower-case name. */
+export type Header = (name: string) => string | undefined;
+
+const LOOPBACK_NAMES = new Set(["localhost", "127.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]"]);
+
+/** @throws host_not_allowed. A page on a foreign name that resolves to this machine must not read answers. */
+export function checkHost(settings: GuardSettings, header: Header): void {
+  if (!settings.loopback && settings.allowedHosts.length === 0) return;
+  const host = header("host") ?? "";
+  const name = host.replace(/:\d*$/, "").toLowerCase();
+  if (LOOPBACK_NAMES.has(name) || name.endsWith(".localhost")) return;
+  if (settings.allowedHosts.some((allowed) => [name, host.toLowerCase(), "*"].includes(allowed.toLowerCase()))) return;
+  throw new ShimmyError("host_not_allowed", { host });
+}
+
+/** @throws missing_api_key, invalid_api_key. Compared in constant time. */
+export function checkKey(settings: GuardSettings, header: Header): void {
+  if (settings.apiKey.length === 0) return;
+  const bearer = /^Bearer\s+(\S+)\s*$/i.exec(header("authorization") ?? "")?.[1];
+  const given = bearer ?? header("x-api-key");
+  if (!given) throw new ShimmyError("missing_api_key");
+  const digest = (key: string) => createHash("sha256").update(key).digest();
+  const known = settings.apiKey.map((key) => timingSafeEqual(digest(key), digest(given)));
+  if (!known.includes(true)) throw new ShimmyError("invalid_api_key");
+}
+
+function originAllowed(settings: GuardSettings, origin: string): boolean {
+  if (settings.corsOrigins.includes("*") || settings.corsOrigins.some((allowed) => allowed.toLowerCase() === origin.toLowerCase()))
+    return true;
+  if (!URL.canParse(origin)) return false;
+  const { protocol, hostname } = new URL(origin);
+  return /^https?:$/.test(protocol) && (LOOPBACK_NAMES.has(hostname) || hostname.endsWith(".localhost"));
+}
+
+/**
+ * Headers that let the browser's page of an allowed origin read the answer; none for other callers.
+ * @throws origin_not_allowed for a page of any other origin: not to be read is not enough, it must not start work either.
+ */
+export function corsHeaders(settings: GuardSettings, header: Header): Record<string, string> {
+  const origin = header("origin");
+  if (origin === undefined) return {};
+  if (!originAllowed(settings, origin)) throw new ShimmyError("origin_not_allowed", { origin });
+  return {
+    "access-control-allow-origin": origin,
+    "access-control-expose-headers": "x-request-id, x-shimmy-model-fallback, x-shimmy-warning, retry-after",
+    vary: "Origin",
+  };
+}
+
+/** What a preflight request is answered with, beside `corsHeaders`. Every header that the SDKs send is allowed. */
+export function preflightHeaders(header: Header): Record<string, string> {
+  return {
+    "access-control-allow-methods": "GET, HEAD, POST, DELETE, OPTIONS",
+    "access-control-allow-headers": header("access-control-request-headers") ?? "authorization, content-type, x-api-key",
+    "access-control-max-age": "600",
+    // Only if the browser asks; the origin was checked before (private network access).
+    ...(header("access-control-request-private-network") === "true" && { "access-control-allow-private-network": "true" }),
+  };
+}
+
+/** Whether only this machine can reach a server that listens on `host`. */
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || host === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(host);
+}

@@ -1,0 +1,22 @@
+/** What the door is given by whoever builds it (cli/serve.ts, index.ts, tests): plain parts, no globals. */
+import type { Config } from "../config/table.ts";
+import type { Generator } from "../contract/generation.ts";
+import type { ModelStatus } from "../contract/model.ts";
+import type { Logger } from "../telemetry/log.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+import type { GuardSettings } from "./guards.ts";
+
+export interface Services {
+  readonly config: Config;
+  readonly guards: GuardSettings;
+  readonly generator: Generator;
+  /** Everything in the catalogue, in the order of preference. */
+  models(): Promise<readonly ModelStatus[]>;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+  readonly version: string;
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number;
+  /** "loading" until what was asked to be loaded at start is there; "draining" after SIGTERM. */
+  state(): "ready" | "loading" | "draining";
+}
