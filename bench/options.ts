@@ -23,6 +23,8 @@ export interface BenchOptions {
   readonly oursFlags: readonly string[];
   readonly referenceFlags: readonly string[];
   readonly out: string;
+  /** How often a session that other programs disturbed is run again. */
+  readonly retries: number;
   readonly noisy: boolean;
 }
 
@@ -35,6 +37,7 @@ const DEFAULTS = {
   slots: "8",
   ctx: "2048",
   "max-seconds": "120",
+  retries: "2",
   fresh: "case",
   "ours-flags": "",
   "reference-flags": "",
@@ -56,7 +59,8 @@ ${WORKLOADS.map((w) => `                           ${w.name.padEnd(8)} ${w.summa
   --fresh case|model     a new server for each case, or one for all cases of a model; default ${DEFAULTS.fresh}
   --ours-flags, --reference-flags "…"   more flags, as they are
   --out FILE             raw JSON; default bench/results/TIME.json
-  --noisy                measure although the machine is not quiet
+  --retries N            how often a session disturbed by other programs is run again; default ${DEFAULTS.retries}
+  --noisy                measure although the machine is not quiet, and repeat nothing
 example: npm run bench -- --workloads decode --models q8_0,q4_1 --servers ours,reference,bare --rounds 3 --out bench/results/decode.json`;
 
 /** @throws with a sentence for the user; `undefined` when only help was asked for. */
@@ -92,6 +96,7 @@ export function parseOptions(argv: readonly string[]): BenchOptions | undefined 
     referenceSlots: optional("reference-slots") ?? number("slots"),
     context: number("ctx"),
     maxSeconds: number("max-seconds"),
+    retries: wholeNumber("retries", get("retries")!, 0),
     fresh: get("fresh") === "model" ? "model" : "case",
     oursFlags: list(get("ours-flags")!, " "),
     referenceFlags: list(get("reference-flags")!, " "),
@@ -105,8 +110,12 @@ function list(text: string, separator = ","): string[] {
 }
 
 function positive(name: string, text: string): number {
+  return wholeNumber(name, text, 1);
+}
+
+function wholeNumber(name: string, text: string, least: number): number {
   const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) throw new Error(`--${name}: ${text} is not a whole number of at least 1`);
+  if (!Number.isInteger(value) || value < least) throw new Error(`--${name}: ${text} is not a whole number of at least ${least}`);
   return value;
 }
 

@@ -10,7 +10,7 @@ import { describeQuiet, machineInfo, versions, waitForQuiet } from "./measure/ma
 import { type BenchModel, resolveModel } from "./models.ts";
 import { type BenchOptions, HELP, parseOptions } from "./options.ts";
 import { agreement, number, problemLines, summarise, summaryTable } from "./report.ts";
-import { type Case, type RunRecord, runSession } from "./session.ts";
+import { type Case, type RunRecord, runSession, type SessionPlan } from "./session.ts";
 import { measureStartup, type StartupRecord } from "./startup.ts";
 import { startupTable, startupVerdicts, summariseStartup } from "./startup-report.ts";
 
@@ -20,6 +20,8 @@ const SCRIPTS = dirname(fileURLToPath(import.meta.url));
 /** What one run of the bench has seen so far. */
 interface Results {
   readonly runs: RunRecord[];
+  /** Disturbed by other programs and run again: kept for the reader, in no figure. */
+  readonly discarded: RunRecord[];
   readonly startup: StartupRecord[];
 }
 
@@ -33,10 +35,10 @@ async function main(options: BenchOptions): Promise<void> {
       .join("; ")}`,
   );
   say(`slots ${options.slots} (reference ${options.referenceSlots}), ${options.context} cells each, ${options.rounds} rounds`);
-  const results: Results = { runs: [], startup: [] };
+  const results: Results = { runs: [], discarded: [], startup: [] };
   try {
     if (options.startup) results.startup.push(...(await measureStartup(models[0]!, options, (round) => say(`start-up round ${round}`))));
-    await measureWorkloads(models, options, results.runs);
+    await measureWorkloads(models, options, results);
   } finally {
     // Also after a failure: what was measured until then is worth keeping.
     report(results, options);
@@ -53,7 +55,7 @@ async function insistOnQuiet(noisy: boolean): Promise<void> {
   say(`!!! ${text}. --noisy: DO NOT QUOTE THESE FIGURES !!!`);
 }
 
-async function measureWorkloads(models: readonly BenchModel[], options: BenchOptions, runs: RunRecord[]): Promise<void> {
+async function measureWorkloads(models: readonly BenchModel[], options: BenchOptions, results: Results): Promise<void> {
   const cases = options.workloads.flatMap((workload): Case[] => {
     const clients = workload.fixedClients ? workload.clients : (options.clients ?? workload.clients);
     return clients.map((count) => ({ workload, clients: count }));
@@ -64,11 +66,21 @@ async function measureWorkloads(models: readonly BenchModel[], options: BenchOpt
     const order = round % 2 === 0 ? options.servers : [...options.servers].reverse();
     for (const model of models)
       for (const session of sessions)
-        for (const contestant of order) {
-          const records = await runSession({ round, model, contestant, cases: session }, options, SCRIPTS);
-          runs.push(...records);
-          for (const record of records) say(progress(record));
-        }
+        for (const contestant of order) await undisturbed({ round, model, contestant, cases: session }, options, results);
+  }
+}
+
+/** Runs a session, again when other programs disturbed it. Only foreign CPU decides that, never the figures. */
+async function undisturbed(plan: SessionPlan, options: BenchOptions, results: Results): Promise<void> {
+  for (let left = options.noisy ? 0 : options.retries; ; left--) {
+    const records = await runSession(plan, options, SCRIPTS);
+    for (const record of records) say(progress(record));
+    if (left === 0 || !records.some((record) => record.disturbed)) {
+      results.runs.push(...records);
+      return;
+    }
+    results.discarded.push(...records);
+    say("    again, since other programs were at work");
   }
 }
 

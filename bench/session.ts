@@ -2,6 +2,7 @@
  * One session: start one contestant, run its cases, measure around each, stop it. Called by run.ts, one session at a time,
  * so that nothing but the contestant and the clients is at work.
  */
+import { setMaxListeners } from "node:events";
 import type { BareTask } from "./bare-loop.ts";
 import { bareFigures, runBareLoop } from "./contestants/bare.ts";
 import { type Contestant, oursCommand, referenceCommand } from "./contestants/commands.ts";
@@ -33,6 +34,8 @@ export interface RunRecord {
   /** After start (ours: no model yet), after the first answer, after the run. */
   readonly memory: { readonly idle: TreeMemory; readonly loaded: TreeMemory; readonly after: TreeMemory } | undefined;
   readonly figures: readonly Figure[];
+  /** Other programs were at work, before or meanwhile: the figures say nothing about the contestant. */
+  readonly disturbed: boolean;
   readonly problems: readonly string[];
   readonly requests: readonly RequestRecord[];
 }
@@ -98,15 +101,18 @@ interface Running {
 async function runCase(plan: SessionPlan, { workload, clients }: Case, running: Running, options: BenchOptions): Promise<RunRecord> {
   const { server, target, idle, loaded } = running;
   const before = await waitForQuiet(QUIET_PATIENCE_MS);
+  const signal = AbortSignal.timeout(options.maxSeconds * 1000);
+  setMaxListeners(0, signal); // every request in flight listens
   const meter = cpuMeter(server.pid);
   const requests = await workload.run({
     target,
     clients,
     round: plan.round,
-    signal: AbortSignal.timeout(options.maxSeconds * 1000),
+    signal,
     ...(options.requests === undefined ? {} : { requests: options.requests }),
   });
   const cpu = meter();
+  const noise = noiseOf(before, workload.name, cpu.others, wallMs(requests));
   // Times start at the first send: the clock of the process means nothing to a reader of the JSON.
   const origin = Math.min(...requests.map((r) => r.sentMs));
   return {
@@ -119,7 +125,8 @@ async function runCase(plan: SessionPlan, { workload, clients }: Case, running: 
     cpu,
     memory: { idle, loaded, after: treeMemory(server.pid) },
     figures: (workload.figures ?? commonFigures)(requests),
-    problems: [...problemsOf(requests), ...noise(before, workload.name, cpu.others, wallMs(requests))],
+    disturbed: noise.length > 0,
+    problems: [...problemsOf(requests), ...noise],
     requests: requests.map((record) => shifted(record, origin)),
   };
 }
@@ -138,7 +145,7 @@ function cpuMeter(pid: number): () => RunRecord["cpu"] {
 const MAX_OTHERS = 0.06;
 
 /** `busy` makes its own noise; in all others foreign CPU during the run spoils the figures, wherever it came from. */
-function noise(before: Quietness, workload: string, othersSeconds: number, wall: number): string[] {
+function noiseOf(before: Quietness, workload: string, othersSeconds: number, wall: number): string[] {
   const problems = before.quiet ? [] : [`the machine was not quiet before the run: ${describeQuiet(before)}`];
   const cores = othersSeconds / (wall / 1000);
   if (workload !== "busy" && cores > MAX_OTHERS) problems.push(`other programs used ${cores.toFixed(2)} cores during the run`);
@@ -179,6 +186,7 @@ async function bareSession(plan: SessionPlan, options: BenchOptions, scripts: st
       waves: Array.from({ length: count }, (_, index) => wave(index)),
     };
     const result = await runBareLoop(scripts, task, options.maxSeconds * 1000);
+    const noise = noiseOf(before, workload.name, result.cpu.others, result.wallMs);
     records.push({
       round: plan.round,
       model: plan.model.name,
@@ -189,7 +197,8 @@ async function bareSession(plan: SessionPlan, options: BenchOptions, scripts: st
       cpu: { contestant: result.cpu.own, bench: 0, others: result.cpu.others },
       memory: undefined,
       figures: bareFigures(result),
-      problems: noise(before, workload.name, result.cpu.others, result.wallMs),
+      disturbed: noise.length > 0,
+      problems: noise,
       requests: [],
     });
   }

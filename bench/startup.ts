@@ -17,7 +17,7 @@ export type Starter = (typeof STARTERS)[number];
 export interface StartupRecord {
   readonly round: number;
   readonly starter: Starter;
-  /** spawn → first 200 of /health that says ready. */
+  /** spawn → first 200 of /health. */
   readonly healthyMs: number;
   /** spawn → first text of a first answer, asked for as soon as it was healthy: nobody can call himself ready too early. */
   readonly firstTokenMs?: number;

@@ -28,19 +28,13 @@ export const REFERENCE_SCRIPT = "../shared/tools/reference-server.sh";
 export function oursCommand(name: Contestant, options: ServeOptions): Command {
   const { model, slots, context } = options;
   const serve = ["serve", "--bind", "127.0.0.1:0", "--model-path", model, "--ctx", String(context), "--parallel", String(slots)];
-  const rest = [...(KV_FLAGS[name] ?? []), "--no-embedded-model", ...(options.preload ? ["--preload"] : []), ...options.flags];
+  const rest = [...(KV_FLAGS[name] ?? []), "--no-embedded-model", ...(options.preload ? ["--preload", "default"] : []), ...options.flags];
   return {
     name,
     file: process.execPath,
     args: ["dist/cli.js", ...serve, ...rest],
     env: { SHIMMY_LOG_FORMAT: "json" },
-    ready: (body) => isReady(body, options.preload),
   };
-}
-
-/** Ours answers /health with 200 while a model loads and says so in words, since other models may serve meanwhile. */
-function isReady(body: string, preload: boolean): boolean {
-  return /"status":\s*"ok"/.test(body) && !(preload && /"loading"/.test(body));
 }
 
 /** The script only changes root and mounts before it execs llama-server: about 10 ms of its start-up are the script's. */

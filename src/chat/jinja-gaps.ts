@@ -15,6 +15,8 @@ export class ChatInterpreter extends Interpreter {
         return this.#call(node as Call, environment);
       case "FilterExpression":
         return this.#filter(node as Filter, environment);
+      case "BinaryExpression":
+        return this.#binary(node as Binary, environment);
       case "For":
         return this.#loop(node as Loop, environment);
       default:
@@ -42,6 +44,16 @@ export class ChatInterpreter extends Interpreter {
     return filter ? filter(operand) : super.evaluate({ ...expression, operand: computed(operand) } as Filter, environment);
   }
 
+  /** Python joins an undefined value as nothing; the engine throws. */
+  #binary(expression: Binary, environment: Environment): Value {
+    if (expression.operator.value !== "~") return super.evaluate(expression, environment);
+    const [left, right] = [expression.left, expression.right].map((side) => {
+      const result = this.evaluate(side, environment);
+      return computed(result.type === "UndefinedValue" ? value("") : result);
+    });
+    return super.evaluate({ ...expression, left, right } as Binary, environment);
+  }
+
   /** Python's undefined has no items; the engine throws. */
   #loop(loop: Loop, environment: Environment): Value {
     if (loop.iterable.type === "SelectExpression") return super.evaluate(loop, environment);
@@ -59,6 +71,11 @@ interface Call extends Node {
 interface Filter extends Node {
   readonly operand: Node;
   readonly filter: Node & { readonly value: string };
+}
+interface Binary extends Node {
+  readonly operator: { readonly value: string };
+  readonly left: Node;
+  readonly right: Node;
 }
 interface Loop extends Node {
   readonly iterable: Node;

@@ -7,7 +7,7 @@ import { type ControlTexts, Guard, randomDigits } from "./guard.ts";
 import { GLOBAL_NAMES, JinjaTemplate, type Variables } from "./jinja.ts";
 import { failingLine } from "./line.ts";
 import { type MessageForm, type TemplateMessage, toForm, toolCalls } from "./messages.ts";
-import { type PlainTraits, plainTraits, type ToolTraits, toolTraits } from "./traits.ts";
+import { type PlainTraits, plainTraits, printsTools, type ToolTraits, toolTraits } from "./traits.ts";
 
 export interface Vocabulary {
   readonly bosToken: string;
@@ -25,7 +25,6 @@ export interface Task {
 
 export interface Rendering {
   readonly segments: readonly PromptSegment[];
-  readonly text: string;
   /** Messages whose content the template did not print. */
   readonly missing: readonly TemplateMessage[];
 }
@@ -56,6 +55,7 @@ export class Renderer {
   readonly #traits: PlainTraits;
   readonly #seams: readonly string[];
   #toolTraits: ToolTraits | "none" | undefined;
+  #printsTools: boolean | undefined;
 
   /** @throws when the engine cannot parse the source or cannot render one plain message with it. */
   constructor(source: string, vocabulary: Vocabulary) {
@@ -71,12 +71,24 @@ export class Renderer {
 
   /** @throws RenderFailure */
   render(messages: readonly TemplateMessage[], task: Task): Rendering {
-    const guard = new Guard(this.#vocabulary.controlTexts, this.#seams);
-    const rendered = task.continueLast
-      ? this.#continued(messages, task, guard)
-      : this.#run(this.#forms(messages, guard), task, guard, true);
-    const text = guard.plain(rendered);
-    return { segments: guard.segments(rendered), text, missing: this.#missing(messages, text, task) };
+    try {
+      const guard = new Guard(this.#vocabulary.controlTexts, this.#seams);
+      const rendered = task.continueLast
+        ? this.#continued(messages, task, guard)
+        : this.#run(this.#forms(messages, guard), task, guard, true);
+      const text = guard.plain(rendered);
+      return { segments: guard.segments(rendered), missing: this.#missing(messages, text, task) };
+    } catch (cause) {
+      if (cause instanceof RenderFailure) throw cause;
+      const reason = cause instanceof RangeError ? "a value is nested too deep" : String(cause);
+      throw new RenderFailure(reason, () => "unknown", { cause });
+    }
+  }
+
+  /** Whether the definitions of tools are printed at all. */
+  get printsTools(): boolean {
+    this.#printsTools ??= printsTools(this.#render, this.#traits);
+    return this.#printsTools;
   }
 
   /** Up to and with the last message's content, so that the model goes on with it. */

@@ -76,8 +76,7 @@ export class ChatTemplate {
         `The template of ${this.#options.model} leaves out messages of: ${rendering.missing.map((message) => message.role).join(", ")}`,
       );
     }
-    const tool = firstToolName(prompt.tools);
-    if (tool !== undefined && !rendering.text.includes(tool)) notes.push(`The template of ${this.#options.model} ignores tools`);
+    if (prompt.tools?.length && !renderer.printsTools) notes.push(`The template of ${this.#options.model} ignores tools`);
     return { segments: [...rendering.segments], warnings: notes };
   }
 
@@ -184,9 +183,4 @@ function withoutEmptyEnd(messages: readonly TemplateMessage[]): readonly Templat
       message.role !== "assistant" || message.content.trim() !== "" || toolCalls(message).length > 0 || Boolean(message.reasoning_content),
   );
   return messages.slice(0, end + 1);
-}
-
-function firstToolName(tools: readonly unknown[] | undefined): string | undefined {
-  const name = (tools?.[0] as { readonly function?: { readonly name?: unknown } } | undefined)?.function?.name;
-  return typeof name === "string" ? name : undefined;
 }

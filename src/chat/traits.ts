@@ -57,6 +57,17 @@ export function toolTraits(render: Render, { content, absentTools }: PlainTraits
   return undefined;
 }
 
+/** A template that only stumbles over the definition of this probe counts as one that prints them. */
+export function printsTools(render: Render, { content }: PlainTraits): boolean {
+  const parameters = { type: "object", properties: { value: { type: "string", description: "a" } }, required: ["value"] };
+  const tools = [{ type: "function", function: { name: NEEDLE, description: "a", parameters } }];
+  try {
+    return print(render, [{ role: "user", content: "a" }], { content, toolArguments: "object", emptyContent: "" }, tools).includes(NEEDLE);
+  } catch {
+    return true;
+  }
+}
+
 const unprotected = { text: (text: string) => text, deep: (value: unknown) => value };
 
 function print(render: Render, messages: readonly TemplateMessage[], form: MessageForm, tools: unknown): string {

@@ -85,8 +85,14 @@ export interface Timings {
 export type GenerationEvent =
   /** The prompt is valid, fits and is queued: from here on an error is an error in mid-stream. */
   | { readonly type: "started"; readonly promptTokens: number }
-  /** Whole characters only. `logprobs` are those of the tokens whose text ends in this piece. */
-  | { readonly type: "text"; readonly choice: number; readonly text: string; readonly logprobs?: readonly TokenLogprob[] }
+  /** Whole characters only. `tokens`: how many were generated since the last piece; `logprobs`: theirs. */
+  | {
+      readonly type: "text";
+      readonly choice: number;
+      readonly text: string;
+      readonly tokens: number;
+      readonly logprobs?: readonly TokenLogprob[];
+    }
   | {
       readonly type: "finished";
       readonly choice: number;

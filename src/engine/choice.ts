@@ -24,7 +24,8 @@ export class Choice {
   readonly #sampler: Sampler;
   readonly #text: TextStream;
   readonly #topLogprobs: number | undefined;
-  /** Log probabilities of tokens whose text is still held back. */
+  /** Tokens whose text is still held back, and their log probabilities if those are asked for. */
+  #pendingTokens = 0;
   #pending: TokenLogprob[] = [];
   #completionTokens = 0;
   readonly #arrivedAt = performance.now();
@@ -52,6 +53,7 @@ export class Choice {
     this.#firstTokenAt ??= performance.now();
     if (this.#model.isEndOfGeneration(token)) return { token, ended: true };
     this.#completionTokens++;
+    this.#pendingTokens++;
     const bytes = this.#model.piece(token);
     if (this.#topLogprobs !== undefined) this.#pending.push(this.#logprob(context.logits(index), token, this.#topLogprobs));
     const { text, stopSequence } = this.#text.push(bytes);
@@ -83,12 +85,16 @@ export class Choice {
   }
 
   #textEvent(text: string, last = false): GenerationEvent | undefined {
-    // Tokens without text of their own (part of a character) report with the text that completes them.
-    const release = this.#text.heldLength === 0 || last;
-    const ready = release ? this.#pending : [];
-    if (text === "" && !(last && ready.length > 0)) return undefined;
-    if (release) this.#pending = [];
-    return { type: "text", choice: this.choice, text, ...(this.#topLogprobs !== undefined && { logprobs: ready }) };
+    // While something is held back nobody can say which tokens the text before it was; they report with what completes them.
+    const complete = this.#text.heldLength === 0 || last;
+    const tokens = complete ? this.#pendingTokens : 0;
+    const logprobs = complete ? this.#pending : [];
+    if (text === "" && !(last && tokens > 0)) return undefined;
+    if (complete) {
+      this.#pendingTokens = 0;
+      this.#pending = [];
+    }
+    return { type: "text", choice: this.choice, text, tokens, ...(this.#topLogprobs !== undefined && { logprobs }) };
   }
 
   #logprob(logits: Float32Array, token: number, count: number): TokenLogprob {

@@ -19,6 +19,8 @@ export interface ResolveOptions {
   readonly loaded?: ReadonlySet<string>;
 }
 
+/** No id is as long (a file name has at most 255 bytes): what comes after is not looked at. */
+const MAX_NAME = 512;
 /** In an error message. */
 const MAX_ALTERNATIVES = 32;
 const MAX_SHOWN_NAME = 128;
@@ -49,7 +51,7 @@ export function defaultModel(models: readonly ModelInfo[], options: Omit<Resolve
 
 /** By id or another spelling of it. */
 export function findByName(name: string, models: readonly ModelInfo[]): ModelInfo | undefined {
-  for (const id of idsMeantBy(name)) {
+  for (const id of idsMeantBy(name.slice(0, MAX_NAME))) {
     const model = models.find((candidate) => candidate.id.toLowerCase() === id);
     if (model) return model;
   }
@@ -60,7 +62,8 @@ export function isEmbedded(model: ModelInfo): boolean {
   return model.source === "embedded";
 }
 
-function sameFamily(name: string, models: readonly ModelInfo[]): ModelInfo | undefined {
+function sameFamily(asked: string, models: readonly ModelInfo[]): ModelInfo | undefined {
+  const name = asked.slice(0, MAX_NAME);
   const family = familyOf(name);
   if (family === undefined) return undefined;
   const size = parametersIn(name);
@@ -85,7 +88,7 @@ function quantizationDistance(wanted: string | undefined, model: ModelInfo): num
 
 function notFound(name: string, models: readonly ModelInfo[]): ShimmyError {
   const ids = nearestFirst(
-    name,
+    idsMeantBy(name.slice(0, MAX_NAME))[0] ?? "",
     models.map(({ id }) => id),
   );
   const more = ids.length > MAX_ALTERNATIVES ? [`and ${ids.length - MAX_ALTERNATIVES} more`] : [];

@@ -159,7 +159,7 @@ export class Pool implements Generator {
     const plan = this.#plan(info);
     log.info("model loads", { model: info.id, plan: plan.reason });
     const [{ EngineProcess }, { ChatTemplate }] = await Promise.all([import("./engine-process.ts"), import("../chat/template.ts")]);
-    const source = settings.chatTemplateFile ? await readTemplate(settings.chatTemplateFile) : info.chatTemplate;
+    const source = settings.chatTemplateFile ? await readTemplate(settings.chatTemplateFile, info.id) : info.chatTemplate;
     const process = new EngineProcess(
       {
         model: info.id,
@@ -168,7 +168,7 @@ export class Pool implements Generator {
         contextPerSequence: plan.contextPerSequence,
         cells: plan.kvCells,
         unified: plan.unified,
-        threads: settings.threads || allowedCores(),
+        threads: settings.threads || engineThreads(info.sizeBytes),
         batchTokens: settings.batchTokens,
       },
       engineEntry,
@@ -207,6 +207,13 @@ export class Pool implements Generator {
   }
 }
 
+/** A model this small computes a token in less time than threads need to meet (docs/decisions.md). */
+const SINGLE_THREAD_BYTES = 16e6;
+
+function engineThreads(modelBytes: number): number {
+  return modelBytes < SINGLE_THREAD_BYTES ? 1 : allowedCores();
+}
+
 /** How long an answer takes lately, to tell when a queue will have moved on. */
 class Pace {
   #averageMs: number | undefined;
@@ -243,10 +250,11 @@ function segments(template: ChatTemplate, { id, prompt }: GenerationRequest, log
   return segments;
 }
 
-async function readTemplate(path: string): Promise<string> {
+async function readTemplate(path: string, model: string): Promise<string> {
   const { readFile } = await import("node:fs/promises");
   return readFile(path, "utf8").catch((cause) => {
-    throw new ShimmyError("config_file", { path, reason: (cause as Error).message }, { cause });
+    // Callers hear of it, so the path stays in the cause.
+    throw new ShimmyError("model_load_failed", { model, reason: "the configured chat template file cannot be read" }, { cause });
   });
 }
 

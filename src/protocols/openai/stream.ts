@@ -77,7 +77,7 @@ function openings<Choice>(choices: number, writer: ChunkWriter<Choice>): Choice[
 /** Cuts the frame of an empty text at that text, for each choice; then only the text itself is turned into JSON. */
 function cutTextFrames(choices: number, wholeText: TextFrame): TextFrame {
   const cuts = Array.from({ length: choices }, (_, choice) => {
-    const frame = wholeText({ type: "text", choice, text: "" });
+    const frame = wholeText({ type: "text", choice, text: "", tokens: 0 });
     const at = frame.lastIndexOf('""');
     return { before: frame.slice(0, at), after: frame.slice(at + 2) };
   });

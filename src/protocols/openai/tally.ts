@@ -23,7 +23,7 @@ export class Tally {
   private cachedTokens = Number.POSITIVE_INFINITY;
   private promptMs = 0;
   private predictedMs = 0;
-  /** Pieces of text of the choices that still run, by choice. */
+  /** Tokens of the choices that still run, by choice. */
   private readonly running: Map<number, number>;
 
   constructor(choices: number) {
@@ -35,10 +35,10 @@ export class Tally {
       this.promptTokens = event.promptTokens;
       return;
     }
-    const pieces = this.running.get(event.choice);
-    if (pieces === undefined) throw broken(`choice ${event.choice} is unknown or has ended`);
+    const tokens = this.running.get(event.choice);
+    if (tokens === undefined) throw broken(`choice ${event.choice} is unknown or has ended`);
     if (event.type === "text") {
-      this.running.set(event.choice, pieces + (event.logprobs?.length ?? 1));
+      this.running.set(event.choice, tokens + event.tokens);
       return;
     }
     this.running.delete(event.choice);
@@ -63,10 +63,10 @@ export class Tally {
     return this.usageWith(this.completionTokens);
   }
 
-  /** Usage in mid-stream: exact for ended choices; for running ones each piece counts as one token, which is at most the truth. */
+  /** Usage in mid-stream; tokens whose text is still held back are not in it. */
   usageSoFar(): CompletionUsage {
-    const pieces = [...this.running.values()].reduce((sum, count) => sum + count, 0);
-    return this.usageWith(this.completionTokens + pieces);
+    const running = [...this.running.values()].reduce((sum, tokens) => sum + tokens, 0);
+    return this.usageWith(this.completionTokens + running);
   }
 
   timings(): WireTimings {

@@ -29,6 +29,7 @@ export const text = (piece: string, choice = 0, logprobs?: readonly TokenLogprob
   type: "text",
   choice,
   text: piece,
+  tokens: logprobs?.length ?? 1,
   ...(logprobs && { logprobs }),
 });
 
