@@ -23,8 +23,8 @@ export interface BareResult {
   /** Whole, prefill counted in. */
   readonly wallMs: number;
   readonly tokens: number;
-  /** CPU seconds meanwhile: of this process, and of everybody else. */
-  readonly cpu: { readonly own: number; readonly others: number };
+  /** CPU seconds meanwhile: of this process, of everybody else, and taken by the hypervisor. */
+  readonly cpu: { readonly own: number; readonly others: number; readonly stolen: number };
   /** Until the first token of each wave, and each step after it. */
   readonly waves: ReadonlyArray<{ readonly prefillMs: number; readonly stepMs: readonly number[] }>;
 }
@@ -87,16 +87,22 @@ function run(task: BareTask): BareResult {
   const loop = new Loop(llama, context, chain, new BatchWriter(llama));
   const prompts = task.waves.map((wave) => wave.map(tokenize));
   loop.warmUp(prompts[0]![0]!);
-  const [busy, used, start] = [cpuTimes().busy, process.cpuUsage(), performance.now()];
+  const [times, used, start] = [cpuTimes(), process.cpuUsage(), performance.now()];
   const waves = prompts.map((wave) => loop.wave(wave, task.tokens));
   const wallMs = performance.now() - start;
   const { user, system } = process.cpuUsage(used);
   const own = (user + system) / 1e6;
-  const others = Math.max(0, cpuTimes().busy - busy - own);
+  const { busy, stolen } = cpuTimes();
+  const others = Math.max(0, busy - times.busy - own);
   llama.freeSampler(chain);
   llama.freeContext(context);
   llama.freeModel(model);
-  return { wallMs, waves, cpu: { own, others }, tokens: task.tokens * prompts.reduce((sum, wave) => sum + wave.length, 0) };
+  return {
+    wallMs,
+    waves,
+    cpu: { own, others, stolen: stolen - times.stolen },
+    tokens: task.tokens * prompts.reduce((sum, wave) => sum + wave.length, 0),
+  };
 }
 
 class Loop {

@@ -57,7 +57,7 @@ ${WORKLOADS.map((w) => `                           ${w.name.padEnd(8)} ${w.summa
   --max-seconds N        a run that takes longer is ended and counts as failed; default ${DEFAULTS["max-seconds"]}
   --startup-rounds N     default ${DEFAULTS["startup-rounds"]}
   --fresh case|model     a new server for each case, or one for all cases of a model; default ${DEFAULTS.fresh}
-  --ours-flags, --reference-flags "…"   more flags, as they are
+  --ours-flags="…", --reference-flags="…"   more flags, as they are (with =, since they begin with --)
   --out FILE             raw JSON; default bench/results/TIME.json
   --retries N            how often a session disturbed by other programs is run again; default ${DEFAULTS.retries}
   --noisy                measure although the machine is not quiet, and repeat nothing

@@ -87,7 +87,7 @@ async function undisturbed(plan: SessionPlan, options: BenchOptions, results: Re
 function progress({ round, model, workload, clients, contestant, figures, problems, cpu }: RunRecord): string {
   const [first, second] = figures;
   const told = [first, second].map((f) => (f ? `${f.name} ${number(f.value)} ${f.unit}` : "")).join(", ");
-  const used = ` [cpu s: server ${cpu.contestant.toFixed(1)}, bench ${cpu.bench.toFixed(2)}, others ${cpu.others.toFixed(1)}]`;
+  const used = ` [cpu s: server ${cpu.contestant.toFixed(1)}, bench ${cpu.bench.toFixed(2)}, others ${cpu.others.toFixed(1)}, stolen ${cpu.stolen.toFixed(1)}]`;
   return `round ${round + 1}  ${model} ${workload} ${clients}  ${contestant}: ${told}${used}${problems.map((p) => `\n    ! ${p}`).join("")}`;
 }
 

@@ -2,7 +2,7 @@
  * Builds dist/: the command line, the library, the engine child. Run by `npm run build`, hence by `prepare`.
  * Code that a quiet server does not need sits in chunks of its own, loaded by `import()` when first used.
  */
-import { chmodSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { build } from "esbuild";
 
 const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
@@ -28,6 +28,18 @@ const result = await build({
   banner: { js: 'import{createRequire as __createRequire}from"node:module";const require=__createRequire(import.meta.url);' },
 });
 chmodSync("dist/cli.js", 0o755);
+writeFileSync("dist/THIRD-PARTY-LICENSES.txt", licenses(Object.keys(result.metafile.inputs)));
 
 const bytes = Object.values(result.metafile.outputs).reduce((n, { bytes }) => n + bytes, 0);
 console.log(`dist/: ${Object.keys(result.metafile.outputs).length} files, ${Math.round(bytes / 1024)} KB`);
+
+/** What is bundled is distributed, so the notices of its authors go with it. */
+function licenses(inputs) {
+  const folders = new Set(inputs.map((path) => /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0]).filter(Boolean));
+  const notices = [...folders].sort().map((folder) => {
+    const { name, version, license } = JSON.parse(readFileSync(`${folder}/package.json`, "utf8"));
+    const file = readdirSync(folder).find((entry) => /^licen[cs]e/i.test(entry));
+    return `${name} ${version} (${license})\n\n${file ? readFileSync(`${folder}/${file}`, "utf8").trim() : "The package holds no licence file."}\n`;
+  });
+  return notices.join(`\n${"-".repeat(80)}\n\n`);
+}

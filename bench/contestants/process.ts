@@ -24,11 +24,11 @@ const START_LIMIT_MS = 60_000;
 const STOP_LIMIT_MS = 5_000;
 const POLL_MS = 4;
 
-const logFolder = mkdtempSync(join(tmpdir(), "shimmy-bench-"));
+let logFolder: string | undefined;
 const living = new Set<ChildProcess>();
 process.on("exit", (code) => {
   for (const child of living) killTree(child.pid, "SIGKILL");
-  if (code === 0) rmSync(logFolder, { recursive: true, force: true }); // after a failure the logs are worth reading
+  if (code === 0 && logFolder !== undefined) rmSync(logFolder, { recursive: true, force: true }); // after a failure the logs are worth reading
 });
 
 export class ServerProcess {
@@ -44,6 +44,7 @@ export class ServerProcess {
 
   /** @throws when it ends or is not healthy within a minute, with the end of its log. */
   static async start(command: Command): Promise<ServerProcess> {
+    logFolder ??= mkdtempSync(join(tmpdir(), "shimmy-bench-"));
     const log = join(logFolder, `${command.name}-${Date.now()}.log`);
     const logFile = openSync(log, "a");
     const spawnedAt = performance.now();

@@ -22,6 +22,9 @@ export interface CpuTimes {
   readonly total: number;
 }
 
+/** How long a run waits for others to finish before it is measured all the same, and marked. */
+export const QUIET_PATIENCE_MS = 10_000;
+
 const MAX_BUSY = 0.06;
 const MAX_STOLEN = 0.02;
 

@@ -21,9 +21,9 @@ describe.each(FORMATS)("%s for family %s", (name, family, tokens, end) => {
   test("is chosen, and ends where the answer begins", () => {
     expect(builtInTemplate(family, new Set(tokens)).name).toBe(name);
     const { segments, warnings } = render([{ role: "user", content: "hello" }]);
-    expect(segments.map((segment) => segment.text).join("")).toMatch(
-      new RegExp(`hello[^]*${RegExp.escape?.(end) ?? end.replace(/[|[\]/()]/g, "\\$&")}$`),
-    );
+    const text = segments.map((segment) => segment.text).join("");
+    expect(text).toContain("hello");
+    expect(text.endsWith(end)).toBe(true);
     expect(warnings).toEqual([`m has no chat template; the built-in '${name}' is used`]);
   });
 

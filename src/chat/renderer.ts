@@ -4,7 +4,7 @@
  */
 import type { Prompt, PromptSegment } from "../contract/generation.ts";
 import { type ControlTexts, Guard, randomDigits } from "./guard.ts";
-import { GLOBAL_NAMES, JinjaTemplate, type Variables } from "./jinja.ts";
+import { GLOBAL_NAMES, JinjaTemplate, TemplateRefusal, type Variables } from "./jinja.ts";
 import { failingLine } from "./line.ts";
 import { type MessageForm, type TemplateMessage, toForm, toolCalls } from "./messages.ts";
 import { type PlainTraits, plainTraits, printsTools, type ToolTraits, toolTraits } from "./traits.ts";
@@ -43,6 +43,7 @@ export class RenderFailure extends Error {
 
   /** The template uses what the engine does not have: no other order of messages would help. */
   get isEngineGap(): boolean {
+    if (this.cause instanceof TemplateRefusal) return false;
     return /^Unknown \w* ?(filter|test|operator|node type)|not currently supported|not a function/.test(this.message);
   }
 }

@@ -73,7 +73,7 @@ describe("the model's own template", () => {
   test("a thought of the past is found and dropped although its mark is a control token", () => {
     const messages = [user("a"), assistant("<think>\nhm\n</think>\n\n  b"), user("c</think>d")];
     expect(textOf(THINKING, messages)).toBe(
-      turn("user", "a") + turn("assistant", "  b") + turn("user", "c</think>d") + `${answer}<think>\n`,
+      `${turn("user", "a")}${turn("assistant", "  b")}${turn("user", "c</think>d")}${answer}<think>\n`,
     );
   });
 });
@@ -267,7 +267,7 @@ describe("T33 a trailing assistant message", () => {
 
 describe("T34 failures", () => {
   const refusing =
-    "{%- for m in messages %}\n{%- if 'bad' in m.content %}\n{{- raise_exception('I refuse ' + m.content) }}\n{%- endif %}\n{{- m.content }}{% endfor %}";
+    "{%- for m in messages %}\n{%- if 'bad' in m.content %}\n{{- raise_exception('not currently supported: ' + m.content) }}\n{%- endif %}\n{{- m.content }}{% endfor %}";
 
   test("T34 a template that refuses whatever is done is a 400 that names model, line and reason", () => {
     let thrown: unknown;
@@ -277,7 +277,11 @@ describe("T34 failures", () => {
       thrown = error;
     }
     expect(thrown).toBeInstanceOf(ShimmyError);
-    expect(thrown).toMatchObject({ code: "template_error", status: 400, details: { model: "test", line: 3, reason: "I refuse bad</s>" } });
+    expect(thrown).toMatchObject({
+      code: "template_error",
+      status: 400,
+      details: { model: "test", line: 3, reason: "not currently supported: bad</s>" },
+    });
   });
 
   test("T34 a template the engine cannot parse, or run at all, is replaced by a built-in one, with a warning", () => {

@@ -17,7 +17,7 @@ export type ChatPrompt = Extract<Prompt, { kind: "chat" }>;
 
 export interface ChatTemplateOptions {
   /** `tokenizer.chat_template` of the GGUF. */
-  readonly source?: string;
+  readonly source?: string | undefined;
   /** For errors. */
   readonly model: string;
   /** Family or architecture: chooses a built-in format. */

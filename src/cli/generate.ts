@@ -1,8 +1,8 @@
 /** `shimmy generate`: one prompt, one answer, for scripts. */
-import { assemble } from "../assemble.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import type { GenerationEvent, Prompt } from "../contract/generation.ts";
 import { ask, tellFallback } from "./ask.ts";
+import { openHere } from "./open.ts";
 import { printJson } from "./output.ts";
 
 interface Flags {
@@ -13,7 +13,7 @@ interface Flags {
 }
 
 export async function generate(loaded: LoadedConfig, name: string, { prompt: text, maxTokens, raw, json }: Flags): Promise<void> {
-  const { pool } = assemble(loaded, { logLevel: "error" });
+  const { pool } = await openHere(loaded);
   try {
     const model = await pool.resolve(name);
     tellFallback(model);

@@ -1,12 +1,11 @@
 /** `shimmy list`: what can be served, in the order of preference. */
-import { assemble } from "../assemble.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import type { ModelInfo } from "../contract/model.ts";
+import { openHere } from "./open.ts";
 import { printJson, printTable } from "./output.ts";
 
 export async function list(loaded: LoadedConfig, flags: { short?: boolean; json?: boolean }): Promise<void> {
-  const { catalogue } = assemble(loaded, { logLevel: "warn" });
-  for (const error of await catalogue.check()) throw error;
+  const { catalogue } = await openHere(loaded);
   const models = await catalogue.list();
   if (flags.json) printJson(models);
   else if (flags.short) for (const { id } of models) process.stdout.write(`${id}\n`);

@@ -1,15 +1,17 @@
 /** `shimmy probe`: whether a model loads on this machine, and how. */
-import { assemble } from "../assemble.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { ShimmyError } from "../contract/errors.ts";
+import type { ModelInfo } from "../contract/model.ts";
+import type { Catalogue } from "../models/catalogue.ts";
+import { idOfFile, idsMeantBy } from "../models/names.ts";
 import { resolveModel } from "../models/resolve.ts";
+import { openHere } from "./open.ts";
 import { printJson } from "./output.ts";
 
 export async function probe(loaded: LoadedConfig, name: string, { json }: { json?: boolean }): Promise<void> {
-  const { pool, catalogue } = assemble(loaded, { logLevel: "error" });
+  const { pool, catalogue } = await openHere(loaded);
   try {
-    // Strict whatever the settings say: a probe of another model would be no answer.
-    const { info } = resolveModel(name, await catalogue.list(), { strict: true });
+    const info = await find(name, catalogue);
     const { ready } = await pool.load(info);
     const { contextPerSequence, loadMs } = ready;
     if (json) printJson({ ok: true, model: info.id, contextLength: contextPerSequence, loadMs });
@@ -20,5 +22,18 @@ export async function probe(loaded: LoadedConfig, name: string, { json }: { json
     throw error;
   } finally {
     await pool.stop();
+  }
+}
+
+/** @throws model_file_invalid, with the reason, when a file of that name is there but no model; model_not_found. */
+async function find(name: string, catalogue: Catalogue): Promise<ModelInfo> {
+  const models = await catalogue.list();
+  try {
+    // Strict whatever the settings say: a probe of another model would be no answer.
+    return resolveModel(name, models, { strict: true }).info;
+  } catch (error) {
+    const meant = new Set(idsMeantBy(name));
+    const refused = catalogue.skipped().find(({ path }) => meant.has(idOfFile(path)));
+    throw refused ? new ShimmyError("model_file_invalid", { ...refused }) : error;
   }
 }

@@ -1,12 +1,12 @@
 /** `shimmy run`: an answer on the terminal, or a chat. Text alone goes to stdout, so that it can be piped. */
 import { createInterface } from "node:readline";
-import { assemble } from "../assemble.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { ShimmyError } from "../contract/errors.ts";
 import type { ChatMessage, ResolvedModel } from "../contract/generation.ts";
 import { findByName } from "../models/resolve.ts";
 import type { Pool } from "../pool/pool.ts";
 import { ask, tellFallback } from "./ask.ts";
+import { openHere } from "./open.ts";
 import { reportError } from "./output.ts";
 
 interface Flags {
@@ -15,7 +15,7 @@ interface Flags {
 }
 
 export async function run(loaded: LoadedConfig, first: string | undefined, second: string | undefined, flags: Flags): Promise<void> {
-  const { pool, catalogue } = assemble(loaded, { logLevel: "error" });
+  const { pool, catalogue } = await openHere(loaded);
   try {
     const models = await catalogue.list();
     const onlyPrompt = first !== undefined && second === undefined && !findByName(first, models);
@@ -31,7 +31,7 @@ export async function run(loaded: LoadedConfig, first: string | undefined, secon
   }
 }
 
-/** Streams one answer to stdout. @returns its text. */
+/** Streams one answer to stdout. @returns its text, as far as it came when the signal ended it. */
 async function answer(
   pool: Pool,
   model: ResolvedModel,
@@ -41,12 +41,17 @@ async function answer(
 ): Promise<string> {
   let text = "";
   const question = { prompt: { kind: "chat", messages } as const, ...(maxTokens !== undefined && { maxTokens }) };
-  for await (const event of ask(pool, model, question, signal)) {
-    if (event.type !== "text") continue;
-    text += event.text;
-    process.stdout.write(event.text);
+  try {
+    for await (const event of ask(pool, model, question, signal)) {
+      if (event.type !== "text") continue;
+      text += event.text;
+      process.stdout.write(event.text);
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  } finally {
+    if (text !== "") process.stdout.write("\n");
   }
-  process.stdout.write("\n");
   return text;
 }
 
@@ -55,23 +60,38 @@ async function chat(pool: Pool, model: ResolvedModel, flags: Flags): Promise<voi
   process.stderr.write(`${model.info.id}: type a message; Ctrl-C stops an answer, Ctrl-D ends.\n`);
   const terminal = createInterface({ input: process.stdin, output: process.stderr, prompt: "> " });
   const messages: ChatMessage[] = [...system(flags)];
+  const ended = new AbortController();
   let stop: AbortController | undefined;
   terminal.on("SIGINT", () => (stop ? stop.abort() : terminal.close()));
+  terminal.once("close", () => ended.abort());
   terminal.prompt();
   for await (const line of terminal) {
     if (line.trim() !== "") {
       stop = new AbortController();
-      const asked: ChatMessage = { role: "user", content: line };
-      try {
-        const content = await answer(pool, model, [...messages, asked], flags, stop.signal);
-        messages.push(asked, { role: "assistant", content });
-      } catch (error) {
-        if (ShimmyError.from(error).code === "client_closed") process.stdout.write("\n");
-        else reportError(error);
-      }
+      const signal = AbortSignal.any([stop.signal, ended.signal]);
+      messages.push(...(await turn(pool, model, messages, line, flags, signal)));
       stop = undefined;
     }
-    terminal.prompt();
+    if (!ended.signal.aborted) terminal.prompt();
+  }
+}
+
+/** @returns what the history gains: what was said, and as much of the answer as was shown. A turn without an answer is forgotten. */
+async function turn(
+  pool: Pool,
+  model: ResolvedModel,
+  history: readonly ChatMessage[],
+  content: string,
+  flags: Flags,
+  signal: AbortSignal,
+): Promise<ChatMessage[]> {
+  const asked: ChatMessage = { role: "user", content };
+  try {
+    const text = await answer(pool, model, [...history, asked], flags, signal);
+    return text === "" ? [] : [asked, { role: "assistant", content: text }];
+  } catch (error) {
+    reportError(error);
+    return [];
   }
 }
 

@@ -1,18 +1,18 @@
 /** `shimmy serve`: listens, says so, loads what is to be loaded, and drains when it is told to end. */
-import { assemble, VERSION } from "../assemble.ts";
+import { VERSION } from "../assemble.ts";
 import { changedSettings } from "../config/describe.ts";
 import { listenAddress } from "../config/listen.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { isLoopback } from "../server/guards.ts";
 import { type Listening, listen } from "../server/listen.ts";
 import type { Services } from "../server/services.ts";
+import { openServer } from "./open.ts";
 
 export async function serve(loaded: LoadedConfig, flags: { json?: boolean }): Promise<void> {
   const startedAt = Date.now();
   const { config } = loaded;
-  const { log, catalogue, metrics, pool } = assemble(loaded);
+  const { log, metrics, pool } = await openServer(loaded);
   for (const warning of loaded.warnings) log.warn(warning);
-  for (const error of await catalogue.check()) throw error;
 
   const address = listenAddress(loaded);
   let state: ReturnType<Services["state"]> = config.preload.length > 0 ? "loading" : "ready";
@@ -33,17 +33,24 @@ export async function serve(loaded: LoadedConfig, flags: { json?: boolean }): Pr
     state: () => state,
   };
   const listening = await listen(services, address);
-  announce(listening, flags.json || config.logFormat === "json");
-  log.debug("settings", changedSettings(loaded));
-
+  // Before the ready line: whoever reads it may send a signal at once.
   endOnSignal(async () => {
     state = "draining";
     log.info("draining");
     await listening.close(config.drainTimeout);
     await pool.stop();
   });
-  await Promise.all(config.preload.map(async (name) => pool.load((await pool.resolve(name)).info)));
-  if (state === "loading") state = "ready";
+  announce(listening, flags.json || config.logFormat === "json");
+  log.debug("settings", changedSettings(loaded));
+  try {
+    await Promise.all(config.preload.map(async (name) => pool.load((await pool.resolve(name)).info)));
+    if (state === "loading") state = "ready";
+  } catch (error) {
+    // Never ready is worse than gone: whoever supervises the process sees an exit code.
+    await listening.close(0);
+    await pool.stop();
+    throw error;
+  }
 }
 
 function announce({ url, host, port }: Listening, json: boolean): void {

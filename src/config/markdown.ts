@@ -45,7 +45,7 @@ export function errorsMarkdown(): string {
   });
   const head = [row(["Code", "Status", "Kind", "Message", "What to do"]), row(["---", "---", "---", "---", "---"])];
   const intro = `Every failure is one of these. A code never changes its meaning. Words in braces are filled in.
-Each protocol dresses the same error in its own shape; codes of configuration and start end the command line with exit code 1.`;
+Each protocol dresses the same error in its own shape; codes of configuration end the command line with exit code 2, all others with 1.`;
   return `${GENERATED}\n# Errors\n\n${intro}\n\n${[...head, ...rows].join("\n")}\n`;
 }
 

@@ -24,9 +24,9 @@ export class Choice {
   readonly #sampler: Sampler;
   readonly #text: TextStream;
   readonly #topLogprobs: number | undefined;
-  /** Tokens whose text is still held back, and their log probabilities if those are asked for. */
+  /** Tokens whose text is still held back; if log probabilities are asked for, theirs, and where in the text they begin. */
   #pendingTokens = 0;
-  #pending: TokenLogprob[] = [];
+  #pending: Array<{ readonly start: number; readonly logprob: TokenLogprob }> = [];
   #completionTokens = 0;
   readonly #arrivedAt = performance.now();
   #startedAt: number | undefined;
@@ -55,11 +55,15 @@ export class Choice {
     this.#completionTokens++;
     this.#pendingTokens++;
     const bytes = this.#model.piece(token);
-    if (this.#topLogprobs !== undefined) this.#pending.push(this.#logprob(context.logits(index), token, this.#topLogprobs));
+    if (this.#topLogprobs !== undefined)
+      this.#pending.push({ start: this.#text.received, logprob: this.#logprob(context.logits(index), token, this.#topLogprobs) });
     const { text, stopSequence } = this.#text.push(bytes);
     this.#stopSequence = stopSequence;
-    const event = this.#textEvent(text);
-    return { token, ended: stopSequence !== undefined, ...(event && { event }) };
+    const ended = stopSequence !== undefined;
+    // The tokens of a stop string are no part of the answer; one that begins before it is.
+    if (ended) this.#pending = this.#pending.filter(({ start }) => start < this.#text.released);
+    const event = this.#textEvent(text, ended);
+    return { token, ended, ...(event && { event }) };
   }
 
   /** The last events: what was held back, unless a stop string ended it, and the reason. */
@@ -88,7 +92,7 @@ export class Choice {
     // While something is held back nobody can say which tokens the text before it was; they report with what completes them.
     const complete = this.#text.heldLength === 0 || last;
     const tokens = complete ? this.#pendingTokens : 0;
-    const logprobs = complete ? this.#pending : [];
+    const logprobs = complete ? this.#pending.map(({ logprob }) => logprob) : [];
     if (text === "" && !(last && tokens > 0)) return undefined;
     if (complete) {
       this.#pendingTokens = 0;

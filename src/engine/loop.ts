@@ -4,12 +4,13 @@
  */
 import { ShimmyError } from "../contract/errors.ts";
 import type { GenerationEvent } from "../contract/generation.ts";
-import type { LlamaContext } from "../llama/context.ts";
+import type { DecodeResult, LlamaContext } from "../llama/context.ts";
 import type { LlamaModel } from "../llama/model.ts";
 import { Sampler } from "../llama/sampler.ts";
 import { type Plan, type Sampled, Scheduler } from "../scheduler/scheduler.ts";
 import { Choice } from "./choice.ts";
 import type { EngineEvent, GenerateMessage } from "./ipc.ts";
+import { ThreadGovernor } from "./threads.ts";
 
 export interface LoopOutput {
   readonly events: readonly EngineEvent[];
@@ -22,11 +23,14 @@ export class EngineLoop {
   readonly #context: LlamaContext;
   readonly #contextTokens: number;
   readonly #scheduler: Scheduler;
+  readonly #governor: ThreadGovernor;
   readonly #send: (output: LoopOutput) => void;
   /** The answers in the making, by the key of their sequence. */
   readonly #choices = new Map<number, Choice>();
   #nextKey = 0;
   #events: EngineEvent[] = [];
+  /** What the gateway knows of the queue. */
+  #told = { waiting: 0, running: 0 };
   #running = false;
 
   /** `contextTokens`: most tokens of one sequence, prompt and answer together. */
@@ -34,6 +38,7 @@ export class EngineLoop {
     this.#model = model;
     this.#context = context;
     this.#contextTokens = contextTokens;
+    this.#governor = new ThreadGovernor(context.threadsAllowed);
     this.#send = send;
     const cells = context.unified ? context.cells : context.sequences * contextTokens;
     this.#scheduler = new Scheduler({ slots: context.sequences, cellsPerSequence: contextTokens, cells });
@@ -56,6 +61,7 @@ export class EngineLoop {
       this.#scheduler.abort(key);
       this.#drop(key);
     }
+    this.#flush();
   }
 
   #arrive(message: GenerateMessage): void {
@@ -105,7 +111,7 @@ export class EngineLoop {
     for (const slot of plan.release) this.#context.forget(slot, 0);
     if (plan.entries.length === 0) return;
     const outputs = this.#fill(plan);
-    if (this.#context.decode() === "full") {
+    if (this.#decode() === "full") {
       // The scheduler counts cells, so this is libllama seeing it differently (padding, sliding windows): make room and go on.
       if (!this.#scheduler.preempt()) throw new Error("the KV cache is full with one sequence in it");
       return;
@@ -119,6 +125,18 @@ export class EngineLoop {
     const full = this.#scheduler.apply(plan, sampled);
     for (const { key, ended } of sampled) if (ended) this.#finish(key, "stop");
     for (const key of full) this.#finish(key, "length");
+  }
+
+  #decode(): DecodeResult {
+    const threads = this.#governor.threads;
+    this.#context.threads = threads;
+    const wallBefore = performance.now();
+    const cpuBefore = process.cpuUsage();
+    const result = this.#context.decode();
+    const cpu = process.cpuUsage(cpuBefore);
+    const nowMs = performance.now();
+    this.#governor.observe({ wallMs: nowMs - wallBefore, cpuMs: (cpu.user + cpu.system) / 1000, nowMs });
+    return result;
   }
 
   /** @returns for each sequence that samples, the index of its logits. */
@@ -149,9 +167,12 @@ export class EngineLoop {
     this.#events.push({ id: this.#choices.get(key)!.id, event });
   }
 
+  /** Also without events, when a prompt is taken up or a request is aborted: else the gateway would count wrongly until the next. */
   #flush(): void {
-    if (this.#events.length === 0) return;
-    this.#send({ events: this.#events, waiting: this.#scheduler.waiting, running: this.#scheduler.running });
+    const { waiting, running } = this.#scheduler;
+    if (this.#events.length === 0 && waiting === this.#told.waiting && running === this.#told.running) return;
+    this.#send({ events: this.#events, waiting, running });
+    this.#told = { waiting, running };
     this.#events = [];
   }
 }

@@ -15,10 +15,12 @@ export class TextStream {
   readonly #stops: readonly string[];
   /** Text that may be the beginning of a stop string. */
   #held = "";
+  #received = 0;
+  #released = 0;
 
-  /** `stops`: no empty strings. */
+  /** `stops`: no empty strings. One with half a surrogate pair occurs in no text and could only cut a character in two. */
   constructor(stops: readonly string[]) {
-    this.#stops = stops;
+    this.#stops = stops.filter((stop) => !/\p{Surrogate}/u.test(stop));
   }
 
   /** Characters (UTF-16 units) received so far but not released. */
@@ -26,33 +28,54 @@ export class TextStream {
     return this.#held.length;
   }
 
+  /** Characters received so far: where the text of the next token begins. */
+  get received(): number {
+    return this.#received;
+  }
+
+  /** Those of them that were let go. */
+  get released(): number {
+    return this.#released;
+  }
+
   push(bytes: Uint8Array): Released {
-    const text = this.#held + this.#decoder.decode(bytes, { stream: true });
-    const stop = earliest(text, this.#stops);
+    const decoded = this.#decoder.decode(bytes, { stream: true });
+    this.#received += decoded.length;
+    const text = this.#held + decoded;
+    const stop = firstComplete(text, this.#stops);
     if (stop) {
       this.#held = "";
-      return { text: text.slice(0, stop.at), stopSequence: stop.stop };
+      return { text: this.#release(text.slice(0, stop.at)), stopSequence: stop.stop };
     }
     const keep = longestPartial(text, this.#stops);
     this.#held = text.slice(text.length - keep);
-    return { text: text.slice(0, text.length - keep) };
+    return { text: this.#release(text.slice(0, text.length - keep)) };
   }
 
   /** At the end of generation what was held is text after all; bytes of a character that was cut are dropped. */
   flush(): string {
     const text = this.#held;
     this.#held = "";
+    return this.#release(text);
+  }
+
+  #release(text: string): string {
+    this.#released += text.length;
     return text;
   }
 }
 
-/** The stop string that occurs first; of two at the same place the longer one. */
-function earliest(text: string, stops: readonly string[]): { at: number; stop: string } | undefined {
+/**
+ * The stop string that is complete first, as if the text came one character at a time: so the same text ends at the same
+ * place however it was cut into tokens. Of two that are complete at the same character the longer one.
+ */
+function firstComplete(text: string, stops: readonly string[]): { at: number; stop: string } | undefined {
   let found: { at: number; stop: string } | undefined;
   for (const stop of stops) {
     const at = text.indexOf(stop);
     if (at < 0) continue;
-    if (!found || at < found.at || (at === found.at && stop.length > found.stop.length)) found = { at, stop };
+    const sooner = found ? found.at + found.stop.length - (at + stop.length) : 1;
+    if (sooner > 0 || (sooner === 0 && stop.length > found!.stop.length)) found = { at, stop };
   }
   return found;
 }

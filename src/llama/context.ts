@@ -6,7 +6,9 @@ import koffi from "koffi";
 import { ShimmyError } from "../contract/errors.ts";
 import { type ContextPointer, type Library, library, type MemoryPointer } from "./library.ts";
 import type { LlamaModel } from "./model.ts";
+import { reclaimZeroPages } from "./reclaim.ts";
 import { type BatchStruct, type ContextParams, withDefaults } from "./structs.ts";
+import { createThreadpool } from "./threadpool.ts";
 
 export interface ContextOptions {
   /** KV cells of all sequences together. */
@@ -29,6 +31,8 @@ export class LlamaContext {
   readonly batchTokens: number;
   readonly sequences: number;
   readonly unified: boolean;
+  /** Threads of its pool: the most a step may use. */
+  readonly threadsAllowed: number;
   readonly #lib: Library;
   readonly #memory: MemoryPointer;
   readonly #batch: Batch;
@@ -40,10 +44,11 @@ export class LlamaContext {
     lib: Library,
     readonly pointer: ContextPointer,
     model: LlamaModel,
-    unified: boolean,
+    { unified, threads }: ContextOptions,
   ) {
     this.#lib = lib;
     this.unified = unified;
+    this.threadsAllowed = threads;
     this.#memory = lib.memory(pointer);
     this.cells = lib.contextSize(pointer);
     this.cellsPerSequence = lib.contextSizePerSequence(pointer);
@@ -65,19 +70,27 @@ export class LlamaContext {
       n_threads_batch: options.threads,
       kv_unified: options.unified,
     };
-    const pointer = lib.contextInit(model.pointer, withDefaults(lib.contextDefaultParams(), wanted));
+    const params = withDefaults(lib.contextDefaultParams(), wanted);
+    const pointer = reclaimZeroPages(() => lib.contextInit(model.pointer, params));
     if (!pointer)
       throw new ShimmyError("model_load_failed", { model: name, reason: `no context of ${options.cells} tokens could be made` });
-    const context = new LlamaContext(lib, pointer, model, options.unified);
+    const context = new LlamaContext(lib, pointer, model, options);
     // The functional half of the fingerprint: a shifted member would show here as another number.
     const got = [context.cells >= options.cells, context.batchTokens === options.batchTokens, context.sequences === options.sequences];
     if (got.includes(false)) throw new ShimmyError("engine_unavailable", { reason: "libllama made another context than was asked for" });
+    const threadpool = createThreadpool(options.threads);
+    lib.attachThreadpool(pointer, threadpool, threadpool);
     return context;
   }
 
   free(): void {
     this.#batch.free();
     this.#lib.contextFree(this.pointer);
+  }
+
+  /** For the next step, at most `threadsAllowed`. */
+  set threads(threads: number) {
+    this.#lib.setThreads(this.pointer, threads, threads);
   }
 
   /** Puts a token into the next step. @returns its index, by which its logits are asked for afterwards. */

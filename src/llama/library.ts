@@ -16,6 +16,7 @@ export type VocabPointer = bigint & { readonly pointsTo?: "llama_vocab" };
 export type ContextPointer = bigint & { readonly pointsTo?: "llama_context" };
 export type MemoryPointer = bigint & { readonly pointsTo?: "llama_memory" };
 export type SamplerPointer = bigint & { readonly pointsTo?: "llama_sampler" };
+export type ThreadpoolPointer = bigint & { readonly pointsTo?: "ggml_threadpool" };
 
 export type Library = ReturnType<typeof openLibrary>;
 
@@ -65,9 +66,11 @@ function openLibrary(folder: string) {
   declareStructs();
   let llama: LibraryHandle;
   let ggml: LibraryHandle;
+  let base: LibraryHandle;
   try {
     llama = koffi.load(libraryFile(folder, "llama"));
     ggml = koffi.load(libraryFile(folder, "ggml"));
+    base = koffi.load(libraryFile(folder, "ggml-base"));
   } catch (cause) {
     if (cause instanceof ShimmyError) throw cause;
     throw new ShimmyError("engine_unavailable", { reason: String((cause as Error).message) }, { cause });
@@ -83,7 +86,27 @@ function openLibrary(folder: string) {
     throw new ShimmyError("engine_unavailable", { reason: `this libllama is not the one this build was made for: ${mismatch}` });
   if (Number(ggml.func("size_t ggml_backend_dev_count()")()) === 0)
     throw new ShimmyError("engine_unavailable", { reason: `no ggml backend in ${folder} runs on this processor` });
-  return functions;
+  return { ...functions, ...declareThreadpool(ggml, base) };
+}
+
+/** What ggml.h calls GGML_BACKEND_DEVICE_TYPE_CPU. */
+const DEVICE_TYPE_CPU = 0;
+
+/** The thread pool belongs to the CPU variant that was loaded, so its functions are asked for by name at run time. */
+function declareThreadpool(ggml: LibraryHandle, base: LibraryHandle) {
+  const device = ggml.func("void* ggml_backend_dev_by_type(int type)")(DEVICE_TYPE_CPU);
+  const registry = base.func("void* ggml_backend_dev_backend_reg(void* device)")(device);
+  const address = base.func("void* ggml_backend_reg_get_proc_address(void* registry, const char* name)");
+  const f = <T extends (...args: never[]) => unknown>(name: string, prototype: string): T =>
+    koffi.decode(address(registry, name), koffi.proto(prototype)) as unknown as T;
+  return {
+    threadpoolParamsInit: base.func("void ggml_threadpool_params_init(void* params, int threads)") as (
+      params: Buffer,
+      threads: number,
+    ) => void,
+    threadpoolNew: f<(params: Buffer) => ThreadpoolPointer | null>("ggml_threadpool_new", "void* shimmy_threadpool_new(void* params)"),
+    threadpoolFree: f<(pool: ThreadpoolPointer) => void>("ggml_threadpool_free", "void shimmy_threadpool_free(void* pool)"),
+  };
 }
 
 /** koffi functions are untyped; each line states the C prototype and its TypeScript twin side by side. */
@@ -125,6 +148,12 @@ function declareFunctions(llama: LibraryHandle) {
     contextSizePerSequence: f<(c: ContextPointer) => number>("uint32 llama_n_ctx_seq(void* c)"),
     contextBatch: f<(c: ContextPointer) => number>("uint32 llama_n_batch(void* c)"),
     contextSequences: f<(c: ContextPointer) => number>("uint32 llama_n_seq_max(void* c)"),
+    setThreads: f<(c: ContextPointer, decode: number, prefill: number) => void>(
+      "void llama_set_n_threads(void* c, int decode, int prefill)",
+    ),
+    attachThreadpool: f<(c: ContextPointer, decode: ThreadpoolPointer, prefill: ThreadpoolPointer) => void>(
+      "void llama_attach_threadpool(void* c, void* decode, void* prefill)",
+    ),
     memory: f<(c: ContextPointer) => MemoryPointer>("void* llama_get_memory(void* c)"),
     sequenceRemove: f<(m: MemoryPointer, sequence: number, from: number, to: number) => boolean>(
       "bool llama_memory_seq_rm(void* m, int sequence, int from, int to)",

@@ -5,6 +5,7 @@
  */
 import { ARCHITECTURES, isRecurrent } from "./architectures.ts";
 import type { GgufHeader } from "./gguf/header.ts";
+import { MAX_TOKENS } from "./gguf/values.ts";
 import { integerOf, layerValuesOf, stringOf } from "./metadata.ts";
 
 /** LLAMA_MAX_LAYERS, LLAMA_MAX_EXPERTS. */
@@ -93,6 +94,8 @@ function vocabularyReason(header: GgufHeader): string | undefined {
   if (typeof tokens !== "object" || tokens.kind !== "array" || tokens.type !== "string" || tokens.count === 0) {
     return "tokenizer.ggml.tokens is missing or empty";
   }
+  if (tokens.count > MAX_TOKENS) return `it claims ${tokens.count} tokens, more than the ${MAX_TOKENS} allowed`;
+  if (tokens.distinct === false) return "its vocabulary has a token twice";
   for (const key of ["tokenizer.ggml.scores", "tokenizer.ggml.token_type"]) {
     const values = header.metadata.get(key);
     if (values === undefined) continue;

@@ -131,6 +131,7 @@ describe("a valid GGUF file that is no usable model is refused", () => {
     [{ "tokenizer.ggml.model": undefined }, "no tokenizer (tokenizer.ggml.model is missing): not a model"],
     [{ "tokenizer.ggml.model": "none" }, "it has no vocabulary, so text cannot be given to it"],
     [{ "tokenizer.ggml.tokens": undefined }, "tokenizer.ggml.tokens is missing or empty"],
+    [{ "tokenizer.ggml.tokens": ["a", "b", "a"] }, "its vocabulary has a token twice"],
     [{ "tokenizer.ggml.token_type": [1, 1] }, "tokenizer.ggml.token_type is shorter than the vocabulary"],
   ])("%o", async (metadata, expected) => {
     expect(await reason(await writeModel(join(folder, "refused.gguf"), tinyModel(metadata)))).toBe(expected);

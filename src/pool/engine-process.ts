@@ -82,7 +82,11 @@ export class EngineProcess {
     if (signal.aborted) throw new ShimmyError("client_closed");
     const id = this.#nextId++;
     const queue = new EventQueue<GenerationEvent>();
-    const abandon = () => queue.fail(new ShimmyError("client_closed"));
+    // At once, not when the reader asks for more: a reader that has stopped reading never does.
+    const abandon = () => {
+      queue.fail(new ShimmyError("client_closed"));
+      this.#abort(id);
+    };
     signal.addEventListener("abort", abandon, { once: true });
     this.#requests.set(id, { queue, unfinished: message.choices });
     this.#send({ type: "generate", id, ...message });
@@ -90,8 +94,7 @@ export class EngineProcess {
       yield* queue;
     } finally {
       signal.removeEventListener("abort", abandon);
-      // Still listed: the reader left before the end.
-      if (this.#requests.delete(id)) this.#send({ type: "abort", id });
+      this.#abort(id);
     }
   }
 
@@ -99,6 +102,11 @@ export class EngineProcess {
   stop(): Promise<void> {
     this.#child.kill("SIGKILL");
     return this.exited;
+  }
+
+  /** Unlisted: it has ended already. */
+  #abort(id: number): void {
+    if (this.#requests.delete(id)) this.#send({ type: "abort", id });
   }
 
   #send(message: ToEngine): void {

@@ -14,6 +14,8 @@ const BUFFER_BYTES = 64 * 1024;
  */
 const MAX_HEADER_BYTES = 128 * 1024 * 1024;
 
+export type VisitString = (bytes: Uint8Array, start: number, end: number) => void;
+
 export class Cursor {
   readonly #buffer = Buffer.allocUnsafe(BUFFER_BYTES);
   /** Where in the file the buffer starts, how much of it is filled, and how much of that is read. */
@@ -75,15 +77,23 @@ export class Cursor {
     return result;
   }
 
-  /** Passes over `count` strings, each a u64 length and its bytes, reading no more than the lengths. */
-  async skipStrings(count: number, what: string): Promise<void> {
+  /**
+   * Passes over `count` strings, each a u64 length and its bytes; without `visit` it reads no more than the lengths. `visit` is shown each
+   * that fits the buffer, in place.
+   */
+  async skipStrings(count: number, what: string, visit?: VisitString): Promise<void> {
     // Each takes at least its length: a count that cannot be true is refused before any work.
     if (count > this.remaining / 8) this.#demand(count * 8, what);
     for (let left = count; left > 0; ) {
-      left -= this.#skipBufferedStrings(left);
+      left -= this.#skipBufferedStrings(left, visit);
       if (left === 0) return;
       await this.need(8, what);
-      await this.skip(this.size64(`the length of a string in ${what}`), what);
+      const length = this.size64(`the length of a string in ${what}`);
+      if (visit && length <= BUFFER_BYTES) {
+        await this.need(length, what);
+        visit(this.#buffer, this.#read, this.#read + length);
+      }
+      await this.skip(length, what);
       left--;
     }
   }
@@ -125,13 +135,14 @@ export class Cursor {
     return typeof value === "number" ? value : this.fail(`${what} is ${value}, more than any file can hold`);
   }
 
-  #skipBufferedStrings(most: number): number {
+  #skipBufferedStrings(most: number, visit?: VisitString): number {
     let skipped = 0;
     for (; skipped < most && this.#filled - this.#read >= 8; skipped++) {
       const low = this.#buffer.readUInt32LE(this.#read);
       const high = this.#buffer.readUInt32LE(this.#read + 4);
       if (high !== 0 || this.#filled - this.#read < 8 + low) break;
       this.#read += 8 + low;
+      visit?.(this.#buffer, this.#read - low, this.#read);
     }
     return skipped;
   }

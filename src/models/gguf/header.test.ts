@@ -83,9 +83,22 @@ describe("what is read", () => {
   test("a vocabulary of 200,000 tokens is walked, not kept", async () => {
     const tokens = Array.from({ length: 200_000 }, (_, index) => `token ${index}`);
     const header = await read(tinyModel({ "tokenizer.ggml.tokens": tokens }));
-    expect(header.metadata.get("tokenizer.ggml.tokens")).toEqual({ kind: "array", type: "string", count: 200_000 });
+    expect(header.metadata.get("tokenizer.ggml.tokens")).toEqual({ kind: "array", type: "string", count: 200_000, distinct: true });
     expect(header.metadata.get("llama.block_count")).toBe(2);
     expect(header.tensors).toHaveLength(2);
+  });
+
+  test("a token that is there twice is noticed, wherever the two are", async () => {
+    const distinct = async (tokens: readonly string[]) =>
+      (await read(tinyModel({ "tokenizer.ggml.tokens": tokens }))).metadata.get("tokenizer.ggml.tokens");
+    const many = Array.from({ length: 20_000 }, (_, index) => `token ${index}`);
+    expect(await distinct([...many, "token 7"])).toMatchObject({ distinct: false });
+    expect(await distinct(["x", "x"])).toMatchObject({ distinct: false });
+    // libllama names empty tokens itself, and ends one at a NUL.
+    expect(await distinct(["", "", "x"])).toMatchObject({ distinct: true });
+    expect(await distinct(["x\0y", "x"])).toMatchObject({ distinct: false });
+    const long = "l".repeat(60_000);
+    expect(await distinct([long, `${long}.`, long])).toMatchObject({ distinct: false });
   });
 
   test("strings longer than the buffer are whole, and those over 1 MiB only counted", async () => {

@@ -3,6 +3,7 @@
  * everything else (the vocabulary above all) and remembers only its type and count.
  */
 import type { Cursor } from "./cursor.ts";
+import { DistinctStrings } from "./distinct.ts";
 
 export type GgufScalar = number | bigint | boolean | string;
 
@@ -12,6 +13,8 @@ export interface GgufArray {
   readonly type: string;
   readonly count: number;
   readonly values?: ReadonlyArray<number | bigint | boolean>;
+  /** Of the vocabulary, up to `MAX_TOKENS`: whether no token is there twice. */
+  readonly distinct?: boolean;
 }
 
 /** A string too long to keep (a whole tokenizer.json, say). */
@@ -32,6 +35,9 @@ const MAX_KEPT_STRING_BYTES = 1024 * 1024;
 const MAX_KEPT_BYTES = 8 * 1024 * 1024;
 /** Enough for one value a layer: libllama's LLAMA_MAX_LAYERS. */
 const MAX_KEPT_ELEMENTS = 512;
+
+/** Four times the largest real vocabulary. */
+export const MAX_TOKENS = 1 << 20;
 
 const DEFAULT_ALIGNMENT = 32;
 const STRING = 8;
@@ -110,6 +116,11 @@ async function readArray(cursor: Cursor, key: string): Promise<GgufArray> {
   await cursor.need(12, what);
   const elementType = cursor.u32();
   const count = cursor.size64(`the count of ${what}`);
+  if (elementType === STRING && key === "tokenizer.ggml.tokens" && count <= MAX_TOKENS) {
+    const tokens = new DistinctStrings(Math.min(count, Math.ceil(cursor.remaining / 8)));
+    await cursor.skipStrings(count, what, (bytes, start, end) => tokens.add(bytes, start, end));
+    return { kind: "array", type: "string", count, distinct: tokens.distinct };
+  }
   if (elementType === STRING) {
     await cursor.skipStrings(count, what);
     return { kind: "array", type: "string", count };

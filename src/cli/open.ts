@@ -1,0 +1,21 @@
+/** The parts that a command works with. Shared by all commands that look at models; it must not know what they do with them. */
+import { type Assembly, assemble } from "../assemble.ts";
+import type { LoadedConfig } from "../config/load.ts";
+
+/**
+ * For commands that answer here and end: their stderr is for people, so only errors are logged unless a level was asked for.
+ * @throws model_file_missing, model_file_invalid: a file that was named and cannot be used is never passed over in silence.
+ */
+export async function openHere(loaded: LoadedConfig): Promise<Assembly> {
+  return checked(assemble(loaded, loaded.sources.logLevel.from === "default" ? { logLevel: "error" } : {}));
+}
+
+/** With the configured log: for the server. @throws as `openHere` does. */
+export async function openServer(loaded: LoadedConfig): Promise<Assembly> {
+  return checked(assemble(loaded));
+}
+
+async function checked(assembly: Assembly): Promise<Assembly> {
+  for (const error of await assembly.catalogue.check()) throw error;
+  return assembly;
+}

@@ -1,0 +1,149 @@
+/**
+ * A machine for the scheduler's tests: KV cells that remember what was computed, and a "model" whose next token depends on
+ * every token in them. A plan that skips, repeats or mixes up tokens is refused at once, or changes the text.
+ */
+import { expect } from "vitest";
+import { type Limits, type Plan, type Sampled, Scheduler } from "./scheduler.ts";
+import type { Arrival } from "./sequence.ts";
+
+export interface Outcome {
+  /** Generated tokens. */
+  readonly tokens: readonly number[];
+  readonly reason: "stop" | "length";
+}
+
+/** A hash of all tokens, so that one that is missing or wrong shows in everything after it. Divisible by 40: the end. */
+function nextToken(tokens: readonly number[]): number {
+  return tokens.reduce((hash, token) => (Math.imul(hash ^ token, 16_777_619) >>> 0) % 1_000_003, 7);
+}
+
+const isEnd = (token: number) => token % 40 === 0;
+
+/** What the sequence must give, computed without any scheduler. */
+export function alone({ prompt, maxTokens }: Arrival, { cellsPerSequence }: Limits): Outcome {
+  const tokens = [...prompt];
+  const generated = () => tokens.slice(prompt.length);
+  while (tokens.length - prompt.length < maxTokens) {
+    tokens.push(nextToken(tokens));
+    if (isEnd(tokens.at(-1)!)) return { tokens: generated(), reason: "stop" };
+    if (tokens.length > cellsPerSequence) break;
+  }
+  return { tokens: generated(), reason: "length" };
+}
+
+export class Machine {
+  readonly scheduler: Scheduler;
+  readonly outcomes = new Map<number, Outcome>();
+  preemptions = 0;
+  readonly #limits: Limits;
+  /** Tokens in the cells of each slot. */
+  readonly #cells: number[][];
+  /** Who computes in each slot. */
+  readonly #owners = new Map<number, number>();
+  /** Everything that is neither ended nor aborted, in order of arrival. */
+  readonly #live = new Map<number, { arrival: Arrival; generated: number[] }>();
+
+  constructor(limits: Limits) {
+    this.#limits = limits;
+    this.scheduler = new Scheduler(limits);
+    this.#cells = Array.from({ length: limits.slots }, () => []);
+  }
+
+  arrive(arrival: Arrival): void {
+    this.scheduler.arrive(arrival);
+    this.#live.set(arrival.key, { arrival, generated: [] });
+  }
+
+  abort(key: number): void {
+    this.scheduler.abort(key);
+    this.#forget(key);
+  }
+
+  /** `full`: the machine says that no cells are left, as libllama may although the scheduler counted. */
+  step(budget: number, full = false): Plan {
+    const decoding = [...this.#owners].filter(([slot, key]) => this.#tokens(key).length - this.#cells[slot]!.length === 1);
+    const plan = this.scheduler.plan(budget);
+    for (const slot of plan.release) {
+      this.#cells[slot] = [];
+      if (this.#owners.delete(slot)) this.preemptions++; // of an ended sequence the owner is gone already
+    }
+    this.#check(plan, budget, decoding);
+    if (full && this.scheduler.running > 1) {
+      // The machine refuses before it computes.
+      for (const { sequence, slot } of plan.entries) this.#owners.set(slot, sequence.key);
+      expect(this.scheduler.preempt()).toBe(true);
+      return plan;
+    }
+    const sampled = this.#compute(plan);
+    this.#checkRoom();
+    const ended = this.scheduler.apply(plan, sampled);
+    for (const { key, ended } of sampled) if (ended) this.#end(key, "stop");
+    for (const key of ended) this.#end(key, "length");
+    return plan;
+  }
+
+  run(budget: number): void {
+    for (let steps = 0; !this.scheduler.idle; steps++) {
+      expect(steps).toBeLessThan(5000);
+      this.step(budget);
+    }
+  }
+
+  #check(plan: Plan, budget: number, decoding: ReadonlyArray<[slot: number, key: number]>): void {
+    expect(this.scheduler.idle || plan.entries.length > 0).toBe(true); // or the engine would turn for ever
+    expect(plan.entries.reduce((sum, { from, to }) => sum + to - from, 0)).toBeLessThanOrEqual(budget);
+    const slots = plan.entries.map(({ slot }) => slot);
+    expect(slots).toEqual([...new Set(slots)].sort((a, b) => a - b));
+    if (budget >= this.#limits.slots) {
+      // A long prompt stops nobody who is being read from.
+      const served = new Set(plan.entries.map(({ sequence }) => sequence.key));
+      for (const [slot, key] of decoding) if (this.#owners.get(slot) === key) expect(served).toContain(key);
+    }
+  }
+
+  #compute(plan: Plan): Sampled[] {
+    const sampled: Sampled[] = [];
+    for (const { sequence, slot, from, to, samples } of plan.entries) {
+      const { key } = sequence;
+      const cells = this.#cells[slot]!;
+      const owner = this.#owners.get(slot);
+      expect(owner === undefined ? cells : owner).toEqual(owner === undefined ? [] : key); // nobody else is in there
+      expect(from).toBe(cells.length); // nothing twice, nothing skipped
+      expect(to).toBeGreaterThan(from);
+      expect(sequence.tokens).toEqual(this.#tokens(key));
+      this.#owners.set(slot, key);
+      cells.push(...sequence.tokens.slice(from, to));
+      expect(samples).toBe(to === sequence.tokens.length && sequence.maxTokens > 0);
+      if (!samples) continue;
+      const token = nextToken(cells);
+      this.#live.get(key)!.generated.push(token);
+      sampled.push({ key, token, ended: isEnd(token) });
+    }
+    return sampled;
+  }
+
+  #checkRoom(): void {
+    expect(this.#cells.reduce((sum, cells) => sum + cells.length, 0)).toBeLessThanOrEqual(this.#limits.cells);
+    for (const cells of this.#cells) expect(cells.length).toBeLessThanOrEqual(this.#limits.cellsPerSequence);
+    // First come, first served: those who run came before those who wait.
+    const running = new Set(this.#owners.values());
+    expect([...this.#live.keys()].slice(0, running.size).every((key) => running.has(key))).toBe(true);
+    expect([this.scheduler.running, this.scheduler.waiting]).toEqual([running.size, this.#live.size - running.size]);
+  }
+
+  #tokens(key: number): number[] {
+    const { arrival, generated } = this.#live.get(key)!;
+    return [...arrival.prompt, ...generated];
+  }
+
+  #end(key: number, reason: "stop" | "length"): void {
+    expect(this.#live.has(key)).toBe(true); // once only
+    this.outcomes.set(key, { tokens: this.#live.get(key)!.generated, reason });
+    this.#forget(key);
+  }
+
+  #forget(key: number): void {
+    this.#live.delete(key);
+    for (const [slot, owner] of this.#owners) if (owner === key) this.#owners.delete(slot);
+  }
+}
