@@ -119,8 +119,8 @@ describe("what is loaded", () => {
   }
 
   function packagesIn(paths: readonly string[]): Set<string> {
-    const names = paths.map((path) => (inputs[path] ? /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1] : path.replace(/^node:.*/, "")));
-    return new Set(names.filter((name) => name !== undefined && name !== ""));
+    const nameOf = (path: string) => (inputs[path] ? /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1] : path);
+    return new Set(paths.map(nameOf).filter((name): name is string => name !== undefined && !name.startsWith("node:")));
   }
 
   test("at the start of a server: nothing that a quiet server does not need", () => {

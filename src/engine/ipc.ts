@@ -2,7 +2,8 @@
  * What the gateway and an engine process say to each other, over the IPC channel of `fork` with v8 serialization.
  *  - The gateway sends `load` once, first. The engine answers `ready` or `failed`; after `failed` it exits.
  *  - `generate` is answered by a `started` or an `error` event, then text, then one `finished` for each choice.
- *    `error` and the last `finished` are final for that id; an aborted id is answered by nothing at all.
+ *    `error` and the last `finished` are final for that id; an aborted id gets no more of them,
+ *    only a message without events, which tells how many are left.
  *  - All events of one step travel in one message, so a step costs one write however many sequences it served.
  *  - Ids are the gateway's and are never used again. When the channel closes the engine ends itself.
  */

@@ -4,9 +4,9 @@
  */
 import koffi from "koffi";
 import { ShimmyError } from "../contract/errors.ts";
+import { withoutClearing } from "./fresh-memory.ts";
 import { type ContextPointer, type Library, library, type MemoryPointer } from "./library.ts";
 import type { LlamaModel } from "./model.ts";
-import { reclaimZeroPages } from "./reclaim.ts";
 import { type BatchStruct, type ContextParams, withDefaults } from "./structs.ts";
 import { createThreadpool } from "./threadpool.ts";
 
@@ -71,7 +71,7 @@ export class LlamaContext {
       kv_unified: options.unified,
     };
     const params = withDefaults(lib.contextDefaultParams(), wanted);
-    const pointer = reclaimZeroPages(() => lib.contextInit(model.pointer, params));
+    const pointer = withoutClearing(() => lib.contextInit(model.pointer, params));
     if (!pointer)
       throw new ShimmyError("model_load_failed", { model: name, reason: `no context of ${options.cells} tokens could be made` });
     const context = new LlamaContext(lib, pointer, model, options);

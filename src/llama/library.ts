@@ -76,7 +76,8 @@ function openLibrary(folder: string) {
     throw new ShimmyError("engine_unavailable", { reason: String((cause as Error).message) }, { cause });
   }
   // libllama prints a thousand lines a load; a harmless C function swallows them. Asserts go to stderr all the same.
-  llama.func("void llama_log_set(void* callback, void* data)")(llama.symbol("llama_time_us"), null);
+  const harmlessFunction = llama.symbol("llama_time_us") as bigint;
+  llama.func("void llama_log_set(void* callback, void* data)")(harmlessFunction, null);
   // Picks the one best CPU variant of this machine, and every GPU backend whose driver is there.
   ggml.func("void ggml_backend_load_all_from_path(const char* folder)")(folder);
 
@@ -86,7 +87,8 @@ function openLibrary(folder: string) {
     throw new ShimmyError("engine_unavailable", { reason: `this libllama is not the one this build was made for: ${mismatch}` });
   if (Number(ggml.func("size_t ggml_backend_dev_count()")()) === 0)
     throw new ShimmyError("engine_unavailable", { reason: `no ggml backend in ${folder} runs on this processor` });
-  return { ...functions, ...declareThreadpool(ggml, base) };
+  const cpuBufferType = base.func("void* ggml_backend_cpu_buffer_type()") as unknown as () => bigint;
+  return { ...functions, ...declareThreadpool(ggml, base), cpuBufferType, /** Takes and does nothing. */ harmlessFunction };
 }
 
 /** What ggml.h calls GGML_BACKEND_DEVICE_TYPE_CPU. */

@@ -9,7 +9,24 @@ const smol = { fileBytes: 98 * MIB, kvBytesPerToken: 23_040, trainedContext: 819
 /** An 8B model: 128 KiB a token. */
 const large = { fileBytes: 5 * GIB, kvBytesPerToken: 131_072, trainedContext: 131_072, availableBytes: 16 * GIB };
 
-describe("auto", () => {
+describe("auto, where unused cells are free", () => {
+  test("takes separate streams of the whole context while four of them fit, and as many as do", () => {
+    expect(planMemory({ ...smol, unusedIsFree: true })).toMatchObject({ unified: false, slots: 16, contextPerSequence: 8192, fits: true });
+    expect(planMemory({ ...smol, unusedIsFree: true, availableBytes: 2 * GIB })).toMatchObject({ unified: false, slots: 5 });
+  });
+
+  test("takes one pool where fewer than four fit", () => {
+    expect(planMemory({ ...smol, unusedIsFree: true, availableBytes: GIB })).toMatchObject({ unified: true, contextPerSequence: 8192 });
+    expect(planMemory({ ...large, unusedIsFree: true })).toMatchObject({ unified: true, contextPerSequence: 45_056 });
+  });
+
+  test("keeps a number of slots that was set, or takes the pool", () => {
+    expect(planMemory({ ...smol, unusedIsFree: true, requestedSlots: 8 })).toMatchObject({ unified: false, slots: 8 });
+    expect(planMemory({ ...smol, unusedIsFree: true, requestedSlots: 64 })).toMatchObject({ unified: true, slots: 64 });
+  });
+});
+
+describe("auto, where all cells are paid for", () => {
   test("takes separate streams while slots × context is small", () => {
     expect(planMemory({ ...smol, requestedContext: 1024 })).toMatchObject({
       unified: false,
@@ -95,6 +112,7 @@ test("every plan is sound, and one that fits keeps to half of what the weights l
       trainedContext: fc.integer({ min: 1, max: 1 << 20 }),
       requestedContext: fc.integer({ min: 1, max: 1 << 20 }),
       requestedSlots: fc.integer({ min: 1, max: 256 }),
+      unusedIsFree: fc.boolean(),
       kvLayout: fc.constantFrom("auto" as const, "separate" as const, "unified" as const),
     },
     { requiredKeys: ["fileBytes", "kvBytesPerToken", "availableBytes", "trainedContext"] },

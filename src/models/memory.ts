@@ -2,8 +2,9 @@
  * How much context a model is served with, and how its KV cache is laid out. Called by the pool before it starts an engine.
  * Pure: the caller measures the memory (`machine.ts`).
  *
- * Separate streams are 3–10 % faster for unrelated sequences but reserve slots × context; the unified pool is elastic and lets
- * sequences share a prefix (engine.md §4). Hence `auto`: separate while that reservation is small, else one pool.
+ * Separate streams are 3–10 % faster for unrelated sequences and compute each as if it were alone, but reserve slots × context; the
+ * unified pool is elastic (docs/decisions.md). Hence `auto`: separate while the reservation fits, else one pool. Where cells that no
+ * token has used take no memory, all of the reservation may be had; elsewhere it is paid for at once and must be small.
  */
 
 export interface MemoryQuestion {
@@ -18,6 +19,8 @@ export interface MemoryQuestion {
   readonly requestedContext?: number;
   /** Sequences at once, if it was set. */
   readonly requestedSlots?: number;
+  /** Cells that were never written take no memory and no time (llama/fresh-memory.ts). */
+  readonly unusedIsFree?: boolean;
   /** Absent: auto. */
   readonly kvLayout?: "auto" | "separate" | "unified";
 }
@@ -44,19 +47,22 @@ const MAX_SLOTS = 256;
 const CELL_STEP = 256;
 const LEAST_CELLS = 512;
 const POOL_CELLS = 32_768;
-const SEPARATE_MAX_BYTES = 512 * 1024 * 1024;
-const SEPARATE_SHARE = 0.15;
+/** Fewer separate slots than this are no match for a pool that all can use. */
+const LEAST_SEPARATE_SLOTS = 4;
+/** What may be reserved where it is paid for at once. */
+const PAID_MAX_BYTES = 512 * 1024 * 1024;
+const PAID_SHARE = 0.15;
 /** Of what is left after the weights: the rest is for compute buffers and for everybody else. */
 const KV_SHARE = 0.5;
 
 export function planMemory(question: MemoryQuestion): MemoryPlan {
-  const { kvBytesPerToken, availableBytes, trainedContext, requestedContext, requestedSlots } = question;
+  const { kvBytesPerToken, availableBytes, trainedContext, requestedContext, requestedSlots, unusedIsFree } = question;
   const context = requestedContext ?? trainedContext;
   const slots = Math.min(requestedSlots ?? DEFAULT_SLOTS, MAX_SLOTS);
-  const separateBytes = slots * padded(context) * kvBytesPerToken;
-  const small =
-    separateBytes <= Math.min(SEPARATE_MAX_BYTES, SEPARATE_SHARE * availableBytes) && slots * padded(context) <= cellsThatFit(question);
-  const unified = question.kvLayout === "unified" || (question.kvLayout !== "separate" && !small);
+  const wantedCells = padded(context) * (requestedSlots === undefined ? Math.min(slots, LEAST_SEPARATE_SLOTS) : slots);
+  const paid = unusedIsFree ? 0 : padded(context) * slots * kvBytesPerToken;
+  const comfortable = wantedCells <= cellsThatFit(question) && paid <= Math.min(PAID_MAX_BYTES, PAID_SHARE * availableBytes);
+  const unified = question.kvLayout === "unified" || (question.kvLayout !== "separate" && !comfortable);
   return unified ? planUnified(question, context, slots) : planSeparate(question, context, slots);
 }
 

@@ -169,7 +169,8 @@ export class Pool implements Generator {
         cells: plan.kvCells,
         unified: plan.unified,
         threads: settings.threads || engineThreads(info.sizeBytes),
-        batchTokens: settings.batchTokens,
+        // Every slot must be able to decode in each step.
+        batchTokens: Math.max(settings.batchTokens, plan.slots),
       },
       engineEntry,
     );
@@ -193,6 +194,7 @@ export class Pool implements Generator {
       availableBytes: availableMemory(),
       trainedContext: info.contextLength,
       kvLayout: kv,
+      unusedIsFree: process.platform === "linux",
       ...(ctx > 0 && { requestedContext: ctx }),
       ...(parallel > 0 && { requestedSlots: parallel }),
     });

@@ -2,6 +2,7 @@
  * The socket. Health checks are answered here, from a few kilobytes; the first other request loads the application.
  * Called by cli/serve.ts. It refuses to be reached from other machines without a key.
  */
+import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { ListenAddress } from "../config/listen.ts";
@@ -30,9 +31,15 @@ export async function listen(services: Services, address: ListenAddress): Promis
   // Answers may take hours and pooled clients come back late: Node's own limits would cut both.
   server.requestTimeout = 0;
   server.keepAliveTimeout = 75_000;
+  const answering = new Set<ServerResponse>();
+  server.prependListener("request", (_, response: ServerResponse) => {
+    answering.add(response);
+    response.once("close", () => answering.delete(response));
+  });
   await bind(server, address);
   const { port } = server.address() as AddressInfo;
-  return { url: `http://${urlHost(address.host)}:${port}`, host: address.host, port, close: (timeoutMs) => close(server, timeoutMs) };
+  const url = `http://${urlHost(address.host)}:${port}`;
+  return { url, host: address.host, port, close: (timeoutMs) => close(server, answering, timeoutMs) };
 }
 
 function route(services: Services): NodeListener {
@@ -96,13 +103,17 @@ function tryBind(server: Server, host: string, port: number): Promise<void> {
   });
 }
 
-async function close(server: Server, timeoutMs: number): Promise<void> {
-  const timer = setTimeout(() => server.closeAllConnections(), timeoutMs);
-  await new Promise<void>((resolve) => {
-    server.close(() => resolve());
-    server.closeIdleConnections();
-  });
-  clearTimeout(timer);
+/**
+ * Waits for answers only: pooled clients and browsers keep connections open that have nothing to say, and Node counts one that
+ * never said anything as busy.
+ */
+async function close(server: Server, answering: ReadonlySet<ServerResponse>, timeoutMs: number): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  const cut = setTimeout(() => server.closeAllConnections(), timeoutMs);
+  while (answering.size > 0) await Promise.all([...answering].map((response) => once(response, "close")));
+  clearTimeout(cut);
+  server.closeAllConnections();
+  await closed;
 }
 
 function urlHost(host: string): string {

@@ -82,10 +82,10 @@ for (const { label, id: model, missing } of MODELS)
     });
 
     test.each([null, [], "", [""], ["", "\u0001"], "\u0001"])("T17 stop %j stops nothing", async (stop) => {
-      expect((await wholeChat(server, { ...request, max_tokens: 8, stop })).choices[0]).toMatchObject({
-        message: { content: full.slice(0, (await wholeChat(server, { ...request, max_tokens: 8 })).choices[0]!.message.content!.length) },
-        finish_reason: "length",
-      });
+      const { message, finish_reason } = (await wholeChat(server, { ...request, max_tokens: 4, stop })).choices[0]!;
+      expect(finish_reason).toBe("length");
+      expect(message.content).not.toBe("");
+      expect(full.startsWith(message.content!)).toBe(true);
     });
 
     test("T17 a string and an array of it do the same, at both endpoints", async () => {
