@@ -32,22 +32,26 @@ export async function serve(loaded: LoadedConfig, flags: { json?: boolean }): Pr
     startedAt,
     state: () => state,
   };
-  const listening = await listen(services, address);
-  // Before the ready line: whoever reads it may send a signal at once.
-  endOnSignal(async () => {
-    state = "draining";
-    log.info("draining");
-    await listening.close(config.drainTimeout);
-    await pool.stop();
-  });
-  announce(listening, flags.json || config.logFormat === "json");
-  log.debug("settings", changedSettings(loaded));
+  // Before the socket: an engine takes longer to start than a server.
+  const preloading = Promise.all(config.preload.map(async (name) => pool.load((await pool.resolve(name)).info)));
+  preloading.catch(() => undefined); // told below
+  let listening: Listening | undefined;
   try {
-    await Promise.all(config.preload.map(async (name) => pool.load((await pool.resolve(name)).info)));
+    listening = await listen(services, address);
+    // Before the ready line: whoever reads it may send a signal at once.
+    endOnSignal(async () => {
+      state = "draining";
+      log.info("draining");
+      await listening?.close(config.drainTimeout);
+      await pool.stop();
+    });
+    announce(listening, flags.json || config.logFormat === "json");
+    log.debug("settings", changedSettings(loaded));
+    await preloading;
     if (state === "loading") state = "ready";
   } catch (error) {
     // Never ready is worse than gone: whoever supervises the process sees an exit code.
-    await listening.close(0);
+    await listening?.close(0);
     await pool.stop();
     throw error;
   }

@@ -4,6 +4,7 @@
  */
 import { ShimmyError } from "../contract/errors.ts";
 import { LlamaContext } from "../llama/context.ts";
+import { library } from "../llama/library.ts";
 import { LlamaModel } from "../llama/model.ts";
 import type { EngineOptions, EngineReady, FromEngine, ToEngine } from "./ipc.ts";
 import { EngineLoop } from "./loop.ts";
@@ -21,6 +22,15 @@ process.on("disconnect", () => process.exit(0));
 // Ctrl-C reaches the whole process group; only the gateway decides when an engine ends.
 process.on("SIGINT", () => undefined);
 process.on("SIGTERM", () => undefined);
+
+// The gateway still reads the model's header: time to open the library. What goes wrong is told when a model is to be loaded.
+setImmediate(() => {
+  try {
+    library();
+  } catch (error) {
+    process.emitWarning(error as Error);
+  }
+});
 
 function load(options: EngineOptions): void {
   try {

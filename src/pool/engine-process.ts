@@ -16,9 +16,8 @@ export const ENGINE_ENTRY = fileURLToPath(new URL("./engine.js", import.meta.url
 const STDERR_KEPT = 4096;
 
 export class EngineProcess {
-  readonly options: EngineOptions;
-  /** Rejects when the model cannot be loaded. */
-  readonly ready: Promise<EngineReady>;
+  readonly #model: string;
+  readonly #ready: Promise<EngineReady>;
   /** Resolves when the process is gone and its memory given back. */
   readonly exited: Promise<void>;
   waiting = 0;
@@ -30,8 +29,9 @@ export class EngineProcess {
   #gone: ShimmyError | undefined;
   #settleReady!: { resolve: (ready: EngineReady) => void; reject: (error: ShimmyError) => void };
 
-  constructor(options: EngineOptions, entry = ENGINE_ENTRY) {
-    this.options = options;
+  /** Starts the process; it opens its library while the caller still finds out what to load. `model`: its id, for messages. */
+  constructor(model: string, entry = ENGINE_ENTRY) {
+    this.#model = model;
     this.#child = fork(entry, [], {
       execArgv: [],
       serialization: "advanced",
@@ -39,10 +39,10 @@ export class EngineProcess {
       // Without it an assert in ggml starts a debugger to print a stack, which takes seconds.
       env: { ...process.env, GGML_NO_BACKTRACE: "1" },
     });
-    this.ready = new Promise((resolve, reject) => {
+    this.#ready = new Promise((resolve, reject) => {
       this.#settleReady = { resolve, reject };
     });
-    this.ready.catch(() => undefined); // whoever waits hears of it; nobody may be waiting
+    this.#ready.catch(() => undefined); // whoever waits hears of it; nobody may be waiting
     this.exited = new Promise((resolve) => {
       this.#child.once("close", (code, signal) => {
         this.#end(signal ? `killed by ${signal}` : `exit code ${code}`);
@@ -54,7 +54,12 @@ export class EngineProcess {
     this.#child.stderr!.setEncoding("utf8").on("data", (text: string) => {
       this.#stderr = (this.#stderr + text).slice(-STDERR_KEPT);
     });
+  }
+
+  /** Once. @throws what the engine says, or model_load_failed when the process ends instead. */
+  load(options: EngineOptions): Promise<EngineReady> {
     this.#send({ type: "load", options });
+    return this.#ready;
   }
 
   get pid(): number | undefined {
@@ -74,7 +79,7 @@ export class EngineProcess {
   }
 
   /**
-   * The events of one request, in order. Call after `ready`.
+   * The events of one request, in order. Call after `load`.
    * @throws engine_gone when the process ends; client_closed when the signal is aborted.
    */
   async *generate(message: Omit<GenerateMessage, "type" | "id">, signal: AbortSignal): AsyncGenerator<GenerationEvent, void, undefined> {
@@ -142,7 +147,7 @@ export class EngineProcess {
 
   #end(how: string): void {
     if (this.#gone) return;
-    const { model } = this.options;
+    const model = this.#model;
     const lastLine = this.#stderr.trim().split("\n").at(-1);
     const reason = lastLine ? `${how}: ${lastLine}` : how;
     this.#gone = new ShimmyError("engine_gone", { model, reason });

@@ -10,7 +10,7 @@ import type { Config } from "../config/table.ts";
 import { ShimmyError } from "../contract/errors.ts";
 import type { GenerationEvent, GenerationRequest, Generator, PromptSegment, ResolvedModel } from "../contract/generation.ts";
 import type { ModelInfo, ModelState, ModelStatus } from "../contract/model.ts";
-import type { EngineReady, GenerateMessage } from "../engine/ipc.ts";
+import type { EngineOptions, EngineReady, GenerateMessage } from "../engine/ipc.ts";
 import type { Catalogue } from "../models/catalogue.ts";
 import { allowedCores, availableMemory } from "../models/machine.ts";
 import { planMemory } from "../models/memory.ts";
@@ -39,6 +39,8 @@ interface Loaded {
   readonly process: EngineProcess;
   readonly ready: EngineReady;
   readonly template: ChatTemplate;
+  /** Sequences that run at once. */
+  readonly slots: number;
   readonly pace: Pace;
 }
 
@@ -154,36 +156,45 @@ export class Pool implements Generator {
   }
 
   async #open(listed: ModelInfo): Promise<Loaded> {
-    const { catalogue, settings, log, engineEntry } = this.#options;
-    const info = await catalogue.verify(listed);
+    const { catalogue, settings, engineEntry } = this.#options;
+    const { EngineProcess } = await import("./engine-process.ts");
+    // The process starts while its model is looked at.
+    const process = new EngineProcess(listed.id, engineEntry);
+    try {
+      const [info, { ChatTemplate }] = await Promise.all([catalogue.verify(listed), import("../chat/template.ts")]);
+      const source = settings.chatTemplateFile ? await readTemplate(settings.chatTemplateFile, info.id) : info.chatTemplate;
+      const options = this.#engineOptions(info);
+      const ready = await process.load(options);
+      const template = new ChatTemplate({
+        ...(source !== undefined && { source }),
+        model: info.id,
+        family: info.family,
+        bosToken: ready.bosText,
+        eosToken: ready.eosText,
+        controlTokens: ready.controlTexts,
+      });
+      return { info, process, ready, template, slots: options.slots, pace: new Pace() };
+    } catch (error) {
+      await process.stop();
+      throw error;
+    }
+  }
+
+  #engineOptions(info: ModelInfo): EngineOptions {
+    const { settings, log } = this.#options;
     const plan = this.#plan(info);
     log.info("model loads", { model: info.id, plan: plan.reason });
-    const [{ EngineProcess }, { ChatTemplate }] = await Promise.all([import("./engine-process.ts"), import("../chat/template.ts")]);
-    const source = settings.chatTemplateFile ? await readTemplate(settings.chatTemplateFile, info.id) : info.chatTemplate;
-    const process = new EngineProcess(
-      {
-        model: info.id,
-        path: info.path,
-        slots: plan.slots,
-        contextPerSequence: plan.contextPerSequence,
-        cells: plan.kvCells,
-        unified: plan.unified,
-        threads: settings.threads || engineThreads(info.sizeBytes),
-        // Every slot must be able to decode in each step.
-        batchTokens: Math.max(settings.batchTokens, plan.slots),
-      },
-      engineEntry,
-    );
-    const ready = await process.ready;
-    const template = new ChatTemplate({
-      ...(source !== undefined && { source }),
+    return {
       model: info.id,
-      family: info.family,
-      bosToken: ready.bosText,
-      eosToken: ready.eosText,
-      controlTokens: ready.controlTexts,
-    });
-    return { info, process, ready, template, pace: new Pace() };
+      path: info.path,
+      slots: plan.slots,
+      contextPerSequence: plan.contextPerSequence,
+      cells: plan.kvCells,
+      unified: plan.unified,
+      threads: settings.threads || engineThreads(info.sizeBytes),
+      // Every slot must be able to decode in each step.
+      batchTokens: Math.max(settings.batchTokens, plan.slots),
+    };
   }
 
   #plan(info: ModelInfo) {
@@ -201,8 +212,7 @@ export class Pool implements Generator {
   }
 
   /** @throws queue_full, with the seconds after which a place should be free. */
-  #admit({ process, pace, info }: Loaded, choices: number): void {
-    const { slots } = process.options;
+  #admit({ process, pace, info, slots }: Loaded, choices: number): void {
     const waiting = process.unfinished - slots;
     if (waiting + choices <= this.#options.settings.maxQueue) return;
     throw new ShimmyError("queue_full", { model: info.id, queued: Math.max(0, waiting), retry_after: pace.secondsUntil(waiting, slots) });

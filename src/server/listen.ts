@@ -28,8 +28,7 @@ export async function listen(services: Services, address: ListenAddress): Promis
   const { config, guards } = services;
   if (!guards.loopback && config.apiKey.length === 0 && !config.insecure) throw new ShimmyError("insecure_bind", { address: address.host });
   const server = createServer(route(services));
-  // Answers may take hours and pooled clients come back late: Node's own limits would cut both.
-  server.requestTimeout = 0;
+  // Pooled clients come back late. Node's limits on receiving a request stay (60 s for headers, 300 s in all): they never cut an answer.
   server.keepAliveTimeout = 75_000;
   const answering = new Set<ServerResponse>();
   server.prependListener("request", (_, response: ServerResponse) => {
