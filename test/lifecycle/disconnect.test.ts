@@ -1,6 +1,7 @@
 /** T54, T55: a client that leaves gives its place back, in whatever phase it leaves and however often. */
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { begin, load, open, postBytes, residentBytes } from "../support/raw.ts";
+import { residentBytes } from "../support/process.ts";
+import { begin, load, open, postBytes } from "../support/raw.ts";
 import { post, startServer, type TestServer, until } from "../support/server.ts";
 import { ENDLESS, longPrompt, WIDE } from "../support/work.ts";
 
@@ -102,11 +103,11 @@ async function abortMany(count: number): Promise<void> {
 test("T55 a hundred requests that break off leave no memory and no place behind", async () => {
   const [engine] = await server.engines();
   await abortMany(50);
-  const before = { engine: await residentBytes(engine!), gateway: await residentBytes(server.pid) };
+  const before = { engine: residentBytes(engine!), gateway: residentBytes(server.pid) };
   await abortMany(100);
   await expectPrompt();
   expect(await server.engines()).toEqual([engine]);
-  const grown = { engine: (await residentBytes(engine!)) - before.engine, gateway: (await residentBytes(server.pid)) - before.gateway };
+  const grown = { engine: residentBytes(engine!) - before.engine, gateway: residentBytes(server.pid) - before.gateway };
   expect(grown.engine).toBeLessThan(16e6);
   expect(grown.gateway).toBeLessThan(32e6);
 }, 60_000);

@@ -1,6 +1,7 @@
 /** T63, T64: what /health says from start to end, and how the server ends. */
 import OpenAI from "openai";
 import { afterEach, expect, test } from "vitest";
+import { isGone } from "../support/process.ts";
 import { begin, load, open, postBytes } from "../support/raw.ts";
 import { type StartOptions, startServer, type TestServer, until } from "../support/server.ts";
 import { ENDLESS, WIDE } from "../support/work.ts";
@@ -119,12 +120,3 @@ test("T64 what is not done within --drain-timeout is cut off", async () => {
   await stream.closed;
   expect(stream.received()).not.toContain("[DONE]");
 });
-
-function isGone(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return false;
-  } catch {
-    return true; // ESRCH
-  }
-}

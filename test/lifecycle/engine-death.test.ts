@@ -1,9 +1,10 @@
 /** Faults: an engine that dies fails its own requests, is replaced, and takes nobody with it. */
 import OpenAI, { APIError, InternalServerError } from "openai";
-import { copyFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { isGone, maps } from "../support/process.ts";
 import { askJson, begin, load, metric } from "../support/raw.ts";
 import { startServer, TINY, type TestServer, until } from "../support/server.ts";
 import { ENDLESS, WIDE } from "../support/work.ts";
@@ -25,12 +26,12 @@ afterAll(async () => {
 
 const short = (model: string) => askJson(server, "/v1/completions", { model, prompt: "Once upon a time", max_tokens: 3, temperature: 0 });
 
-/** The engine that serves a model: started for it if need be, told apart by its environment being ours and nobody else's. */
+/** The engine that serves a model: started for it if need be. */
 async function engineOf(model: string): Promise<number> {
   await until(async () => (await short(model)).status === 200);
   const pids = await server.engines();
   const file = model === "shimmy-tiny" ? "shimmy-tiny-q8_0.gguf" : `${model}.gguf`;
-  return pids.find((pid) => readFileSync(`/proc/${pid}/maps`, "utf8").includes(file))!;
+  return pids.find((pid) => maps(pid, file))!;
 }
 
 const running = async (model: string) => (await load(server, model)).running;
@@ -133,12 +134,3 @@ test("a gateway that is killed takes its engines with it", async () => {
   await stream.closed;
   await until(() => isGone(engine!));
 });
-
-function isGone(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return false;
-  } catch {
-    return true; // ESRCH
-  }
-}

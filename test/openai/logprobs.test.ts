@@ -68,13 +68,13 @@ for (const { label, id: model, missing } of MODELS)
     });
 
     test("T25 with a stop string they cover the text and no more", async () => {
-      const full = (await wholeChat(server, request)).choices[0]!.message.content!;
-      for (const [at, length] of [
-        [4, 3],
-        [7, 5],
-        [10, 1],
-      ] as const) {
-        const body = { ...request, stop: full.slice(at, at + length) };
+      const { message: full, logprobs: all } = (await wholeChat(server, request)).choices[0]!;
+      const tokens = all!.content!.map(({ token }) => token);
+      // From the middle of a token into the next one, so that the first is sent in part before the stop string is complete.
+      const split = tokens.findIndex((token, i) => i > 2 && token.length > 1 && i + 1 < tokens.length);
+      const across = tokens[split]!.slice(-1) + tokens[split + 1]!;
+      for (const stop of [across, full.content!.slice(4, 7), full.content!.slice(10, 11)]) {
+        const body = { ...request, stop };
         const { message, logprobs } = (await wholeChat(server, body)).choices[0]!;
         const content = logprobs!.content!;
         const text = Buffer.from(message.content!);

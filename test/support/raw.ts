@@ -110,10 +110,3 @@ export async function load(server: Address, model = "shimmy-tiny"): Promise<Load
   );
   return { running: running!, queued: queued! };
 }
-
-/** Physical memory of a process in bytes. */
-export async function residentBytes(pid: number): Promise<number> {
-  const { readFile } = await import("node:fs/promises");
-  const status = await readFile(`/proc/${pid}/status`, "utf8");
-  return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) * 1024;
-}
