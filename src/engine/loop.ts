@@ -9,6 +9,7 @@ import type { LlamaModel } from "../llama/model.ts";
 import { Sampler } from "../llama/sampler.ts";
 import { type Plan, type Sampled, Scheduler } from "../scheduler/scheduler.ts";
 import { Choice } from "./choice.ts";
+import { IdleCores } from "./idle-cores.ts";
 import type { EngineEvent, GenerateMessage } from "./ipc.ts";
 import { ThreadGovernor } from "./threads.ts";
 
@@ -24,6 +25,7 @@ export class EngineLoop {
   readonly #contextTokens: number;
   readonly #scheduler: Scheduler;
   readonly #governor: ThreadGovernor;
+  readonly #idleCores = new IdleCores(performance.now());
   readonly #send: (output: LoopOutput) => void;
   /** The answers in the making, by the key of their sequence. */
   readonly #choices = new Map<number, Choice>();
@@ -97,6 +99,7 @@ export class EngineLoop {
   async #run(): Promise<void> {
     if (this.#running) return;
     this.#running = true;
+    this.#governor.resume(this.#idleCores.sample(performance.now()));
     while (!this.#scheduler.idle) {
       // One turn of the event loop: messages that arrived during the last step are handled here.
       await new Promise(setImmediate);
@@ -135,7 +138,8 @@ export class EngineLoop {
     const result = this.#context.decode();
     const cpu = process.cpuUsage(cpuBefore);
     const nowMs = performance.now();
-    this.#governor.observe({ wallMs: nowMs - wallBefore, cpuMs: (cpu.user + cpu.system) / 1000, nowMs });
+    const cpuMs = (cpu.user + cpu.system) / 1000;
+    this.#governor.observe({ wallMs: nowMs - wallBefore, cpuMs, nowMs, idleCores: this.#idleCores.sample(nowMs) });
     return result;
   }
 

@@ -215,7 +215,7 @@ describe("any arrivals, lengths, aborts, limits and budgets", () => {
         expect([...machine.outcomes.keys()].sort()).toEqual([...wanted.keys()].sort());
         for (const [key, arrival] of wanted) expect(machine.outcomes.get(key)).toEqual(alone(arrival, limits));
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
   });
 

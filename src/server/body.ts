@@ -3,7 +3,7 @@ import { ShimmyError } from "../contract/errors.ts";
 
 /**
  * @param limit bytes.
- * @throws unsupported_content_type, body_too_large, invalid_json
+ * @throws unsupported_content_type, body_too_large, invalid_json, client_closed
  */
 export async function readJson(request: Request, limit: number): Promise<unknown> {
   checkContentType(request);
@@ -30,17 +30,20 @@ function checkContentType(request: Request): void {
 async function readText(request: Request, limit: number): Promise<string> {
   const tooLarge = () => new ShimmyError("body_too_large", { limit });
   const declared = request.headers.get("content-length");
-  if (declared !== null) {
-    if (Number(declared) > limit) throw tooLarge();
-    return request.text();
+  if (Number(declared) > limit) throw tooLarge();
+  try {
+    if (declared !== null) return await request.text();
+    const decoder = new TextDecoder();
+    let text = "";
+    let bytes = 0;
+    for await (const chunk of request.body ?? []) {
+      bytes += chunk.byteLength;
+      if (bytes > limit) throw tooLarge();
+      text += decoder.decode(chunk, { stream: true });
+    }
+    return text + decoder.decode();
+  } catch (error) {
+    // Nothing but the client's end of the socket makes reading fail.
+    throw error instanceof ShimmyError ? error : new ShimmyError("client_closed", {}, { cause: error });
   }
-  const decoder = new TextDecoder();
-  let text = "";
-  let bytes = 0;
-  for await (const chunk of request.body ?? []) {
-    bytes += chunk.byteLength;
-    if (bytes > limit) throw tooLarge();
-    text += decoder.decode(chunk, { stream: true });
-  }
-  return text + decoder.decode();
 }

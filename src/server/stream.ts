@@ -51,6 +51,8 @@ export function frameStream(source: FrameSource): ReadableStream<Uint8Array> {
     },
     cancel() {
       source.onCancel();
+      // Nobody asks for the next frame any more, so whoever waits to give it would wait for ever. How it ends is no concern here.
+      source.frames.return?.().catch(() => undefined);
     },
   });
 }

@@ -119,7 +119,10 @@ test.each([
   ["in a message", `{"messages":[{"role":"user","content":"hi","extra":${deep(100_000)}}]}`],
   ["as tools", `{"messages":[{"role":"user","content":"hi"}],"tools":[{"type":"function","function":${deep(100_000)}}]}`],
   ["for the template", `{"messages":[{"role":"user","content":"hi"}],"chat_template_kwargs":{"a":${deep(100_000)}}}`],
-  ["in objects", `{"messages":[{"role":"user","content":"hi"}],"tools":[{"type":"function","x":${'{"a":'.repeat(50_000)}1${"}".repeat(50_000)}}]}`],
+  [
+    "in objects",
+    `{"messages":[{"role":"user","content":"hi"}],"tools":[{"type":"function","x":${'{"a":'.repeat(50_000)}1${"}".repeat(50_000)}}]}`,
+  ],
   ["as a field nobody knows", `{"max_tokens":1,"messages":[{"role":"user","content":"hi"}],"unknown":${deep(100_000)}}`],
 ])("JSON nested a hundred thousand deep %s is answered", async (_, body) => {
   const { status, text } = await ask(server, CHAT, { body, headers: JSON_TYPE });
@@ -136,7 +139,9 @@ test("JSON that is cut off, none or of another kind is a 400", async () => {
 });
 
 test("invalid UTF-8 and NUL bytes in a body are answered", async () => {
-  const [before, after] = ['{"model":"shimmy-tiny","max_tokens":3,"messages":[{"role":"user","content":"a', 'b"}]}'].map((text) => Buffer.from(text));
+  const [before, after] = ['{"model":"shimmy-tiny","max_tokens":3,"messages":[{"role":"user","content":"a', 'b"}]}'].map((text) =>
+    Buffer.from(text),
+  );
   for (const bytes of [[0xff, 0xfe], [0xc3], [0xed, 0xa0, 0x80], [0xf0, 0x9f]]) {
     const { status } = await ask(server, CHAT, { body: Buffer.concat([before!, Buffer.from(bytes), after!]), headers: JSON_TYPE });
     expect([200, 400]).toContain(status);
@@ -150,7 +155,8 @@ test("invalid UTF-8 and NUL bytes in a body are answered", async () => {
 });
 
 test("__proto__ in a body changes nothing", async () => {
-  const body = '{"__proto__":{"stream":true},"constructor":{"prototype":{"x":1}},"model":"shimmy-tiny","max_tokens":1,"messages":[{"role":"user","content":"hi"}]}';
+  const body =
+    '{"__proto__":{"stream":true},"constructor":{"prototype":{"x":1}},"model":"shimmy-tiny","max_tokens":1,"messages":[{"role":"user","content":"hi"}]}';
   const { status, headers } = await ask(server, CHAT, { body, headers: JSON_TYPE });
   expect([status, headers["content-type"]]).toEqual([200, "application/json"]);
 });
@@ -164,8 +170,11 @@ test("many sockets that send a byte now and then do not stop others", async () =
 });
 
 test("/health answers while the engine computes a long prompt and others stream", async () => {
-  const busy = await Promise.all([longPrompt(14_000), ENDLESS, ENDLESS].map((body) => begin(server, "/v1/completions", { ...body, stream: true })));
-  await until(async () => (await load(server)).running === 3);
+  const busy: Connection[] = [];
+  for (const body of [ENDLESS, ENDLESS, longPrompt(14_000)]) {
+    busy.push(await begin(server, "/v1/completions", { ...body, stream: true }));
+    await until(async () => (await load(server)).running === busy.length);
+  }
   const times: number[] = [];
   for (let i = 0; i < 20; i++) {
     const from = performance.now();

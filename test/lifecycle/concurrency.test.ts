@@ -7,7 +7,24 @@ import { startServer, type TestServer, until } from "../support/server.ts";
 import { ENDLESS } from "../support/work.ts";
 
 /** Words that only one conversation knows, and that Shimmy Tiny can copy. */
-const NAMES = ["Mira", "Toval", "Benno", "Lina", "Rusk", "Ana", "Pola", "Temo", "Sam", "Dora", "Nils", "Kai", "Emma", "Hugo", "Zara", "Otto"];
+const NAMES = [
+  "Mira",
+  "Toval",
+  "Benno",
+  "Lina",
+  "Rusk",
+  "Ana",
+  "Pola",
+  "Temo",
+  "Sam",
+  "Dora",
+  "Nils",
+  "Kai",
+  "Emma",
+  "Hugo",
+  "Zara",
+  "Otto",
+];
 
 function introduction(name: string): ChatCompletionMessageParam[] {
   return [

@@ -1,17 +1,28 @@
 /** T54, T55: a client that leaves gives its place back, in whatever phase it leaves and however often. */
+import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { residentBytes } from "../support/process.ts";
-import { begin, load, open, postBytes } from "../support/raw.ts";
-import { post, startServer, type TestServer, until } from "../support/server.ts";
+import { begin, load, metric, open, postBytes } from "../support/raw.ts";
+import { post, startServer, type TestServer, TINY, until } from "../support/server.ts";
 import { ENDLESS, longPrompt, WIDE } from "../support/work.ts";
 
+let folder: string;
 let server: TestServer;
 
 beforeAll(async () => {
-  server = await startServer({ args: [...WIDE, "--parallel", "1", "--preload", "shimmy-tiny", "--sse-ping-interval", "50ms"] });
+  folder = mkdtempSync(join(tmpdir(), "shimmy-disconnect-"));
+  copyFileSync(TINY, join(folder, "fresh.gguf"));
+  server = await startServer({
+    args: [...WIDE, "--model-dirs", folder, "--parallel", "1", "--preload", "shimmy-tiny", "--sse-ping-interval", "50ms"],
+  });
   await until(async () => (await fetch(`${server.url}/health`)).ok);
 });
-afterAll(() => server.stop());
+afterAll(async () => {
+  await server.stop();
+  rmSync(folder, { recursive: true });
+});
 
 const isRunning = async () => (await load(server)).running === 1;
 const isFree = async () => {
@@ -82,8 +93,18 @@ test("T54 a request whose body breaks off never starts", async () => {
   half.write(bytes.slice(0, bytes.length - 20));
   half.destroy();
   await half.closed;
+  await until(() => server.stderr().includes("client_closed"));
+  expect(server.stderr()).not.toContain("internal");
   await expectPrompt();
   expect(await load(server)).toEqual({ running: 0, queued: 0 });
+});
+
+test("T54 a request that breaks off while its model loads leaves a loaded model and nothing else", async () => {
+  const connection = await begin(server, "/v1/completions", { ...ENDLESS, model: "fresh" });
+  await until(async () => (await server.engines()).length === 2);
+  connection.destroy();
+  await until(async () => (await metric(server, "shimmy_models_loaded")) === 2);
+  expect(await load(server, "fresh")).toEqual({ running: 0, queued: 0 });
 });
 
 /** Breaks off after 0, 10, … 90 ms: in the queue, in the prompt, in the answer. */
@@ -101,12 +122,13 @@ async function abortMany(count: number): Promise<void> {
 }
 
 test("T55 a hundred requests that break off leave no memory and no place behind", async () => {
-  const [engine] = await server.engines();
+  const engines = await server.engines();
+  const [engine] = engines;
   await abortMany(50);
   const before = { engine: residentBytes(engine!), gateway: residentBytes(server.pid) };
   await abortMany(100);
   await expectPrompt();
-  expect(await server.engines()).toEqual([engine]);
+  expect(await server.engines()).toEqual(engines);
   const grown = { engine: residentBytes(engine!) - before.engine, gateway: residentBytes(server.pid) - before.gateway };
   expect(grown.engine).toBeLessThan(16e6);
   expect(grown.gateway).toBeLessThan(32e6);

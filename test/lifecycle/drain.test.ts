@@ -61,7 +61,12 @@ test("T63, T64 SIGTERM: /health says draining, new work is refused, the running 
 
   const ended = exit();
   server.process.kill("SIGTERM");
-  await until(() => open(server).then(() => false, () => true));
+  await until(() =>
+    open(server).then(
+      () => false,
+      () => true,
+    ),
+  );
   asksHealth.write("\r\n");
   asksMore.write(bytes.slice(20));
   await until(() => asksHealth.received().includes("}") && asksMore.received().includes("}"));

@@ -1,12 +1,13 @@
 /** Faults: an engine that dies fails its own requests, is replaced, and takes nobody with it. */
-import OpenAI, { APIError, InternalServerError } from "openai";
+
 import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import OpenAI, { APIError, InternalServerError } from "openai";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { isGone, maps } from "../support/process.ts";
 import { askJson, begin, load, metric } from "../support/raw.ts";
-import { startServer, TINY, type TestServer, until } from "../support/server.ts";
+import { startServer, type TestServer, TINY, until } from "../support/server.ts";
 import { ENDLESS, WIDE } from "../support/work.ts";
 
 let folder: string;
@@ -39,7 +40,12 @@ const running = async (model: string) => (await load(server, model)).running;
 describe.each(["SIGKILL", "SIGABRT", "SIGSEGV"] as const)("an engine that ends by %s", (signal) => {
   test("in a stream: an error frame in OpenAI's shape, then the end", async () => {
     const pid = await engineOf("shimmy-tiny");
-    const stream = await begin(server, "/v1/chat/completions", { ...ENDLESS, prompt: undefined, messages: [{ role: "user", content: "Hi" }], stream: true });
+    const stream = await begin(server, "/v1/chat/completions", {
+      ...ENDLESS,
+      prompt: undefined,
+      messages: [{ role: "user", content: "Hi" }],
+      stream: true,
+    });
     await until(() => stream.received().split("data: ").length > 3);
     process.kill(pid, signal);
     await until(() => stream.received().endsWith("0\r\n\r\n"));

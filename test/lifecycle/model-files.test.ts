@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { tinyModel } from "../fixtures/gguf.ts";
 import { askJson } from "../support/raw.ts";
-import { startServer, TINY, type TestServer, until } from "../support/server.ts";
+import { startServer, type TestServer, TINY, until } from "../support/server.ts";
 
 let folder: string;
 let server: TestServer;
@@ -23,7 +23,8 @@ const ids = async (): Promise<string[]> => {
   const { data } = (await (await fetch(`${server.url}/v1/models`)).json()) as { data: Array<{ id: string }> };
   return data.map(({ id }) => id);
 };
-const complete = (model: string) => askJson(server, "/v1/completions", { model, prompt: "Once upon a time", max_tokens: 3, temperature: 0 });
+const complete = (model: string) =>
+  askJson(server, "/v1/completions", { model, prompt: "Once upon a time", max_tokens: 3, temperature: 0 });
 const path = (name: string) => join(folder, `${name}.gguf`);
 
 /** A good copy, seen by the server. */
@@ -35,7 +36,9 @@ async function offer(name: string): Promise<void> {
 /** What a caller may hear of a failure: OpenAI's shape, and no path of this machine. */
 function expectClean(answer: Awaited<ReturnType<typeof complete>>, statuses: readonly number[]): void {
   expect(statuses).toContain(answer.status);
-  expect(answer.json).toEqual({ error: expect.objectContaining({ message: expect.any(String), type: expect.any(String), code: expect.any(String) }) });
+  expect(answer.json).toEqual({
+    error: expect.objectContaining({ message: expect.any(String), type: expect.any(String), code: expect.any(String) }),
+  });
   expect(answer.text).not.toContain(folder);
 }
 

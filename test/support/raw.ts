@@ -23,7 +23,14 @@ export interface Question {
 /** One request on a connection of its own. A `host` among the headers is sent as it is. */
 export function ask({ port }: Address, path: string, { method, headers = {}, body }: Question = {}): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const outgoing = request({ host: "127.0.0.1", port, path, method: method ?? (body === undefined ? "GET" : "POST"), headers, agent: false });
+    const outgoing = request({
+      host: "127.0.0.1",
+      port,
+      path,
+      method: method ?? (body === undefined ? "GET" : "POST"),
+      headers,
+      agent: false,
+    });
     outgoing.once("error", reject);
     outgoing.once("response", (response) => {
       let text = "";
