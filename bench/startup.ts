@@ -2,7 +2,7 @@
  * Start-up and idle memory, contestants alternately: the constitution's two numbers and the time to a loaded model. Called by run.ts.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { bareHttpCommand, oursCommand, referenceCommand } from "./contestants/commands.ts";
+import { bareHttpCommand, oursCommand, oursIdleCommand, referenceCommand } from "./contestants/commands.ts";
 import { type Command, ServerProcess } from "./contestants/process.ts";
 import { streamChat } from "./measure/client.ts";
 import { describeQuiet, waitForQuiet } from "./measure/machine.ts";
@@ -66,7 +66,7 @@ async function commandOf(starter: Starter, model: BenchModel, options: BenchOpti
     case "bare-http":
       return bareHttpCommand();
     case "ours-idle":
-      return oursCommand("ours", { ...serve, slots: options.slots, flags: options.oursFlags, preload: false });
+      return oursIdleCommand();
     case "ours-loaded":
       return oursCommand("ours", { ...serve, slots: options.slots, flags: options.oursFlags, preload: true });
     case "reference":

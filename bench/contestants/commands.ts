@@ -37,6 +37,16 @@ export function oursCommand(name: Contestant, options: ServeOptions): Command {
   };
 }
 
+/** As installed, with nothing to serve but the embedded model: what somebody pays who has it running and does not use it. */
+export function oursIdleCommand(): Command {
+  return {
+    name: "ours-idle",
+    file: process.execPath,
+    args: ["dist/cli.js", "serve", "--bind", "127.0.0.1:0"],
+    env: { SHIMMY_LOG_FORMAT: "json" },
+  };
+}
+
 /** The script only changes root and mounts before it execs llama-server: about 10 ms of its start-up are the script's. */
 export async function referenceCommand({ model, slots, context, flags }: ServeOptions): Promise<Command> {
   const port = String(await freePort());

@@ -114,7 +114,7 @@ export class EngineLoop {
     for (const slot of plan.release) this.#context.forget(slot, 0);
     if (plan.entries.length === 0) return;
     const outputs = this.#fill(plan);
-    if (this.#decode() === "full") {
+    if (this.#decode(tokensOf(plan)) === "full") {
       // The scheduler counts cells, so this is libllama seeing it differently (padding, sliding windows): make room and go on.
       if (!this.#scheduler.preempt()) throw new Error("the KV cache is full with one sequence in it");
       return;
@@ -130,7 +130,7 @@ export class EngineLoop {
     for (const key of full) this.#finish(key, "length");
   }
 
-  #decode(): DecodeResult {
+  #decode(tokens: number): DecodeResult {
     const threads = this.#governor.threads;
     this.#context.threads = threads;
     const wallBefore = performance.now();
@@ -139,7 +139,7 @@ export class EngineLoop {
     const cpu = process.cpuUsage(cpuBefore);
     const nowMs = performance.now();
     const cpuMs = (cpu.user + cpu.system) / 1000;
-    this.#governor.observe({ wallMs: nowMs - wallBefore, cpuMs, nowMs, idleCores: this.#idleCores.sample(nowMs) });
+    this.#governor.observe({ tokens, wallMs: nowMs - wallBefore, cpuMs, nowMs, idleCores: this.#idleCores.sample(nowMs) });
     return result;
   }
 
@@ -179,4 +179,8 @@ export class EngineLoop {
     this.#told = { waiting, running };
     this.#events = [];
   }
+}
+
+function tokensOf(plan: Plan): number {
+  return plan.entries.reduce((n, { from, to }) => n + to - from, 0);
 }

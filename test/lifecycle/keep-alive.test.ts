@@ -70,7 +70,7 @@ test.skipIf(NO_SHARED)(
     const other = await startServer({ args: ["--model-path", SMOLLM2, "--ctx", "8192", "--parallel", "1", "--sse-ping-interval", "50ms"] });
     const client = new OpenAI({ baseURL: `${other.url}/v1`, apiKey: "none", maxRetries: 0 });
     const messages = [{ role: "user" as const, content: "Name a colour. ".repeat(25) }];
-    const body = { model: "smollm2-135m-instruct-q4_1", messages, max_tokens: 2, temperature: 0 };
+    const body = { model: "smollm2-135m-instruct-q4-1", messages, max_tokens: 2, temperature: 0 };
     const raw = await begin(other, "/v1/chat/completions", { ...body, stream: true });
     await until(() => raw.received().includes("data: [DONE]"));
     expect(raw.received().indexOf(PING)).toBeLessThan(raw.received().indexOf("data: "));

@@ -8,7 +8,7 @@ import { type Asker, asker, call, toolDefinition, user } from "./asker.ts";
 const MODELS = [
   { name: "shimmy-tiny", args: [], absent: undefined, knowsTools: true },
   {
-    name: "smollm2-135m-instruct-q4_1",
+    name: "smollm2-135m-instruct-q4-1",
     args: ["--model-path", SMOLLM2, "--ctx", "1024", "--parallel", "2"],
     absent: NO_SHARED,
     knowsTools: false,
