@@ -48,6 +48,11 @@ export type Prompt =
   | { readonly kind: "text"; readonly text: string }
   | { readonly kind: "tokens"; readonly tokens: readonly number[] };
 
+/** A constraint on the text of an answer: GBNF as llama.cpp's grammars/README.md defines it, with the rule `root`. */
+export interface Constraint {
+  readonly gbnf: string;
+}
+
 export interface GenerationRequest {
   readonly id: string;
   /** As the caller wrote it; the pool resolves it. */
@@ -59,6 +64,8 @@ export interface GenerationRequest {
   readonly maxTokens?: number;
   readonly stop: readonly string[];
   readonly sampling: SamplingParams;
+  /** What the text must match; absent: anything. */
+  readonly constraint?: Constraint;
   /** How many alternatives to report a token; absent: no logprobs at all. */
   readonly topLogprobs?: number;
 }
