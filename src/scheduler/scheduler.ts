@@ -1,12 +1,15 @@
 /**
- * Decides who gets how many tokens in the next step. Pure: no clock, promise, native call or I/O, so its tests need no model.
- * The engine's loop calls `plan`, computes what it says, samples, and gives the tokens back to `apply`.
+ * Decides who gets how many tokens in the next step, and which cells hold what. Pure: no clock, promise, native call or I/O, so its
+ * tests need no model. The engine's loop calls `plan`, does what it says, samples, and gives the tokens back to `apply`.
  *
- *   arrive ─▶ waiting ──admit (a slot is free, its cells fit)──▶ running ──apply──▶ ended
+ *   arrive ─▶ waiting ──admit (a slot is idle, its cells fit)──▶ running ──apply──▶ ended: its slot is idle and keeps its cells
  *                ▲                                                  │
  *                └────────────── preempt (cells ran out) ───────────┘
  */
+import type { CellAction, Content } from "./cells.ts";
+import { type Placement, place } from "./placement.ts";
 import { type Arrival, Sequence } from "./sequence.ts";
+import { PrefixStore } from "./store.ts";
 
 export interface Limits {
   /** How many sequences may run at once: the `seq_id`s 0 … slots − 1. */
@@ -15,6 +18,10 @@ export interface Limits {
   readonly cellsPerSequence: number;
   /** KV cells of all sequences together: slots × cellsPerSequence when each has its own stream, less in a shared pool. */
   readonly cells: number;
+  /** Tokens whose cells may be put aside in memory; absent: none. */
+  readonly storeTokens?: number;
+  /** Whether a sequence can lose its end and keep its beginning; absent: yes. */
+  readonly canCut?: boolean;
 }
 
 /** Tokens `from` … `to` − 1 of a sequence, to be computed in its slot; the last one's logits are wanted when `samples`. */
@@ -27,8 +34,8 @@ export interface PlanEntry {
 }
 
 export interface Plan {
-  /** Slots whose cells are to be emptied before anything is computed. */
-  readonly release: readonly number[];
+  /** What is done to cells before anything is computed. */
+  readonly actions: readonly CellAction[];
   /** In the order of their slots: libllama computes consecutive slots in one go. */
   readonly entries: readonly PlanEntry[];
 }
@@ -40,18 +47,49 @@ export interface Sampled {
   readonly ended: boolean;
 }
 
+class Slot {
+  owner: Sequence | undefined;
+  usedAt = 0;
+  #idle: Content = EMPTY;
+
+  constructor(readonly index: number) {}
+
+  get content(): Content {
+    return this.owner ? { tokens: this.owner.tokens, length: this.owner.computed, salt: this.owner.salt } : this.#idle;
+  }
+
+  /** Whoever computed here has left; the cells still hold what he computed. */
+  retire(now: number): void {
+    this.#idle = this.content;
+    this.owner = undefined;
+    this.usedAt = now;
+  }
+
+  empty(): void {
+    this.#idle = EMPTY;
+  }
+}
+
+const EMPTY: Content = { tokens: [], length: 0, salt: "" };
+/** Cells kept free for each that runs, so that an arrival is not sent back to the queue a few steps later. */
+const HEADROOM = 16;
+
 export class Scheduler {
   readonly #limits: Limits;
+  readonly #store: PrefixStore;
+  readonly #slots: readonly Slot[];
   readonly #waiting: Sequence[] = [];
   /** In order of admission: the first is the oldest and the last to be preempted. */
   #running: Sequence[] = [];
-  readonly #freeSlots: number[];
-  #release: number[] = [];
+  #actions: CellAction[] = [];
+  /** Counts plans; the scheduler's only time. */
+  #now = 0;
 
   constructor(limits: Limits) {
     if (limits.cellsPerSequence > limits.cells) throw new Error("a sequence could never fill its context");
     this.#limits = limits;
-    this.#freeSlots = Array.from({ length: limits.slots }, (_, slot) => slot);
+    this.#store = new PrefixStore(limits.storeTokens ?? 0);
+    this.#slots = Array.from({ length: limits.slots }, (_, index) => new Slot(index));
   }
 
   get waiting(): number {
@@ -87,27 +125,28 @@ export class Scheduler {
 
   /** What the next step computes: at most `budget` tokens, one each for those that decode, the rest for prompts. */
   plan(budget: number): Plan {
+    this.#now++;
     this.#makeRoom();
     const counts = new Map<Sequence, number>();
     let left = budget;
-    let cells = this.#limits.cells - this.#cellsUsed();
     const give = (sequence: Sequence, wanted: number) => {
-      const count = Math.min(wanted, left, cells);
+      const count = Math.min(wanted, left, this.#limits.cells - this.#cellsUsed() - sum(counts.values()));
       if (count <= 0) return;
       counts.set(sequence, count);
       left -= count;
-      cells -= count;
     };
     // Those who are read from at this moment first: a token each, so that a long prompt does not stop them.
     for (const sequence of this.#running) if (sequence.needed === 1) give(sequence, 1);
     for (const sequence of this.#running) if (sequence.needed > 1) give(sequence, sequence.needed);
-    while (left > 0 && this.#freeSlots.length > 0 && this.#waiting.length > 0 && this.#waiting[0]!.needed + this.#headroom() <= cells) {
-      const sequence = this.#admit();
-      give(sequence, sequence.needed);
+    for (const sequence of [...this.#waiting]) {
+      if (left <= 0) break;
+      const admitted = this.#admit(sequence, sum(counts.values()));
+      if (admitted === "no room") break;
+      if (admitted === "admitted") give(sequence, sequence.needed);
     }
-    const release = this.#release;
-    this.#release = [];
-    return { release, entries: [...counts].map(entry).sort((a, b) => a.slot - b.slot) };
+    const actions = this.#actions;
+    this.#actions = [];
+    return { actions, entries: [...counts].map(entry).sort((a, b) => a.slot - b.slot) };
   }
 
   /**
@@ -135,52 +174,108 @@ export class Scheduler {
   }
 
   /**
-   * Sends the youngest running sequence back to the head of the queue; what it has generated stays and is computed again.
+   * Sends the youngest running sequence back to the head of the queue, its cells to the store; what it has generated stays.
    * @returns false when only one runs: nobody can make room for it.
    */
   preempt(): boolean {
     if (this.#running.length <= 1) return false;
     const sequence = this.#running.at(-1)!;
+    const slot = this.#slots[sequence.slot!]!;
     this.#leave(sequence);
+    this.#evict(slot);
     sequence.computed = 0;
     this.#waiting.unshift(sequence);
     return true;
   }
 
-  /** Every running sequence must be able to take a step, or the youngest give way. */
-  #makeRoom(): void {
-    const wanted = () => this.#running.reduce((n, sequence) => n + Math.min(sequence.needed, 1), 0);
-    while (this.#cellsUsed() + wanted() > this.#limits.cells && this.preempt());
+  /** The engine could not do an action: the slot is empty now, and whoever was put there computes all of it. */
+  lost(action: CellAction): void {
+    if ("entry" in action) this.#store.lose(action.entry);
+    if (!("slot" in action) || action.type === "save") return;
+    const slot = this.#slots[action.slot]!;
+    if (slot.owner) slot.owner.computed = 0;
+    else slot.empty();
   }
 
-  /** Cells kept for those who run, so that an arrival is not sent back to the queue a few steps later. */
-  #headroom(): number {
-    return this.#running.length * 16;
+  /** Every running sequence must be able to take a step: idle cells make room first, then the youngest gives way. */
+  #makeRoom(): void {
+    const wanted = () => this.#running.reduce((n, sequence) => n + Math.min(sequence.needed, 1), 0);
+    while (this.#cellsUsed() + wanted() > this.#limits.cells && (this.#evictOldest() || this.preempt()));
   }
 
   #cellsUsed(): number {
-    return this.#running.reduce((n, sequence) => n + sequence.computed, 0);
+    return this.#slots.reduce((n, { content }) => n + content.length, 0);
   }
 
-  #admit(): Sequence {
-    const sequence = this.#waiting.shift()!;
-    // The lowest free slot: steps over consecutive slots are a fifth cheaper (docs/decisions.md).
-    sequence.slot = this.#freeSlots.shift()!;
+  #admit(sequence: Sequence, planned: number): "admitted" | "waits" | "no room" {
+    const placement = place(sequence, this.#slots, this.#store, { canCut: this.#limits.canCut ?? true });
+    if (placement === undefined) return "no room";
+    if (placement === "wait") return "waits";
+    const slot = this.#slots[placement.slot]!;
+    const source = placement.source?.from === "slot" ? this.#slots[placement.source.index] : undefined;
+    const grows = sequence.tokens.length - (placement.source ? 0 : placement.keep);
+    const others = () =>
+      this.#cellsUsed() - (placement.source || placement.keep === 0 ? slot.content.length : slot.content.length - placement.keep);
+    const fits = () => others() + planned + grows + this.#running.length * HEADROOM <= this.#limits.cells;
+    while (!fits()) if (!this.#evictOldest(slot, source)) return "no room";
+
+    this.#bring(placement, slot);
+    this.#waiting.splice(this.#waiting.indexOf(sequence), 1);
+    slot.owner = sequence;
+    sequence.slot = slot.index;
+    sequence.computed = placement.keep;
+    sequence.cached ??= Math.min(placement.keep, sequence.promptLength);
     this.#running.push(sequence);
-    return sequence;
+    return "admitted";
+  }
+
+  /** Makes the slot hold what the placement promises and nothing else. */
+  #bring({ keep, source }: Placement, slot: Slot): void {
+    if (!source) {
+      if (keep < slot.content.length) {
+        this.#actions.push(...this.#store.save(slot.index, slot.content, this.#now));
+        this.#actions.push({ type: "cut", slot: slot.index, from: keep });
+      }
+      return;
+    }
+    this.#evict(slot);
+    if (source.from === "slot") {
+      this.#actions.push({ type: "copy", source: source.index, slot: slot.index, keep });
+    } else {
+      this.#store.hit(source.entry, this.#now);
+      this.#actions.push({ type: "restore", entry: source.entry, slot: slot.index, keep });
+    }
   }
 
   #leave(sequence: Sequence): void {
     this.#running = this.#running.filter((other) => other !== sequence);
-    const slot = sequence.slot!;
+    this.#slots[sequence.slot!]!.retire(this.#now);
     sequence.slot = undefined;
-    this.#release.push(slot);
-    this.#freeSlots.push(slot);
-    this.#freeSlots.sort((a, b) => a - b);
+  }
+
+  /** Empties the idle slot that was longest unused. @returns false when there is none. */
+  #evictOldest(...except: Array<Slot | undefined>): boolean {
+    const idle = this.#slots.filter((slot) => !slot.owner && slot.content.length > 0 && !except.includes(slot));
+    if (idle.length === 0) return false;
+    this.#evict(idle.reduce((oldest, slot) => (slot.usedAt < oldest.usedAt ? slot : oldest)));
+    return true;
+  }
+
+  #evict(slot: Slot): void {
+    if (slot.content.length === 0) return;
+    this.#actions.push(...this.#store.save(slot.index, slot.content, this.#now), { type: "cut", slot: slot.index, from: 0 });
+    slot.empty();
   }
 }
 
 function entry([sequence, count]: [Sequence, number]): PlanEntry {
   const to = sequence.computed + count;
-  return { sequence, slot: sequence.slot!, from: sequence.computed, to, samples: to === sequence.tokens.length && sequence.maxTokens > 0 };
+  const samples = to === sequence.tokens.length && sequence.maxTokens > 0;
+  return { sequence, slot: sequence.slot!, from: sequence.computed, to, samples };
+}
+
+function sum(numbers: Iterable<number>): number {
+  let total = 0;
+  for (const number of numbers) total += number;
+  return total;
 }

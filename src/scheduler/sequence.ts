@@ -1,6 +1,7 @@
 /**
  * One sequence as the scheduler sees it. There is no prefill phase and no decode phase: `tokens` are what it is made of,
- * `computed` how many of them are in the KV cache, and each step lets computed catch up.
+ * `computed` how many of them are in the KV cache, and each step lets computed catch up. A prefix that is found in the cache is
+ * simply computed already.
  *
  *   tokens    p p p p p p g g      p prompt, g generated
  *   computed  ──────────▶ 6        the next step computes tokens 6 and 7; the logits of the last one give the next token
@@ -15,6 +16,8 @@ export interface Arrival {
   readonly prompt: readonly number[];
   /** Most tokens to generate; Infinity when only the context ends it. */
   readonly maxTokens: number;
+  /** Only sequences of the same salt share cells: what one tenant computed must not show in another's response time. */
+  readonly salt?: string;
 }
 
 export class Sequence {
@@ -22,7 +25,10 @@ export class Sequence {
   readonly tokens: number[];
   readonly promptLength: number;
   readonly maxTokens: number;
+  readonly salt: string;
   computed = 0;
+  /** How many tokens of the prompt were found in the cache when it was first admitted. */
+  cached: number | undefined;
   /** The KV stream it owns (`seq_id` of libllama), or undefined while it waits. */
   slot: number | undefined;
 
@@ -31,6 +37,7 @@ export class Sequence {
     this.tokens = [...arrival.prompt];
     this.promptLength = arrival.prompt.length;
     this.maxTokens = arrival.maxTokens;
+    this.salt = arrival.salt ?? "";
   }
 
   get needed(): number {

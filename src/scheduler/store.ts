@@ -1,0 +1,80 @@
+/**
+ * The ledger of the KV cells that were put aside in memory: which conversations, how large, how useful. It decides what makes room
+ * for what; the bytes are the engine's. Used by scheduler.ts. Pure.
+ */
+import { type CellAction, type Content, sharedLength, WORTH_A_COPY } from "./cells.ts";
+
+interface Entry extends Content {
+  readonly number: number;
+  hits: number;
+  usedAt: number;
+}
+
+export class PrefixStore {
+  readonly #budget: number;
+  #entries: Entry[] = [];
+  #used = 0;
+  #nextNumber = 0;
+
+  /** `budget`: tokens it may hold in all; 0 turns it off. */
+  constructor(budget: number) {
+    this.#budget = budget;
+  }
+
+  /** Tokens it holds. */
+  get used(): number {
+    return this.#used;
+  }
+
+  /** The entry that begins most like `wanted`. */
+  best(wanted: Content): { entry: number; content: Content; shared: number } | undefined {
+    let best: { entry: number; content: Content; shared: number } | undefined;
+    for (const entry of this.#entries) {
+      const shared = sharedLength(entry, wanted);
+      if (shared > (best?.shared ?? 0)) best = { entry: entry.number, content: entry, shared };
+    }
+    return best;
+  }
+
+  hit(number: number, now: number): void {
+    const entry = this.#entries.find((other) => other.number === number);
+    if (!entry) return;
+    entry.hits++;
+    entry.usedAt = now;
+  }
+
+  /**
+   * Puts the content of a slot aside if that is worth it. @returns what the engine must do: first drop what makes room, then save.
+   * Entries that are a beginning of the new one are dropped: it serves whom they served.
+   */
+  save(slot: number, content: Content, now: number): CellAction[] {
+    const { length } = content;
+    if (length < WORTH_A_COPY || length > this.#budget || this.#entries.some((entry) => sharedLength(entry, content) === length)) return [];
+    const actions: CellAction[] = this.#entries
+      .filter((entry) => sharedLength(entry, content) === entry.length)
+      .map((entry) => this.#drop(entry));
+    while (this.#used + length > this.#budget) actions.push(this.#drop(this.#leastValuable(now)));
+    const number = this.#nextNumber++;
+    this.#entries.push({ tokens: content.tokens.slice(0, length), length, salt: content.salt, number, hits: 0, usedAt: now });
+    this.#used += length;
+    return [...actions, { type: "save", slot, entry: number }];
+  }
+
+  /** The engine could not save or restore it. */
+  lose(number: number): void {
+    const entry = this.#entries.find((other) => other.number === number);
+    if (entry) this.#drop(entry);
+  }
+
+  /** What was asked for often and lately is kept; size is no matter, since memory and recomputation grow with it alike. */
+  #leastValuable(now: number): Entry {
+    const value = ({ hits, usedAt }: Entry) => (1 + hits) / (1 + now - usedAt);
+    return this.#entries.reduce((least, entry) => (value(entry) < value(least) ? entry : least));
+  }
+
+  #drop(entry: Entry): CellAction {
+    this.#entries = this.#entries.filter((other) => other !== entry);
+    this.#used -= entry.length;
+    return { type: "drop", entry: entry.number };
+  }
+}
