@@ -31,7 +31,7 @@ export async function bareSession(plan: SessionPlan, options: BenchOptions, scri
     };
     const result = await runBareLoop(scripts, task, options.maxSeconds * 1000);
     const cpu = { contestant: result.cpu.own, bench: 0, others: result.cpu.others, stolen: result.cpu.stolen };
-    const noise = noiseOf(before, workload.name, cpu, result.wallMs);
+    const noise = noiseOf(before, false, cpu, result.wallMs);
     records.push({
       round: plan.round,
       model: plan.model.name,

@@ -1,7 +1,8 @@
 /** The command line of the bench: words to one typed object. Called by run.ts. */
 import { parseArgs } from "node:util";
-import { CONTESTANTS, type Contestant } from "./contestants/commands.ts";
-import { WORKLOADS, workloadNamed } from "./workloads/index.ts";
+import { CONTESTANTS, type Contestant, FLAG_NAMES, type FlagNames } from "./contestants/commands.ts";
+import { ISSUES, type Issue } from "./targets.ts";
+import { GROUPS, WORKLOADS, workloadsNamed } from "./workloads/index.ts";
 import type { Workload } from "./workloads/workload.ts";
 
 export interface BenchOptions {
@@ -22,7 +23,14 @@ export interface BenchOptions {
   readonly fresh: "case" | "model";
   readonly oursFlags: readonly string[];
   readonly referenceFlags: readonly string[];
+  readonly flagNames: FlagNames;
+  /** Whose goals are shown and judged by. */
+  readonly issues: readonly Issue[];
   readonly out: string;
+  /** Where the page goes; absent: none is made. */
+  readonly html: string | undefined;
+  /** A raw JSON to report on instead of measuring. */
+  readonly from: string | undefined;
   /** How often a session that other programs disturbed is run again. */
   readonly retries: number;
   readonly noisy: boolean;
@@ -41,15 +49,18 @@ const DEFAULTS = {
   fresh: "case",
   "ours-flags": "",
   "reference-flags": "",
+  "speculation-flag": FLAG_NAMES.speculation,
+  "cache-flag": FLAG_NAMES.cacheDir,
+  issue: "4",
 } as const;
 
 export const HELP = `npm run bench -- [options]      compares Shimmy with llama-server, alternately, in one run
-  --workloads LIST       startup and ${WORKLOADS.map((w) => w.name).join(", ")}; default ${DEFAULTS.workloads}
-${WORKLOADS.map((w) => `                           ${w.name.padEnd(8)} ${w.summary}`).join("\n")}
+  --workloads LIST       startup and those below; ${[...GROUPS.keys()].join(", ")} name several; default ${DEFAULTS.workloads}
+${WORKLOADS.map((w) => `                           ${w.name.padEnd(16)} ${w.summary}`).join("\n")}
   --models LIST          q8_0, q4_1, q4_0, q4_k_m, f16 (made from the shared Q4_1) or a path; default ${DEFAULTS.models}
   --servers LIST         ${CONTESTANTS.join(", ")}; default ${DEFAULTS.servers}
   --rounds N             default ${DEFAULTS.rounds}; every other round in reversed order
-  --clients LIST         instead of each workload's own counts (decode, busy)
+  --clients LIST         instead of each workload's own counts (decode)
   --requests N           requests a client sends, instead of the workload's own number
   --slots N              requests decoded at once, ours and bare; default ${DEFAULTS.slots}
   --reference-slots N    the same for llama-server; default: as --slots
@@ -58,6 +69,10 @@ ${WORKLOADS.map((w) => `                           ${w.name.padEnd(8)} ${w.summa
   --startup-rounds N     default ${DEFAULTS["startup-rounds"]}
   --fresh case|model     a new server for each case, or one for all cases of a model; default ${DEFAULTS.fresh}
   --ours-flags="…", --reference-flags="…"   more flags, as they are (with =, since they begin with --)
+  --speculation-flag=--NAME, --cache-flag=--NAME   our settings for edit and restart; default ${FLAG_NAMES.speculation}, ${FLAG_NAMES.cacheDir}
+  --issue LIST           whose goals to judge by, ${ISSUES.join(" or ")} or both; default ${DEFAULTS.issue}
+  --html FILE            also one page with plots of every round, tables and the machine
+  --from FILE            report on a raw JSON instead of measuring
   --out FILE             raw JSON; default bench/results/TIME.json
   --retries N            how often a session disturbed by other programs is run again; default ${DEFAULTS.retries}
   --noisy                measure although the machine is not quiet, and repeat nothing
@@ -74,6 +89,8 @@ export function parseOptions(argv: readonly string[]): BenchOptions | undefined 
       requests: text,
       "reference-slots": text,
       out: text,
+      html: text,
+      from: text,
       noisy: { type: "boolean" },
       help: { type: "boolean" },
     },
@@ -85,7 +102,7 @@ export function parseOptions(argv: readonly string[]): BenchOptions | undefined 
   const names = list(get("workloads")!);
   return {
     startup: names.includes("startup"),
-    workloads: names.filter((name) => name !== "startup").map(workloadNamed),
+    workloads: names.filter((name) => name !== "startup").flatMap(workloadsNamed),
     models: list(get("models")!),
     servers: list(get("servers")!).map(contestant),
     rounds: number("rounds"),
@@ -100,6 +117,10 @@ export function parseOptions(argv: readonly string[]): BenchOptions | undefined 
     fresh: get("fresh") === "model" ? "model" : "case",
     oursFlags: list(get("ours-flags")!, " "),
     referenceFlags: list(get("reference-flags")!, " "),
+    flagNames: { speculation: get("speculation-flag")!, cacheDir: get("cache-flag")! },
+    issues: list(get("issue")!).map(issue),
+    html: get("html"),
+    from: get("from"),
     out: get("out") ?? `bench/results/${new Date().toISOString().replace(/[:.]/g, "-")}.json`,
     noisy: values.noisy === true,
   };
@@ -122,5 +143,11 @@ function wholeNumber(name: string, text: string, least: number): number {
 function contestant(name: string): Contestant {
   const found = CONTESTANTS.find((known) => known === name);
   if (!found) throw new Error(`unknown server ${name}: ${CONTESTANTS.join(", ")}`);
+  return found;
+}
+
+function issue(text: string): Issue {
+  const found = ISSUES.find((known) => String(known) === text);
+  if (!found) throw new Error(`no goals of issue ${text}: ${ISSUES.join(", ")}`);
   return found;
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Contestant } from "./contestants/commands.ts";
-import { agreement, summarise, table } from "./report.ts";
+import { table } from "./format.ts";
+import { agreement, problemLines, summarise, summaryTable } from "./report.ts";
 import type { RunRecord } from "./session.ts";
 
 const run = (contestant: Contestant, round: number, value: number, text = "same"): RunRecord => ({
@@ -28,7 +29,15 @@ describe("report", () => {
     const row = summarise(runs).find((r) => r.figure === "throughput")!;
     expect(row.medians).toEqual({ reference: 100, ours: 130 });
     expect(row.ratio).toEqual({ median: 1.3, low: 1.1, high: 2 });
-    expect([row.goal, row.reached]).toEqual([1.2, true]);
+    expect(row.notServed).toEqual([]);
+    expect(summaryTable([row], ["ours", "reference"], [3, 4])).toMatch(/1\.30\s+1\.10–2\.00\s+1\.2 reached\s+1\.25 reached$/);
+  });
+
+  it("names who cannot do a workload instead of a figure", () => {
+    const unable: RunRecord = { ...run("ours", 0, 1), figures: [], notServed: "status 400: no" };
+    const rows = summarise([unable, run("reference", 0, 100)]);
+    expect(summaryTable(rows, ["ours", "reference"], [4])).toMatch(/throughput, tok\/s\s+not served\s+100/);
+    expect(problemLines([unable])).toEqual(["! q8_0 decode 8, ours, round 1: not served: status 400: no"]);
   });
 
   it("pairs answers by prompt", () => {

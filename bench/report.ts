@@ -1,8 +1,10 @@
 /** Records → tables of text. Pure; called by run.ts, also after an interrupted run. */
 import type { Contestant } from "./contestants/commands.ts";
+import { number, table } from "./format.ts";
 import { median } from "./measure/figures.ts";
 import type { RunRecord } from "./session.ts";
-import { goalOf } from "./targets.ts";
+import type { Issue } from "./targets.ts";
+import { type Verdict, verdicts } from "./verdicts.ts";
 
 /** One line of the summary: medians over the rounds. */
 export interface SummaryRow {
@@ -14,8 +16,8 @@ export interface SummaryRow {
   readonly medians: Readonly<Partial<Record<Contestant, number>>>;
   /** ours / reference: of the medians, and the smallest and largest of the rounds. */
   readonly ratio?: { readonly median: number; readonly low: number; readonly high: number };
-  readonly goal?: number;
-  readonly reached?: boolean;
+  /** Who ran it and cannot do it. */
+  readonly notServed: readonly Contestant[];
 }
 
 export function summarise(runs: readonly RunRecord[]): SummaryRow[] {
@@ -41,15 +43,8 @@ function summaryRow(runs: readonly RunRecord[], figure: string): SummaryRow {
     if (values.length > 0) medians[contestant] = median(values);
   }
   const ratio = ratioOf(runs, figure, medians);
-  const goal = goalOf(workload, model, clients, figure);
-  const higher = runs.flatMap((r) => r.figures).find((f) => f.name === figure)?.better === "higher";
-  const reached = goal === undefined || !ratio ? undefined : higher ? ratio.median >= goal : ratio.median <= goal;
-  return {
-    ...{ model, workload, clients, figure, unit, medians },
-    ...(ratio ? { ratio } : {}),
-    ...(goal === undefined ? {} : { goal }),
-    ...(reached === undefined ? {} : { reached }),
-  };
+  const notServed = [...new Set(runs.filter((run) => run.notServed !== undefined).map((run) => run.contestant))];
+  return { ...{ model, workload, clients, figure, unit, medians, notServed }, ...(ratio ? { ratio } : {}) };
 }
 
 function ratioOf(runs: readonly RunRecord[], figure: string, medians: SummaryRow["medians"]): SummaryRow["ratio"] {
@@ -69,21 +64,43 @@ function figureOf(run: RunRecord, figure: string): number | undefined {
   return run.figures.find((f) => f.name === figure)?.value;
 }
 
-export function summaryTable(rows: readonly SummaryRow[], contestants: readonly Contestant[]): string {
-  const head = ["model", "workload", "clients", "figure", ...contestants, "ours/ref", "(rounds)", "goal"];
+/** Contestants that ran, those named first in their order and then the variants that a workload added. */
+export function contestantsOf(runs: readonly RunRecord[], named: readonly Contestant[]): Contestant[] {
+  const ran = new Set(runs.map((run) => run.contestant));
+  return [...new Set([...named.filter((name) => ran.has(name)), ...ran])];
+}
+
+export function summaryTable(rows: readonly SummaryRow[], contestants: readonly Contestant[], issues: readonly Issue[]): string {
+  const judged = verdicts(rows, issues).filter((verdict) => verdict.ratio);
+  const head = ["model", "workload", "clients", "figure", ...contestants, "ours/ref", "(rounds)", ...issues.map((n) => `goal #${n}`)];
   const body = rows.map((row, i) => {
     const previous = rows[i - 1];
     const same = previous?.model === row.model && previous.workload === row.workload && previous.clients === row.clients;
     return [
       ...(same ? ["", "", ""] : [row.model, row.workload, String(row.clients)]),
       row.unit === "" ? row.figure : `${row.figure}, ${row.unit}`,
-      ...contestants.map((c) => number(row.medians[c])),
+      ...contestants.map((contestant) => cellOf(row, contestant)),
       row.ratio ? row.ratio.median.toFixed(2) : "",
       row.ratio ? `${row.ratio.low.toFixed(2)}–${row.ratio.high.toFixed(2)}` : "",
-      row.goal === undefined ? "" : `${row.goal}${row.reached === undefined ? "" : row.reached ? " reached" : " MISSED"}`,
+      ...issues.map((issue) => goalCell(judged.find((verdict) => verdict.issue === issue && isOf(verdict, row)))),
     ];
   });
   return table([head, ...body]);
+}
+
+/** What stands under a contestant: its median, or that it cannot do this. */
+export function cellOf(row: SummaryRow, contestant: Contestant): string {
+  const value = row.medians[contestant];
+  return value === undefined && row.notServed.includes(contestant) ? "not served" : number(value);
+}
+
+export function isOf(verdict: Verdict, row: SummaryRow): boolean {
+  const same = (key: "model" | "workload" | "clients" | "figure") => verdict[key] === row[key];
+  return same("model") && same("workload") && same("clients") && same("figure");
+}
+
+function goalCell(verdict: Verdict | undefined): string {
+  return verdict ? `${verdict.limit} ${verdict.reached ? "reached" : "MISSED"}` : "";
 }
 
 /** How often two contestants gave the same greedy text to the same request; they differ where rounding decides between two tokens. */
@@ -103,28 +120,11 @@ export function agreement(runs: readonly RunRecord[], a: Contestant, b: Contesta
 
 /** Everything that makes a figure doubtful, one line each. */
 export function problemLines(runs: readonly RunRecord[]): string[] {
-  return runs.flatMap((run) =>
-    run.problems.map((problem) => `! ${run.model} ${run.workload} ${run.clients}, ${run.contestant}, round ${run.round + 1}: ${problem}`),
-  );
-}
-
-/** Columns as wide as their widest cell; numbers to the right. */
-export function table(rows: ReadonlyArray<readonly string[]>): string {
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  const isNumber = (text: string) => /^[\d.–-]+$/.test(text);
-  return rows
-    .map((row) =>
-      row
-        .map((cell, i) => (isNumber(cell) ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!)))
-        .join("  ")
-        .trimEnd(),
-    )
-    .join("\n");
-}
-
-export function number(value: number | undefined): string {
-  if (value === undefined || Number.isNaN(value)) return "-";
-  return value >= 100 ? value.toFixed(0) : value.toFixed(1);
+  return runs.flatMap((run) => {
+    const unserved = run.notServed === undefined ? [] : [`not served: ${run.notServed}`];
+    const where = `${run.model} ${run.workload} ${run.clients}, ${run.contestant}, round ${run.round + 1}`;
+    return [...run.problems, ...unserved].map((problem) => `! ${where}: ${problem}`);
+  });
 }
 
 export function groupBy<T, K>(items: readonly T[], keyOf: (item: T) => K): Map<K, T[]> {

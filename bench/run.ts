@@ -2,48 +2,48 @@
  * The bench: named workloads on our server and llama-server, alternately in one run. `npm run bench -- --help`. Prints tables, writes raw JSON.
  * Runs from the root of the repository, on Linux. How to read the figures: bench/README.md.
  */
-import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
-import { REFERENCE_SCRIPT } from "./contestants/commands.ts";
+import { type Contestant, REFERENCE_SCRIPT, WITH_AND_WITHOUT } from "./contestants/commands.ts";
+import { number } from "./format.ts";
 import { describeQuiet, machineInfo, versions, waitForQuiet } from "./measure/machine.ts";
 import { type BenchModel, resolveModel } from "./models.ts";
 import { type BenchOptions, HELP, parseOptions } from "./options.ts";
-import { agreement, number, problemLines, summarise, summaryTable } from "./report.ts";
+import { agreement, contestantsOf, problemLines, summarise, summaryTable } from "./report.ts";
+import { type Results, readResults, writeFile } from "./results.ts";
 import { type Case, type RunRecord, runSession, type SessionPlan } from "./session.ts";
-import { measureStartup, type StartupRecord } from "./startup.ts";
+import { measureStartup } from "./startup.ts";
 import { startupTable, startupVerdicts, summariseStartup } from "./startup-report.ts";
+import { verdictLine, verdicts } from "./verdicts.ts";
 
 const ROOT = process.cwd();
 const SCRIPTS = dirname(fileURLToPath(import.meta.url));
 
-/** What one run of the bench has seen so far. */
-interface Results {
-  readonly runs: RunRecord[];
-  /** Disturbed by other programs and run again: kept for the reader, in no figure. */
-  readonly discarded: RunRecord[];
-  readonly startup: StartupRecord[];
+async function main(options: BenchOptions): Promise<void> {
+  const results = options.from === undefined ? await measure(options) : readResults(options.from);
+  if (options.from !== undefined) report(results, options);
+  if (options.html === undefined) return;
+  const { page } = await import("./page/page.ts");
+  writeFile(options.html, page(results, options.issues));
+  say(`page: ${options.html}`);
 }
 
-async function main(options: BenchOptions): Promise<void> {
+async function measure(options: BenchOptions): Promise<Results> {
   await insistOnQuiet(options.noisy);
   const models = options.models.map((name) => resolveModel(name, ROOT, SCRIPTS));
   const about = { started: new Date().toISOString(), machine: machineInfo(), versions: versions(ROOT, REFERENCE_SCRIPT), options };
-  say(
-    `${about.machine.cpu}, ${about.machine.cores} cores; ${Object.entries(about.versions)
-      .map((pair) => pair.join(" "))
-      .join("; ")}`,
-  );
-  say(`slots ${options.slots} (reference ${options.referenceSlots}), ${options.context} cells each, ${options.rounds} rounds`);
-  const results: Results = { runs: [], discarded: [], startup: [] };
+  const results: Results = { ...about, runs: [], discarded: [], startup: [] };
   try {
     if (options.startup) results.startup.push(...(await measureStartup(models[0]!, options, (round) => say(`start-up round ${round}`))));
     await measureWorkloads(models, options, results);
   } finally {
     // Also after a failure: what was measured until then is worth keeping.
     report(results, options);
-    write(options.out, { ...about, ...results, summary: summarise(results.runs), startupSummary: summariseStartup(results.startup) });
+    const summaries = { summary: summarise(results.runs), startupSummary: summariseStartup(results.startup) };
+    writeFile(options.out, `${JSON.stringify({ ...results, ...summaries })}\n`);
+    say(`raw: ${options.out}`);
   }
+  return results;
 }
 
 /** @throws when the machine is at work already, unless that is wanted. */
@@ -56,18 +56,31 @@ async function insistOnQuiet(noisy: boolean): Promise<void> {
 }
 
 async function measureWorkloads(models: readonly BenchModel[], options: BenchOptions, results: Results): Promise<void> {
+  for (let round = 0; round < options.rounds; round++)
+    for (const model of models)
+      for (const cases of sessionsOf(options)) {
+        const contestants = contestantsFor(cases, options.servers);
+        // Reversed every other round, so that neither always has the warmer or the cooler machine.
+        const order = round % 2 === 0 ? contestants : contestants.reverse();
+        for (const contestant of order) await undisturbed({ round, model, contestant, cases }, options, results);
+      }
+}
+
+/** Cases that share a server: none, or with `--fresh model` all that start it in the usual way. */
+function sessionsOf(options: BenchOptions): Case[][] {
   const cases = options.workloads.flatMap((workload): Case[] => {
     const clients = workload.fixedClients ? workload.clients : (options.clients ?? workload.clients);
     return clients.map((count) => ({ workload, clients: count }));
   });
-  const sessions = options.fresh === "model" ? [cases] : cases.map((each) => [each]);
-  for (let round = 0; round < options.rounds; round++) {
-    // Reversed every other round, so that neither always has the warmer or the cooler machine.
-    const order = round % 2 === 0 ? options.servers : [...options.servers].reverse();
-    for (const model of models)
-      for (const session of sessions)
-        for (const contestant of order) await undisturbed({ round, model, contestant, cases: session }, options, results);
-  }
+  if (options.fresh === "case") return cases.map((each) => [each]);
+  const plain = cases.filter(({ workload }) => workload.needs === undefined);
+  const special = cases.filter(({ workload }) => workload.needs !== undefined).map((each) => [each]);
+  return plain.length > 0 ? [plain, ...special] : special;
+}
+
+function contestantsFor(cases: readonly Case[], named: readonly Contestant[]): Contestant[] {
+  if (!cases.some(({ workload }) => workload.needs === "speculation")) return [...named];
+  return [...new Set(named.flatMap((name) => [name, WITH_AND_WITHOUT[name] ?? name]))];
 }
 
 /** Runs a session, again when other programs disturbed it. Only foreign CPU decides that, never the figures. */
@@ -84,14 +97,18 @@ async function undisturbed(plan: SessionPlan, options: BenchOptions, results: Re
   }
 }
 
-function progress({ round, model, workload, clients, contestant, figures, problems, cpu }: RunRecord): string {
+function progress({ round, model, workload, clients, contestant, figures, problems, cpu, notServed }: RunRecord): string {
+  if (notServed !== undefined) return `round ${round + 1}  ${model} ${workload} ${clients}  ${contestant}: not served, ${notServed}`;
   const [first, second] = figures;
   const told = [first, second].map((f) => (f ? `${f.name} ${number(f.value)} ${f.unit}` : "")).join(", ");
   const used = ` [cpu s: server ${cpu.contestant.toFixed(1)}, bench ${cpu.bench.toFixed(2)}, others ${cpu.others.toFixed(1)}, stolen ${cpu.stolen.toFixed(1)}]`;
   return `round ${round + 1}  ${model} ${workload} ${clients}  ${contestant}: ${told}${used}${problems.map((p) => `\n    ! ${p}`).join("")}`;
 }
 
-function report({ runs, startup }: Results, options: BenchOptions): void {
+function report({ machine, versions: known, runs, startup, options: made }: Results, { issues }: BenchOptions): void {
+  const names = Object.entries(known).map((pair) => pair.join(" "));
+  say(`\n${machine.cpu}, ${machine.cores} cores; ${names.join("; ")}`);
+  say(`slots ${made.slots} (reference ${made.referenceSlots}), ${made.context} cells each, ${made.rounds} rounds`);
   if (startup.length > 0) {
     const rows = summariseStartup(startup);
     say(["", startupTable(rows), ...startupVerdicts(rows)].join("\n"));
@@ -99,15 +116,11 @@ function report({ runs, startup }: Results, options: BenchOptions): void {
       if (problem !== undefined) say(`! start-up round ${round + 1}, ${starter}: ${problem}`);
   }
   if (runs.length === 0) return;
-  say(`\n${summaryTable(summarise(runs), options.servers)}`);
-  if (options.servers.includes("ours") && options.servers.includes("reference")) say(agreement(runs, "ours", "reference"));
+  const rows = summarise(runs);
+  say(`\n${summaryTable(rows, contestantsOf(runs, made.servers), issues)}\n`);
+  for (const verdict of verdicts(rows, issues)) say(verdictLine(verdict));
+  if (made.servers.includes("ours") && made.servers.includes("reference")) say(agreement(runs, "ours", "reference"));
   for (const line of problemLines(runs)) say(line);
-}
-
-function write(file: string, content: unknown): void {
-  mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, `${JSON.stringify(content)}\n`);
-  say(`raw: ${file}`);
 }
 
 function say(line: string): void {

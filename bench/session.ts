@@ -3,11 +3,14 @@
  * so that nothing but the contestant and the clients is at work.
  */
 import { setMaxListeners } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { bareSession } from "./bare-session.ts";
 import { type Contestant, oursCommand, referenceCommand } from "./contestants/commands.ts";
 import { fetchText, ServerProcess } from "./contestants/process.ts";
 import { type RequestRecord, streamChat, type Target } from "./measure/client.ts";
-import { type CpuUse, cpuMeter, noiseOf } from "./measure/cpu-meter.ts";
+import { CpuMeter, type CpuUse, noiseOf } from "./measure/cpu-meter.ts";
 import { commonFigures, type Figure, problemsOf, wallMs } from "./measure/figures.ts";
 import { QUIET_PATIENCE_MS, type Quietness, waitForQuiet } from "./measure/machine.ts";
 import { type TreeMemory, treeMemory } from "./measure/process-tree.ts";
@@ -32,6 +35,8 @@ export interface RunRecord {
   /** After start (ours: no model yet), after the first answer, after the run. */
   readonly memory: { readonly idle: TreeMemory; readonly loaded: TreeMemory; readonly after: TreeMemory } | undefined;
   readonly figures: readonly Figure[];
+  /** Why it has no figures: the contestant cannot do this (a flag or a request that it refuses). */
+  readonly notServed?: string;
   /** Other programs were at work, before or meanwhile: the figures say nothing about the contestant. */
   readonly disturbed: boolean;
   readonly problems: readonly string[];
@@ -49,27 +54,46 @@ const WARM_UP_TOKENS = 8;
 
 export async function runSession(plan: SessionPlan, options: BenchOptions, scripts: string): Promise<RunRecord[]> {
   if (plan.contestant === "bare" || plan.contestant === "bare-unified") return bareSession(plan, options, scripts);
-  const server = await startServer(plan, options);
+  const folder = plan.cases.some(({ workload }) => workload.needs === "restart")
+    ? mkdtempSync(join(tmpdir(), "shimmy-bench-cache-"))
+    : undefined;
+  const running = new Running(plan, options, folder);
   try {
-    const idle = treeMemory(server.pid);
-    const target: Target = { url: server.url, modelId: await servedModel(server.url) };
-    await warmUp(target, options.maxSeconds);
-    const loaded = treeMemory(server.pid);
+    await running.start();
     const records: RunRecord[] = [];
-    for (const each of plan.cases) records.push(await runCase(plan, each, { server, target, idle, loaded }, options));
+    for (const each of plan.cases) records.push(await runCase(plan, each, running, options));
     return records;
+  } catch (error) {
+    const refused = unknownFlag(error);
+    if (refused === undefined || plan.cases.every(({ workload }) => workload.needs === undefined)) throw error;
+    return plan.cases.map((each) => unserved(plan, each, refused));
   } finally {
-    await server.stop();
+    await running.stop();
+    if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
   }
 }
 
-async function startServer({ contestant, model }: SessionPlan, options: BenchOptions): Promise<ServerProcess> {
+/** The line of a start that failed over a flag that this build does not know. */
+function unknownFlag(error: unknown): string | undefined {
+  return error instanceof Error ? /^error: (?:unknown option|invalid argument).*$/m.exec(error.message)?.[0] : undefined;
+}
+
+function unserved({ round, model, contestant }: SessionPlan, { workload, clients }: Case, notServed: string): RunRecord {
+  const before = { loadavg: [], busy: 0, stolen: 0, quiet: true };
+  const cpu = { contestant: 0, bench: 0, others: 0, stolen: 0 };
+  const empty = { figures: [], problems: [], requests: [], memory: undefined, disturbed: false };
+  return { round, model: model.name, contestant, workload: workload.name, clients, before, cpu, notServed, ...empty };
+}
+
+function startServer({ contestant, model }: SessionPlan, options: BenchOptions, folder: string | undefined): Promise<ServerProcess> {
   const common = { model: model.path, context: options.context, preload: false };
-  if (contestant === "reference") {
-    const command = await referenceCommand({ ...common, slots: options.referenceSlots, flags: options.referenceFlags });
-    return ServerProcess.start(command);
+  if (contestant === "reference" || contestant === "reference-spec") {
+    const flags = { slots: options.referenceSlots, flags: options.referenceFlags };
+    return referenceCommand({ ...common, ...flags }, contestant).then(ServerProcess.start);
   }
-  return ServerProcess.start(oursCommand(contestant, { ...common, slots: options.slots, flags: options.oursFlags }));
+  const { slots, oursFlags: flags, flagNames } = options;
+  const cache = folder === undefined ? {} : { cacheDir: folder };
+  return ServerProcess.start(oursCommand(contestant, { ...common, slots, flags, flagNames, ...cache }));
 }
 
 /** The first model that the server names: both are started with one. */
@@ -88,42 +112,79 @@ async function warmUp(target: Target, seconds: number): Promise<void> {
   if (record.error !== undefined) throw new Error(`the first request failed: ${record.error}`);
 }
 
-interface Running {
-  readonly server: ServerProcess;
-  readonly target: Target;
-  readonly idle: TreeMemory;
-  readonly loaded: TreeMemory;
+/** The contestant of a session, through its restarts. */
+class Running {
+  #server: ServerProcess | undefined;
+  #target: Target | undefined;
+  #memory: { readonly idle: TreeMemory; readonly loaded: TreeMemory } | undefined;
+
+  constructor(
+    private readonly plan: SessionPlan,
+    private readonly options: BenchOptions,
+    private readonly folder: string | undefined,
+  ) {}
+
+  get pid(): number {
+    return this.#server!.pid;
+  }
+
+  get target(): Target {
+    return this.#target!;
+  }
+
+  get memory(): NonNullable<RunRecord["memory"]> {
+    return { ...this.#memory!, after: treeMemory(this.pid) };
+  }
+
+  async start(): Promise<Target> {
+    this.#server = await startServer(this.plan, this.options, this.folder);
+    const idle = treeMemory(this.pid);
+    this.#target = { url: this.#server.url, modelId: await servedModel(this.#server.url) };
+    await warmUp(this.#target, this.options.maxSeconds);
+    this.#memory = { idle, loaded: treeMemory(this.pid) };
+    return this.#target;
+  }
+
+  async stop(): Promise<void> {
+    const server = this.#server;
+    this.#server = undefined;
+    await server?.stop();
+  }
 }
 
 async function runCase(plan: SessionPlan, { workload, clients }: Case, running: Running, options: BenchOptions): Promise<RunRecord> {
-  const { server, target, idle, loaded } = running;
   const before = await waitForQuiet(QUIET_PATIENCE_MS);
   const signal = AbortSignal.timeout(options.maxSeconds * 1000);
   setMaxListeners(0, signal); // every request in flight listens
-  const meter = cpuMeter(server.pid);
+  const meter = new CpuMeter(running.pid);
   const requests = await workload.run({
-    target,
+    target: running.target,
     clients,
     round: plan.round,
     signal,
+    restart: async () => {
+      meter.leave();
+      await running.stop();
+      const target = await running.start();
+      meter.follow(running.pid);
+      return target;
+    },
     ...(options.requests === undefined ? {} : { requests: options.requests }),
   });
-  const cpu = meter();
-  const noise = noiseOf(before, workload.name, cpu, wallMs(requests));
+  const cpu = meter.read();
+  const noise = noiseOf(before, workload.makesNoise ?? false, cpu, wallMs(requests));
+  const refused = requests.find((request) => request.status === 400 || request.status === 501);
+  const faults = [...problemsOf(requests, workload.mayBundle), ...(workload.problems?.(requests) ?? [])];
   // Times start at the first send: the clock of the process means nothing to a reader of the JSON.
   const origin = Math.min(...requests.map((r) => r.sentMs));
   return {
-    round: plan.round,
-    model: plan.model.name,
-    contestant: plan.contestant,
-    workload: workload.name,
-    clients,
-    before,
-    cpu,
-    memory: { idle, loaded, after: treeMemory(server.pid) },
-    figures: (workload.figures ?? commonFigures)(requests),
+    ...{ round: plan.round, model: plan.model.name, contestant: plan.contestant, workload: workload.name, clients, before, cpu },
+    memory: running.memory,
+    // Not a number: nothing was there to be measured.
+    figures: refused ? [] : (workload.figures ?? commonFigures)(requests).filter(({ value }) => Number.isFinite(value)),
+    ...(refused ? { notServed: refused.error ?? "refused" } : {}),
     disturbed: noise.length > 0,
-    problems: [...problemsOf(requests), ...noise],
+    problems: refused ? noise : [...faults, ...noise],
     requests: requests.map((record) => shifted(record, origin)),
   };
 }

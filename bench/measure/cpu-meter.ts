@@ -10,25 +10,48 @@ export interface CpuUse {
   readonly stolen: number;
 }
 
-/** Reads CPU use now; the function it gives tells what was used since. */
-export function cpuMeter(pid: number): () => CpuUse {
-  const [times, tree, own] = [cpuTimes(), treeCpuSeconds(pid), process.cpuUsage()];
-  return () => {
-    const mine = process.cpuUsage(own);
+/** Reads CPU use when it is made; `read` tells what was used since. */
+export class CpuMeter {
+  readonly #times = cpuTimes();
+  readonly #own = process.cpuUsage();
+  #pid: number;
+  #tree: number;
+  /** Of a server that was stopped meanwhile. */
+  #earlier = 0;
+
+  constructor(pid: number) {
+    this.#pid = pid;
+    this.#tree = treeCpuSeconds(pid);
+  }
+
+  /** The contestant is about to be stopped: its counters end with it. */
+  leave(): void {
+    this.#earlier += treeCpuSeconds(this.#pid) - this.#tree;
+  }
+
+  /** It was started again, as another process. */
+  follow(pid: number): void {
+    this.#pid = pid;
+    this.#tree = 0;
+  }
+
+  read(): CpuUse {
+    const mine = process.cpuUsage(this.#own);
     const bench = (mine.user + mine.system) / 1e6;
-    const contestant = treeCpuSeconds(pid) - tree;
+    const contestant = this.#earlier + treeCpuSeconds(this.#pid) - this.#tree;
     const { busy, stolen } = cpuTimes();
-    return { contestant, bench, others: Math.max(0, busy - times.busy - contestant - bench), stolen: stolen - times.stolen };
-  };
+    const others = Math.max(0, busy - this.#times.busy - contestant - bench);
+    return { contestant, bench, others, stolen: stolen - this.#times.stolen };
+  }
 }
 
 /** Cores, of others and of the hypervisor together. */
 const MAX_OTHERS = 0.06;
 
-/** `busy` makes its own noise; in all others foreign CPU during the run spoils the figures, wherever it came from. */
-export function noiseOf(before: Quietness, workload: string, cpu: CpuUse, wall: number): string[] {
+/** Foreign CPU during the run spoils the figures, wherever it came from, unless the workload `makesNoise` itself. */
+export function noiseOf(before: Quietness, makesNoise: boolean, cpu: CpuUse, wall: number): string[] {
   const problems = before.quiet ? [] : [`the machine was not quiet before the run: ${describeQuiet(before)}`];
-  const seconds = (workload === "busy" ? 0 : cpu.others) + cpu.stolen;
+  const seconds = (makesNoise ? 0 : cpu.others) + cpu.stolen;
   const cores = seconds / (wall / 1000);
   if (cores > MAX_OTHERS) problems.push(`others used ${cores.toFixed(2)} cores during the run, ${cpu.stolen.toFixed(1)} s of it stolen`);
   return problems;

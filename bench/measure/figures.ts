@@ -3,7 +3,7 @@ import type { RequestRecord } from "./client.ts";
 
 export interface Figure {
   readonly name: string;
-  readonly unit: "tok/s" | "ms" | "MB" | "";
+  readonly unit: "tok/s" | "ms" | "MB" | "tokens" | "steps" | "%" | "";
   readonly better: "higher" | "lower";
   readonly value: number;
 }
@@ -66,19 +66,53 @@ export function ms(name: string, value: number): Figure {
   return { name, unit: "ms", better: "lower", value };
 }
 
-/** What makes a run's figures untrue: failures, wrong lengths, chunks that carry several tokens. One line each. */
-export function problemsOf(records: readonly RequestRecord[]): string[] {
+/** Prompt tokens that had to be computed; undefined where the server does not tell what it had cached. */
+export function computedPromptTokens(records: readonly RequestRecord[]): number | undefined {
+  const usages = records.flatMap((r) => r.usage ?? []);
+  if (usages.every((usage) => usage.cachedTokens === undefined)) return undefined;
+  return usages.reduce((sum, { promptTokens, cachedTokens = 0 }) => sum + promptTokens - cachedTokens, 0);
+}
+
+/** The same as a figure, where it is known. */
+export function promptWork(records: readonly RequestRecord[]): Figure[] {
+  const value = computedPromptTokens(records);
+  return value === undefined ? [] : [{ name: "prompt tokens computed", unit: "tokens", better: "lower", value }];
+}
+
+/**
+ * Gaps of `readers` that lie, at least in part, between two moments: what somebody who reads then has to bear.
+ * A gap that is still open at the end of the answer is none.
+ */
+export function gapsWithin(readers: readonly RequestRecord[], fromMs: number, toMs: number): number[] {
+  return readers.flatMap(({ chunkMs }) =>
+    chunkMs.slice(1).flatMap((end, i) => {
+      const start = chunkMs[i]!;
+      return end > fromMs && start < toMs ? [end - start] : [];
+    }),
+  );
+}
+
+/**
+ * What makes a run's figures untrue: failures, wrong lengths, chunks that carry several tokens. One line each.
+ * `mayBundle`: several tokens in one chunk are no fault (forced or verified together).
+ */
+export function problemsOf(records: readonly RequestRecord[], mayBundle = false): string[] {
   const failed = records.filter((r) => r.error !== undefined);
-  const wrong = records.filter((r) => r.error === undefined && r.usage?.completionTokens !== r.maxTokens);
-  const tokens = completionTokens(records);
-  const chunks = records.reduce((sum, r) => sum + r.chunkMs.length, 0);
+  const whole = records.filter((r) => r.error === undefined && !r.cut);
+  const wrong = whole.filter((r) => !r.mayEnd && r.usage?.completionTokens !== r.maxTokens);
   const problems: string[] = [];
   if (failed.length > 0) problems.push(`${failed.length} of ${records.length} requests failed, first: ${failed[0]!.error}`);
   if (wrong.length > 0) {
     const first = wrong[0]!;
     problems.push(`${wrong.length} requests are not ${first.maxTokens} tokens long, first: ${first.usage?.completionTokens ?? "no usage"}`);
   }
-  // A token that ends within a character sends no chunk, so a few less is right; many less means bundling, which flatters the gaps.
-  if (chunks > tokens || chunks < 0.97 * tokens) problems.push(`${tokens} tokens came in ${chunks} chunks: gaps are not per token`);
-  return problems;
+  return mayBundle ? problems : [...problems, ...bundling(records.filter((r) => !r.cut))];
+}
+
+/** A token that ends within a character sends no chunk, so a few less is right; many less means bundling, which flatters the gaps. */
+function bundling(records: readonly RequestRecord[]): string[] {
+  const tokens = completionTokens(records);
+  const chunks = records.reduce((sum, r) => sum + r.chunkMs.length, 0);
+  const perToken = chunks <= tokens && chunks >= 0.97 * tokens;
+  return perToken ? [] : [`${tokens} tokens came in ${chunks} chunks: gaps are not per token`];
 }

@@ -1,7 +1,7 @@
 /** A long prompt arrives while four others read: how long do they stand still, and how long does the newcomer wait? */
 import { type RequestRecord, streamChat } from "../measure/client.ts";
-import { type Figure, gaps, ms, percentile, tokensPerSecond, ttfts } from "../measure/figures.ts";
-import { decodePrompt } from "./decode.ts";
+import { type Figure, gaps, gapsWithin, ms, percentile, tokensPerSecond, ttfts } from "../measure/figures.ts";
+import { startReaders } from "./readers.ts";
 import { words } from "./words.ts";
 import type { Workload, WorkloadContext } from "./workload.ts";
 
@@ -20,33 +20,25 @@ export const mixed: Workload = {
   figures,
 };
 
-async function runMixed({ target, clients, round, signal }: WorkloadContext): Promise<RequestRecord[]> {
-  let reading = 0;
-  let startNewcomer = () => {};
-  const started = new Promise<void>((resolve) => {
-    startNewcomer = resolve;
-  });
-  const readers = Array.from({ length: clients }, (_, client) => {
-    const messages = [{ role: "user" as const, content: decodePrompt(round, client, 50) }];
-    const onChunk = (count: number) => {
-      if (count === READ_BEFORE && ++reading === clients) startNewcomer();
-    };
-    return streamChat(target, { messages, tokens: READER_TOKENS, client, group: "reader", signal, onChunk });
-  });
-  // Also when a reader fails before that, so that a broken server ends the run and does not hang it.
-  await Promise.race([started, Promise.all(readers)]);
+async function runMixed(context: WorkloadContext): Promise<RequestRecord[]> {
+  const { target, clients, round, signal } = context;
+  const readers = startReaders(context, { count: clients, tokens: READER_TOKENS, before: READ_BEFORE });
+  await readers.reading;
   const messages = [{ role: "user" as const, content: `Summarise: ${words(NEWCOMER_WORDS, 3_000 + round)}` }];
-  const newcomer = streamChat(target, { messages, tokens: NEWCOMER_TOKENS, client: clients, group: "newcomer", signal });
-  return Promise.all([...readers, newcomer]);
+  const newcomer = await streamChat(target, { messages, tokens: NEWCOMER_TOKENS, client: clients, group: "newcomer", signal });
+  return [...(await readers.done), newcomer];
 }
 
 function figures(records: readonly RequestRecord[]): Figure[] {
   const readers = records.filter((record) => record.group === "reader");
-  const newcomer = records.filter((record) => record.group === "newcomer");
+  const newcomer = records.find((record) => record.group === "newcomer");
+  // Only while the newcomer's prompt is computed: what readers do to each other at their own start is no matter of his.
+  const stalls = newcomer ? gapsWithin(readers, newcomer.sentMs, newcomer.chunkMs[0] ?? newcomer.endMs) : [];
   return [
-    ms("readers' largest gap", percentile(gaps(readers), 1)),
+    ms("readers' largest gap", percentile(stalls, 1)),
     { ...tokensPerSecond(readers), name: "readers' throughput" },
-    ms("newcomer's TTFT", percentile(ttfts(newcomer), 0.5)),
+    ms("newcomer's TTFT", percentile(newcomer ? ttfts([newcomer]) : [], 0.5)),
+    ms("readers' gap p99 meanwhile", percentile(stalls, 0.99)),
     ms("readers' gap p50", percentile(gaps(readers), 0.5)),
   ];
 }

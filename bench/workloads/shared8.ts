@@ -1,5 +1,6 @@
 /** One long system prompt under all clients, as behind any assistant: who computes it once is fast. */
 import { type RequestRecord, streamChat } from "../measure/client.ts";
+import { commonFigures, promptWork } from "../measure/figures.ts";
 import { words } from "./words.ts";
 import { concurrently, type Workload } from "./workload.ts";
 
@@ -22,4 +23,5 @@ export const shared8: Workload = {
       return records;
     });
   },
+  figures: (records) => [...commonFigures(records), ...promptWork(records)],
 };

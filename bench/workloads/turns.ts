@@ -3,6 +3,7 @@
  * so more conversations are alive than there are slots, and every next turn begins with a prefix that was computed before.
  */
 import { type Message, type RequestRecord, streamChat } from "../measure/client.ts";
+import { commonFigures, promptWork } from "../measure/figures.ts";
 import { words } from "./words.ts";
 import { concurrently, type Workload } from "./workload.ts";
 
@@ -33,4 +34,5 @@ export const turns: Workload = {
       return records;
     });
   },
+  figures: (records) => [...commonFigures(records), ...promptWork(records)],
 };

@@ -11,6 +11,8 @@ export interface WorkloadContext {
   readonly requests?: number;
   /** Ends what takes too long; the requests then fail. */
   readonly signal: AbortSignal;
+  /** Stops the server, starts it again as before and loads its model. Only for a workload with `needs: "restart"`. */
+  restart(): Promise<Target>;
 }
 
 export interface Workload {
@@ -20,9 +22,17 @@ export interface Workload {
   /** Client counts it is run with when the user names none; a single one where the number is part of the workload. */
   readonly clients: readonly number[];
   readonly fixedClients?: boolean;
+  /** How its contestants are started besides the usual; it then has a server of its own, whatever `--fresh` says. */
+  readonly needs?: "speculation" | "restart";
+  /** CPU of others is part of it and spoils nothing. */
+  readonly makesNoise?: boolean;
+  /** Several tokens may come in one chunk: forced by a schema, verified together. No figure of it is per token then. */
+  readonly mayBundle?: boolean;
   run(context: WorkloadContext): Promise<RequestRecord[]>;
   /** Absent: the common figures. */
   figures?(records: readonly RequestRecord[]): Figure[];
+  /** What is wrong with the answers themselves, one line each. */
+  problems?(records: readonly RequestRecord[]): string[];
 }
 
 /** `clients` at once, each doing `work` until it has no more; gives all records in the order of clients. */

@@ -28,6 +28,7 @@ export class Choice {
   #pendingTokens = 0;
   #pending: Array<{ readonly start: number; readonly logprob: TokenLogprob }> = [];
   #completionTokens = 0;
+  #cachedTokens = 0;
   readonly #arrivedAt = performance.now();
   #startedAt: number | undefined;
   #firstTokenAt: number | undefined;
@@ -42,9 +43,10 @@ export class Choice {
     this.#topLogprobs = options.topLogprobs;
   }
 
-  /** The first step that works on it begins. */
-  start(): void {
+  /** The first step that works on it begins; `cachedTokens` of its prompt need not be computed. */
+  start(cachedTokens: number): void {
     this.#startedAt ??= performance.now();
+    this.#cachedTokens = cachedTokens;
   }
 
   /** Samples from the logits at `index`. `ended`: end of generation or a stop string. */
@@ -78,7 +80,7 @@ export class Choice {
       reason,
       ...(this.#stopSequence !== undefined && { stopSequence: this.#stopSequence }),
       completionTokens: this.#completionTokens,
-      cachedTokens: 0,
+      cachedTokens: this.#cachedTokens,
       timings: { queueMs: startedAt - this.#arrivedAt, promptMs: firstTokenAt - startedAt, predictedMs: now - firstTokenAt },
     };
     return rest ? [rest, finished] : [finished];

@@ -22,6 +22,10 @@ export interface EngineOptions {
   readonly unified: boolean;
   readonly threads: number;
   readonly batchTokens: number;
+  /** Tokens whose KV cells may be put aside in memory. */
+  readonly storeTokens: number;
+  /** How long a step should take while somebody reads, in milliseconds. */
+  readonly stepMs: number;
 }
 
 export interface GenerateMessage {

@@ -8,10 +8,21 @@ import type { DecodeResult, LlamaContext } from "../llama/context.ts";
 import type { LlamaModel } from "../llama/model.ts";
 import { Sampler } from "../llama/sampler.ts";
 import { type Plan, type Sampled, Scheduler } from "../scheduler/scheduler.ts";
+import { CellStore } from "./cell-store.ts";
 import { Choice } from "./choice.ts";
 import { IdleCores } from "./idle-cores.ts";
 import type { EngineEvent, GenerateMessage } from "./ipc.ts";
+import { StepBudget } from "./step-budget.ts";
 import { ThreadGovernor } from "./threads.ts";
+
+export interface LoopOptions {
+  /** Most tokens of one sequence, prompt and answer together. */
+  readonly contextTokens: number;
+  /** Tokens whose KV cells may be put aside in memory. */
+  readonly storeTokens: number;
+  /** How long a step should take while somebody reads, in milliseconds. */
+  readonly stepMs: number;
+}
 
 export interface LoopOutput {
   readonly events: readonly EngineEvent[];
@@ -24,7 +35,9 @@ export class EngineLoop {
   readonly #context: LlamaContext;
   readonly #contextTokens: number;
   readonly #scheduler: Scheduler;
+  readonly #cells: CellStore;
   readonly #governor: ThreadGovernor;
+  readonly #budget: StepBudget;
   readonly #idleCores = new IdleCores(performance.now());
   readonly #send: (output: LoopOutput) => void;
   /** The answers in the making, by the key of their sequence. */
@@ -35,15 +48,27 @@ export class EngineLoop {
   #told = { waiting: 0, running: 0 };
   #running = false;
 
-  /** `contextTokens`: most tokens of one sequence, prompt and answer together. */
-  constructor(model: LlamaModel, context: LlamaContext, contextTokens: number, send: (output: LoopOutput) => void) {
+  constructor(
+    model: LlamaModel,
+    context: LlamaContext,
+    { contextTokens, storeTokens, stepMs }: LoopOptions,
+    send: (output: LoopOutput) => void,
+  ) {
     this.#model = model;
     this.#context = context;
     this.#contextTokens = contextTokens;
     this.#governor = new ThreadGovernor(context.threadsAllowed);
     this.#send = send;
     const cells = context.unified ? context.cells : context.sequences * contextTokens;
-    this.#scheduler = new Scheduler({ slots: context.sequences, cellsPerSequence: contextTokens, cells });
+    this.#scheduler = new Scheduler({
+      slots: context.sequences,
+      cellsPerSequence: contextTokens,
+      cells,
+      storeTokens,
+      canCut: model.canCut,
+    });
+    this.#cells = new CellStore(context);
+    this.#budget = new StepBudget(context.batchTokens, stepMs);
   }
 
   generate(message: GenerateMessage): void {
@@ -103,7 +128,7 @@ export class EngineLoop {
     while (!this.#scheduler.idle) {
       // One turn of the event loop: messages that arrived during the last step are handled here.
       await new Promise(setImmediate);
-      this.#step(this.#scheduler.plan(this.#context.batchTokens));
+      this.#step(this.#scheduler.plan(this.#budget.tokens(this.#scheduler.decoding)));
       this.#flush();
     }
     this.#running = false;
@@ -111,8 +136,10 @@ export class EngineLoop {
 
   /** One step: everything between two looks at the outside. */
   #step(plan: Plan): void {
-    for (const slot of plan.release) this.#context.forget(slot, 0);
-    if (plan.entries.length === 0) return;
+    const lost = plan.actions.filter((action) => !this.#cells.do(action));
+    for (const action of lost) this.#scheduler.lost(action);
+    // What could not be brought must be computed: the next plan does that.
+    if (lost.length > 0 || plan.entries.length === 0) return;
     const outputs = this.#fill(plan);
     if (this.#decode(tokensOf(plan)) === "full") {
       // The scheduler counts cells, so this is libllama seeing it differently (padding, sliding windows): make room and go on.
@@ -139,6 +166,7 @@ export class EngineLoop {
     const cpu = process.cpuUsage(cpuBefore);
     const nowMs = performance.now();
     const cpuMs = (cpu.user + cpu.system) / 1000;
+    this.#budget.observe(tokens, nowMs - wallBefore);
     this.#governor.observe({ tokens, wallMs: nowMs - wallBefore, cpuMs, nowMs, idleCores: this.#idleCores.sample(nowMs) });
     return result;
   }
@@ -147,7 +175,7 @@ export class EngineLoop {
   #fill(plan: Plan): Array<[key: number, index: number]> {
     const outputs: Array<[number, number]> = [];
     for (const { sequence, slot, from, to, samples } of plan.entries) {
-      this.#choices.get(sequence.key)!.start();
+      this.#choices.get(sequence.key)!.start(sequence.cached ?? 0);
       for (let i = from; i < to; i++) {
         const last = samples && i === to - 1;
         const index = this.#context.add(sequence.tokens[i]!, i, slot, last);

@@ -45,7 +45,8 @@ function load(options: EngineOptions): void {
       batchTokens: options.batchTokens,
     });
     const contextPerSequence = Math.min(options.contextPerSequence, context.cellsPerSequence);
-    loop = new EngineLoop(model, context, contextPerSequence, (output) => send({ type: "events", ...output }));
+    const limits = { contextTokens: contextPerSequence, storeTokens: options.storeTokens, stepMs: options.stepMs };
+    loop = new EngineLoop(model, context, limits, (output) => send({ type: "events", ...output }));
     send({ type: "ready", ...describe(model), contextPerSequence, loadMs: performance.now() - startedAt });
   } catch (error) {
     const { code, details } =

@@ -95,7 +95,7 @@ export class LlamaContext {
 
   /** Puts a token into the next step. @returns its index, by which its logits are asked for afterwards. */
   add(token: number, position: number, sequence: number, wantsLogits: boolean): number {
-    if (sequence < 0 || sequence >= this.sequences) throw new Error(`sequence ${sequence} of ${this.sequences}`);
+    this.#check(sequence);
     if (token < 0 || token >= this.#vocabSize) throw new Error(`token ${token} of ${this.#vocabSize}`);
     return this.#batch.add(token, position, sequence, wantsLogits);
   }
@@ -122,11 +122,62 @@ export class LlamaContext {
     return row;
   }
 
-  /** Forgets the tokens of a sequence from position `from` on. */
-  forget(sequence: number, from: number): void {
-    if (sequence < 0 || sequence >= this.sequences) throw new Error(`sequence ${sequence} of ${this.sequences}`);
-    if (!this.#lib.sequenceRemove(this.#memory, sequence, from, -1)) throw new Error(`sequence ${sequence} cannot be cut at ${from}`);
+  /** Forgets the tokens of a sequence from position `from` on. @returns false when this model cannot, and nothing has changed. */
+  cut(sequence: number, from: number): boolean {
+    this.#check(sequence);
+    return this.#lib.sequenceRemove(this.#memory, sequence, from, -1);
   }
+
+  /** Makes `target`, which must be empty, hold the first `keep` tokens of `source`. @returns false: then it is empty. */
+  copy(source: number, target: number, keep: number): boolean {
+    this.#check(source);
+    this.#check(target);
+    if (this.unified) {
+      this.#lib.sequenceCopy(this.#memory, source, target, 0, keep); // shares the cells
+      return true;
+    }
+    // llama_memory_seq_cp between streams copies all their cells, used or not, and asserts on a part.
+    const saved = this.save(source);
+    if (!saved) return false;
+    try {
+      return this.restore(saved, target, keep);
+    } finally {
+      freeCells(saved);
+    }
+  }
+
+  /** A copy of the cells of a sequence in memory of its own; give it to `freeCells` in the end. Undefined when there are none. */
+  save(sequence: number): SavedCells | undefined {
+    this.#check(sequence);
+    const bytes = Number(this.#lib.stateSize(this.pointer, sequence));
+    const pointer = koffi.alloc("uint8_t", bytes) as bigint;
+    if (Number(this.#lib.stateGet(this.pointer, pointer, bytes, sequence)) === bytes) return { pointer, bytes };
+    koffi.free(pointer);
+    return undefined;
+  }
+
+  /** Makes `sequence`, which must be empty, hold the first `keep` tokens that were saved. @returns false: then it is empty. */
+  restore(saved: SavedCells, sequence: number, keep: number): boolean {
+    this.#check(sequence);
+    const restored = Number(this.#lib.stateSet(this.pointer, saved.pointer, saved.bytes, sequence)) > 0 && this.cut(sequence, keep);
+    if (!restored) this.cut(sequence, 0);
+    return restored;
+  }
+
+  /** libllama asserts on others. */
+  #check(sequence: number): void {
+    if (sequence < 0 || sequence >= this.sequences) throw new Error(`sequence ${sequence} of ${this.sequences}`);
+  }
+}
+
+/** Cells of one sequence outside of the cache, in the format of `llama_state_seq_get_data`: of this model and context only. */
+export interface SavedCells {
+  readonly pointer: bigint;
+  readonly bytes: number;
+}
+
+export function freeCells(saved: SavedCells): void {
+  koffi.free(saved.pointer);
 }
 
 /** The native arrays of a `llama_batch`, viewed once and written in place. */

@@ -16,6 +16,7 @@ export type VocabPointer = bigint & { readonly pointsTo?: "llama_vocab" };
 export type ContextPointer = bigint & { readonly pointsTo?: "llama_context" };
 export type MemoryPointer = bigint & { readonly pointsTo?: "llama_memory" };
 export type SamplerPointer = bigint & { readonly pointsTo?: "llama_sampler" };
+export type CandidatesPointer = bigint & { readonly pointsTo?: "llama_token_data_array" };
 export type ThreadpoolPointer = bigint & { readonly pointsTo?: "ggml_threadpool" };
 
 export type Library = ReturnType<typeof openLibrary>;
@@ -127,6 +128,8 @@ function declareFunctions(llama: LibraryHandle) {
     modelVocab: f<(m: ModelPointer) => VocabPointer>("void* llama_model_get_vocab(void* m)"),
     modelContextTrain: f<(m: ModelPointer) => number>("int llama_model_n_ctx_train(void* m)"),
     modelHasEncoder: f<(m: ModelPointer) => boolean>("bool llama_model_has_encoder(void* m)"),
+    modelIsRecurrent: f<(m: ModelPointer) => boolean>("bool llama_model_is_recurrent(void* m)"),
+    modelIsHybrid: f<(m: ModelPointer) => boolean>("bool llama_model_is_hybrid(void* m)"),
     modelHasDecoder: f<(m: ModelPointer) => boolean>("bool llama_model_has_decoder(void* m)"),
 
     vocabSize: f<(v: VocabPointer) => number>("int llama_vocab_n_tokens(void* v)"),
@@ -161,6 +164,18 @@ function declareFunctions(llama: LibraryHandle) {
       "bool llama_memory_seq_rm(void* m, int sequence, int from, int to)",
     ),
 
+    sequenceCopy: f<(m: MemoryPointer, source: number, target: number, from: number, to: number) => void>(
+      "void llama_memory_seq_cp(void* m, int source, int target, int from, int to)",
+    ),
+    stateSize: f<(c: ContextPointer, sequence: number) => number>("size_t llama_state_seq_get_size(void* c, int sequence)"),
+    stateGet: f<(c: ContextPointer, out: bigint, bytes: number, sequence: number) => number>(
+      "size_t llama_state_seq_get_data(void* c, void* out, size_t bytes, int sequence)",
+    ),
+    /** 0: not usable here; the sequence is then empty. */
+    stateSet: f<(c: ContextPointer, state: bigint, bytes: number, sequence: number) => number>(
+      "size_t llama_state_seq_set_data(void* c, const void* state, size_t bytes, int sequence)",
+    ),
+
     batchInit: f<(tokens: number, embd: number, sequences: number) => BatchStruct>(
       "llama_batch llama_batch_init(int tokens, int embd, int sequences)",
     ),
@@ -172,8 +187,13 @@ function declareFunctions(llama: LibraryHandle) {
     samplerChainAdd: f<(chain: SamplerPointer, s: SamplerPointer) => void>("void llama_sampler_chain_add(void* chain, void* s)"),
     samplerFree: f<(s: SamplerPointer) => void>("void llama_sampler_free(void* s)"),
     samplerAccept: f<(s: SamplerPointer, token: number) => void>("void llama_sampler_accept(void* s, int token)"),
+    samplerApply: f<(s: SamplerPointer, candidates: CandidatesPointer) => void>("void llama_sampler_apply(void* s, void* candidates)"),
+    samplerClone: f<(s: SamplerPointer) => SamplerPointer>("void* llama_sampler_clone(void* s)"),
     samplerSample: f<(s: SamplerPointer, c: ContextPointer, index: number) => number>(
       "int llama_sampler_sample(void* s, void* c, int index)",
+    ),
+    samplerGrammar: f<(v: VocabPointer, gbnf: string, root: string) => SamplerPointer | null>(
+      "void* llama_sampler_init_grammar(void* vocab, const char* gbnf, const char* root)",
     ),
     samplerGreedy: f<() => SamplerPointer>("void* llama_sampler_init_greedy()"),
     samplerDist: f<(seed: number) => SamplerPointer>("void* llama_sampler_init_dist(uint32 seed)"),

@@ -16,10 +16,10 @@ export interface LoadOptions {
 }
 
 export class LlamaModel {
+  readonly vocab: VocabPointer;
   readonly vocabSize: number;
   readonly contextTrain: number;
   readonly #lib: Library;
-  readonly #vocab: VocabPointer;
   readonly #pieces = new Map<number, Buffer>();
   #tokens = new Int32Array(4096);
   #piece = Buffer.alloc(256);
@@ -29,8 +29,8 @@ export class LlamaModel {
     readonly pointer: ModelPointer,
   ) {
     this.#lib = lib;
-    this.#vocab = lib.modelVocab(pointer);
-    this.vocabSize = lib.vocabSize(this.#vocab);
+    this.vocab = lib.modelVocab(pointer);
+    this.vocabSize = lib.vocabSize(this.vocab);
     this.contextTrain = lib.modelContextTrain(pointer);
   }
 
@@ -52,8 +52,13 @@ export class LlamaModel {
     return this.#lib.modelHasDecoder(this.pointer) && !this.#lib.modelHasEncoder(this.pointer);
   }
 
+  /** Whether a sequence can lose its end and keep its beginning; the state of recurrent layers has no positions to go back to. */
+  get canCut(): boolean {
+    return !this.#lib.modelIsRecurrent(this.pointer) && !this.#lib.modelIsHybrid(this.pointer);
+  }
+
   isEndOfGeneration(token: number): boolean {
-    return this.#lib.vocabIsEog(this.#vocab, token);
+    return this.#lib.vocabIsEog(this.vocab, token);
   }
 
   isToken(token: number): boolean {
@@ -62,18 +67,18 @@ export class LlamaModel {
 
   /** The text of the token as a template writes it (control tokens too); "" when the vocabulary has no such token. */
   get bosText(): string {
-    return this.#textOf(this.#lib.vocabBos(this.#vocab));
+    return this.#textOf(this.#lib.vocabBos(this.vocab));
   }
 
   get eosText(): string {
-    return this.#textOf(this.#lib.vocabEos(this.#vocab));
+    return this.#textOf(this.#lib.vocabEos(this.vocab));
   }
 
   /** Texts that are control tokens when parsed: what the text of a user must not be able to spell. */
   controlTexts(): string[] {
     const texts: string[] = [];
     for (let token = 0; token < this.vocabSize; token++) {
-      if (this.#lib.vocabAttributes(this.#vocab, token) & (ATTRIBUTE_CONTROL | ATTRIBUTE_UNKNOWN)) texts.push(this.#textOf(token));
+      if (this.#lib.vocabAttributes(this.vocab, token) & (ATTRIBUTE_CONTROL | ATTRIBUTE_UNKNOWN)) texts.push(this.#textOf(token));
     }
     return texts.filter((text) => text !== "");
   }
@@ -85,8 +90,8 @@ export class LlamaModel {
   tokenize(segments: readonly PromptSegment[]): number[] {
     const tokens: number[] = [];
     for (const { text, parseSpecial } of segments) for (const token of this.#tokenizeOne(text, parseSpecial)) tokens.push(token);
-    const bos = this.#lib.vocabBos(this.#vocab);
-    if (this.#lib.vocabAddBos(this.#vocab) && bos >= 0 && tokens[0] !== bos) tokens.unshift(bos);
+    const bos = this.#lib.vocabBos(this.vocab);
+    if (this.#lib.vocabAddBos(this.vocab) && bos >= 0 && tokens[0] !== bos) tokens.unshift(bos);
     return tokens;
   }
 
@@ -100,11 +105,24 @@ export class LlamaModel {
     return bytes;
   }
 
+  /** A token that ends an answer; undefined when the vocabulary has none. */
+  get endOfGeneration(): number | undefined {
+    const eos = this.#lib.vocabEos(this.vocab);
+    if (eos >= 0 && this.isEndOfGeneration(eos)) return eos;
+    for (let token = 0; token < this.vocabSize; token++) if (this.isEndOfGeneration(token)) return token;
+    return undefined;
+  }
+
+  /** The bytes of a token as a binary string; not cached, for those who look at all of them. */
+  binaryPiece(token: number): string {
+    return this.#pieceBytes(token, false).toString("latin1");
+  }
+
   #tokenizeOne(text: string, parseSpecial: boolean): Int32Array {
     const bytes = Buffer.from(text, "utf8");
     // A token is at least a byte; a prefix space may be added.
     if (this.#tokens.length < bytes.length + 8) this.#tokens = new Int32Array(bytes.length + 8);
-    const n = this.#lib.tokenize(this.#vocab, bytes, bytes.length, this.#tokens, this.#tokens.length, false, parseSpecial);
+    const n = this.#lib.tokenize(this.vocab, bytes, bytes.length, this.#tokens, this.#tokens.length, false, parseSpecial);
     if (n < 0) throw new Error(`llama_tokenize wants ${-n} places for ${bytes.length} bytes`);
     return this.#tokens.subarray(0, n);
   }
@@ -114,10 +132,10 @@ export class LlamaModel {
   }
 
   #pieceBytes(token: number, special: boolean): Buffer {
-    let n = this.#lib.tokenToPiece(this.#vocab, token, this.#piece, this.#piece.length, 0, special);
+    let n = this.#lib.tokenToPiece(this.vocab, token, this.#piece, this.#piece.length, 0, special);
     if (n < 0) {
       this.#piece = Buffer.alloc(-n);
-      n = this.#lib.tokenToPiece(this.#vocab, token, this.#piece, this.#piece.length, 0, special);
+      n = this.#lib.tokenToPiece(this.vocab, token, this.#piece, this.#piece.length, 0, special);
     }
     return Buffer.from(this.#piece.subarray(0, n));
   }

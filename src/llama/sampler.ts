@@ -4,12 +4,19 @@
  * truncating ones. Samplers that would change nothing are left out: penalties alone cost 0.4 ms a token on 49 k tokens.
  */
 import type { SamplingParams } from "../contract/generation.ts";
+import type { Candidates } from "./candidates.ts";
 import type { LlamaContext } from "./context.ts";
 import { type Library, library, type SamplerPointer } from "./library.ts";
 
 export class Sampler {
   readonly #lib: Library;
   readonly #chain: SamplerPointer;
+  /** Whether accepting a token changes anything: only penalties remember. */
+  readonly #remembers: boolean;
+  /** Whether each draw changes it, whatever becomes of the token: mirostat does. */
+  readonly adapts: boolean;
+  /** A draw depends on so many of the likeliest candidates only; infinite when their order is not that of the logits. */
+  readonly reach: number;
 
   /**
    * `seed`: unsigned 32 bits. The penalties see the prompt too, as in llama-server; `contextTokens` is how far back −1 reaches.
@@ -19,12 +26,33 @@ export class Sampler {
     this.#chain = this.#lib.samplerChain({ no_perf: true });
     const lastN = params.repeatLastN < 0 ? model.contextTokens : params.repeatLastN;
     for (const sampler of links(this.#lib, params, seed, model.vocabSize, lastN)) this.#lib.samplerChainAdd(this.#chain, sampler);
-    if (penalizes(params)) for (const token of prompt.slice(-lastN)) this.#lib.samplerAccept(this.#chain, token);
+    this.#remembers = penalizes(params);
+    if (this.#remembers) for (const token of prompt.slice(-lastN)) this.#lib.samplerAccept(this.#chain, token);
+    this.adapts = params.temperature > 0 && params.mirostat !== 0;
+    this.reach = this.#remembers || this.adapts || params.logitBias.length > 0 ? Number.POSITIVE_INFINITY : reachOf(params);
   }
 
   /** Draws the next token from the logits at this index of the last step, and remembers it for penalties. */
   sample(context: LlamaContext, index: number): number {
     return this.#lib.samplerSample(this.#chain, context.pointer, index);
+  }
+
+  /** The same without remembering: the token may yet be refused. `scratch` may be overwritten. */
+  draw(context: LlamaContext, index: number, scratch: Candidates): number {
+    if (!this.#remembers) return this.#lib.samplerSample(this.#chain, context.pointer, index);
+    scratch.fillAll(context.logits(index));
+    return this.drawFrom(scratch);
+  }
+
+  /** Draws from these candidates without remembering; the chain reorders and drops them. */
+  drawFrom(candidates: Candidates): number {
+    this.#lib.samplerApply(this.#chain, candidates.pointer);
+    return candidates.selected;
+  }
+
+  /** What was drawn is the next token. */
+  remember(token: number): void {
+    if (this.#remembers) this.#lib.samplerAccept(this.#chain, token);
   }
 
   free(): void {
@@ -34,6 +62,11 @@ export class Sampler {
 
 function penalizes(p: SamplingParams): boolean {
   return p.repeatLastN !== 0 && (p.repeatPenalty !== 1 || p.frequencyPenalty !== 0 || p.presencePenalty !== 0);
+}
+
+function reachOf({ temperature, topK }: SamplingParams): number {
+  if (temperature <= 0) return 1;
+  return topK > 0 ? topK : Number.POSITIVE_INFINITY;
 }
 
 function* links(lib: Library, p: SamplingParams, seed: number, vocabSize: number, lastN: number): Generator<SamplerPointer> {

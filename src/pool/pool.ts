@@ -21,7 +21,17 @@ import type { EngineProcess } from "./engine-process.ts";
 
 export type PoolSettings = Pick<
   Config,
-  "ctx" | "parallel" | "kv" | "threads" | "batchTokens" | "maxQueue" | "strictModels" | "defaultModel" | "chatTemplateFile"
+  | "ctx"
+  | "parallel"
+  | "kv"
+  | "threads"
+  | "batchTokens"
+  | "cacheRam"
+  | "stepTime"
+  | "maxQueue"
+  | "strictModels"
+  | "defaultModel"
+  | "chatTemplateFile"
 >;
 
 export interface PoolOptions {
@@ -194,6 +204,8 @@ export class Pool implements Generator {
       threads: settings.threads || engineThreads(info.sizeBytes),
       // Every slot must be able to decode in each step.
       batchTokens: Math.max(settings.batchTokens, plan.slots),
+      storeTokens: storeTokens(info, settings.cacheRam),
+      stepMs: settings.stepTime,
     };
   }
 
@@ -224,6 +236,15 @@ const SINGLE_THREAD_BYTES = 16e6;
 
 function engineThreads(modelBytes: number): number {
   return modelBytes < SINGLE_THREAD_BYTES ? 1 : allowedCores();
+}
+
+/** Where nobody said how much memory conversations without a slot may take: as much as the weights, but this at least. */
+const LEAST_STORE_BYTES = 128 * 1024 ** 2;
+const STORE_SHARE = 1 / 8;
+
+function storeTokens({ sizeBytes, kvBytesPerToken }: ModelInfo, set: number | undefined): number {
+  const bytes = set ?? Math.min(Math.max(sizeBytes, LEAST_STORE_BYTES), STORE_SHARE * availableMemory());
+  return kvBytesPerToken === 0 ? 0 : Math.floor(bytes / kvBytesPerToken);
 }
 
 /** How long an answer takes lately, to tell when a queue will have moved on. */

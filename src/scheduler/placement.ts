@@ -90,7 +90,8 @@ function soonElsewhere(sequence: Sequence, slots: readonly SlotView[]): number {
   return most;
 }
 
-function smallLoss(content: Content, keep: number): boolean {
+/** Whether it is no harm that the slot keeps only so much of its content. */
+export function smallLoss(content: Content, keep: number): boolean {
   return content.length - keep <= Math.max(SMALL_LOSS, keep / 4);
 }
 

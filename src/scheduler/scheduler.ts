@@ -7,7 +7,7 @@
  *                └────────────── preempt (cells ran out) ───────────┘
  */
 import type { CellAction, Content } from "./cells.ts";
-import { type Placement, place } from "./placement.ts";
+import { type Placement, place, smallLoss } from "./placement.ts";
 import { type Arrival, Sequence } from "./sequence.ts";
 import { PrefixStore } from "./store.ts";
 
@@ -73,6 +73,8 @@ class Slot {
 const EMPTY: Content = { tokens: [], length: 0, salt: "" };
 /** Cells kept free for each that runs, so that an arrival is not sent back to the queue a few steps later. */
 const HEADROOM = 16;
+/** Of the tokens for prompts. */
+const OLDEST_SHARE = 0.25;
 
 export class Scheduler {
   readonly #limits: Limits;
@@ -123,30 +125,35 @@ export class Scheduler {
     if (sequence) this.#leave(sequence);
   }
 
+  /** Sequences that are read from at this moment: each needs a single token. */
+  get decoding(): number {
+    return this.#running.filter(({ needed }) => needed === 1).length;
+  }
+
   /** What the next step computes: at most `budget` tokens, one each for those that decode, the rest for prompts. */
   plan(budget: number): Plan {
     this.#now++;
     this.#makeRoom();
-    const counts = new Map<Sequence, number>();
+    const shares = new Map<Sequence, number>();
     let left = budget;
     const give = (sequence: Sequence, wanted: number) => {
-      const count = Math.min(wanted, left, this.#limits.cells - this.#cellsUsed() - sum(counts.values()));
+      const had = shares.get(sequence) ?? 0;
+      const count = Math.min(wanted, sequence.needed - had, left, this.#limits.cells - this.#cellsUsed() - sum(shares.values()));
       if (count <= 0) return;
-      counts.set(sequence, count);
+      shares.set(sequence, had + count);
       left -= count;
     };
-    // Those who are read from at this moment first: a token each, so that a long prompt does not stop them.
+    // Those who are read from first: a token each, so that a long prompt does not stop them.
     for (const sequence of this.#running) if (sequence.needed === 1) give(sequence, 1);
-    for (const sequence of this.#running) if (sequence.needed > 1) give(sequence, sequence.needed);
-    for (const sequence of [...this.#waiting]) {
-      if (left <= 0) break;
-      const admitted = this.#admit(sequence, sum(counts.values()));
-      if (admitted === "no room") break;
-      if (admitted === "admitted") give(sequence, sequence.needed);
-    }
+    for (const sequence of [...this.#waiting]) if (left <= 0 || this.#admit(sequence) === "no room") break;
+    // Then the shortest prompt, which makes most of them answer early; the oldest gets a part whatever comes, and what is left.
+    const prompts = this.#running.filter((sequence) => !shares.has(sequence));
+    const oldest = prompts[0];
+    if (oldest) give(oldest, Math.ceil(left * OLDEST_SHARE));
+    for (const sequence of prompts.toSorted((a, b) => a.needed - b.needed)) give(sequence, sequence.needed);
     const actions = this.#actions;
     this.#actions = [];
-    return { actions, entries: [...counts].map(entry).sort((a, b) => a.slot - b.slot) };
+    return { actions, entries: [...shares].map(entry).sort((a, b) => a.slot - b.slot) };
   }
 
   /**
@@ -207,7 +214,7 @@ export class Scheduler {
     return this.#slots.reduce((n, { content }) => n + content.length, 0);
   }
 
-  #admit(sequence: Sequence, planned: number): "admitted" | "waits" | "no room" {
+  #admit(sequence: Sequence): "admitted" | "waits" | "no room" {
     const placement = place(sequence, this.#slots, this.#store, { canCut: this.#limits.canCut ?? true });
     if (placement === undefined) return "no room";
     if (placement === "wait") return "waits";
@@ -216,7 +223,9 @@ export class Scheduler {
     const grows = sequence.tokens.length - (placement.source ? 0 : placement.keep);
     const others = () =>
       this.#cellsUsed() - (placement.source || placement.keep === 0 ? slot.content.length : slot.content.length - placement.keep);
-    const fits = () => others() + planned + grows + this.#running.length * HEADROOM <= this.#limits.cells;
+    // What those who run still have to compute is theirs already.
+    const promised = this.#running.reduce((n, { needed }) => n + needed + HEADROOM, 0);
+    const fits = () => others() + promised + grows <= this.#limits.cells;
     while (!fits()) if (!this.#evictOldest(slot, source)) return "no room";
 
     this.#bring(placement, slot);
@@ -233,12 +242,12 @@ export class Scheduler {
   #bring({ keep, source }: Placement, slot: Slot): void {
     if (!source) {
       if (keep < slot.content.length) {
-        this.#actions.push(...this.#store.save(slot.index, slot.content, this.#now));
+        if (!smallLoss(slot.content, keep)) this.#actions.push(...this.#store.save(slot.index, slot.content, this.#now));
         this.#actions.push({ type: "cut", slot: slot.index, from: keep });
       }
       return;
     }
-    this.#evict(slot);
+    this.#evict(slot, source.from === "store" ? source.entry : undefined);
     if (source.from === "slot") {
       this.#actions.push({ type: "copy", source: source.index, slot: slot.index, keep });
     } else {
@@ -261,9 +270,10 @@ export class Scheduler {
     return true;
   }
 
-  #evict(slot: Slot): void {
+  /** `needed`: an entry of the store that must not make room for it. */
+  #evict(slot: Slot, needed?: number): void {
     if (slot.content.length === 0) return;
-    this.#actions.push(...this.#store.save(slot.index, slot.content, this.#now), { type: "cut", slot: slot.index, from: 0 });
+    this.#actions.push(...this.#store.save(slot.index, slot.content, this.#now, needed), { type: "cut", slot: slot.index, from: 0 });
     slot.empty();
   }
 }

@@ -3,6 +3,7 @@
  * every token in them. A plan that skips, repeats or mixes up tokens is refused at once, or changes the text.
  */
 import { expect } from "vitest";
+import type { CellAction } from "./cells.ts";
 import { type Limits, type Plan, type Sampled, Scheduler } from "./scheduler.ts";
 import type { Arrival } from "./sequence.ts";
 
@@ -31,22 +32,35 @@ export function alone({ prompt, maxTokens }: Arrival, { cellsPerSequence }: Limi
   return { tokens: generated(), reason: "length" };
 }
 
+/** Tokens in cells, and for whom they were computed. */
+interface Cells {
+  tokens: number[];
+  salt: string;
+}
+
 export class Machine {
   readonly scheduler: Scheduler;
   readonly outcomes = new Map<number, Outcome>();
   preemptions = 0;
+  /** Tokens computed in all. */
+  computed = 0;
+  readonly actions: CellAction[] = [];
   readonly #limits: Limits;
-  /** Tokens in the cells of each slot. */
-  readonly #cells: number[][];
+  /** Whether nobody may overtake: not so where some wait for a prefix that others compute. */
+  readonly #fifo: boolean;
+  /** By slot. */
+  readonly #cells: Cells[];
+  readonly #store = new Map<number, Cells>();
   /** Who computes in each slot. */
   readonly #owners = new Map<number, number>();
   /** Everything that is neither ended nor aborted, in order of arrival. */
   readonly #live = new Map<number, { arrival: Arrival; generated: number[] }>();
 
-  constructor(limits: Limits) {
+  constructor(limits: Limits, { fifo = true } = {}) {
     this.#limits = limits;
+    this.#fifo = fifo;
     this.scheduler = new Scheduler(limits);
-    this.#cells = Array.from({ length: limits.slots }, () => []);
+    this.#cells = Array.from({ length: limits.slots }, () => ({ tokens: [], salt: "" }));
   }
 
   arrive(arrival: Arrival): void {
@@ -61,16 +75,13 @@ export class Machine {
 
   /** `full`: the machine says that no cells are left, as libllama may although the scheduler counted. */
   step(budget: number, full = false): Plan {
-    const decoding = [...this.#owners].filter(([slot, key]) => this.#tokens(key).length - this.#cells[slot]!.length === 1);
+    const decoding = [...this.#owners].filter(([slot, key]) => this.#tokens(key).length - this.#cells[slot]!.tokens.length === 1);
     const plan = this.scheduler.plan(budget);
-    for (const slot of plan.release) {
-      this.#cells[slot] = [];
-      if (this.#owners.delete(slot)) this.preemptions++; // of an ended sequence the owner is gone already
-    }
+    for (const action of plan.actions) this.#do(action);
     this.#check(plan, budget, decoding);
     if (full && this.scheduler.running > 1) {
       // The machine refuses before it computes.
-      for (const { sequence, slot } of plan.entries) this.#owners.set(slot, sequence.key);
+      for (const { sequence, slot } of plan.entries) if (this.#cells[slot]!.tokens.length > 0) this.#owners.set(slot, sequence.key);
       expect(this.scheduler.preempt()).toBe(true);
       return plan;
     }
@@ -87,6 +98,31 @@ export class Machine {
       expect(steps).toBeLessThan(5000);
       this.step(budget);
     }
+  }
+
+  #do(action: CellAction): void {
+    this.actions.push(action);
+    if (action.type === "drop") return void expect(this.#store.delete(action.entry)).toBe(true);
+    const cells = this.#cells[action.slot]!;
+    if (action.type === "save") {
+      expect(this.#store.has(action.entry)).toBe(false);
+      this.#store.set(action.entry, { tokens: [...cells.tokens], salt: cells.salt });
+      const stored = [...this.#store.values()].reduce((sum, { tokens }) => sum + tokens.length, 0);
+      expect(stored).toBeLessThanOrEqual(this.#limits.storeTokens ?? 0);
+      return;
+    }
+    if (this.#owners.delete(action.slot)) this.preemptions++; // of an ended sequence the owner is gone already
+    if (action.type === "cut") {
+      expect(action.from).toBeLessThan(cells.tokens.length);
+      if (this.#limits.canCut === false) expect(action.from).toBe(0);
+      cells.tokens.length = action.from;
+      return;
+    }
+    expect(cells.tokens).toEqual([]); // a copy goes into an empty slot
+    const source = action.type === "copy" ? this.#cells[action.source]! : this.#store.get(action.entry)!;
+    expect(action.keep).toBeLessThanOrEqual(source.tokens.length);
+    if (this.#limits.canCut === false) expect(action.keep).toBe(source.tokens.length);
+    this.#cells[action.slot] = { tokens: source.tokens.slice(0, action.keep), salt: source.salt };
   }
 
   #check(plan: Plan, budget: number, decoding: ReadonlyArray<[slot: number, key: number]>): void {
@@ -106,16 +142,19 @@ export class Machine {
     for (const { sequence, slot, from, to, samples } of plan.entries) {
       const { key } = sequence;
       const cells = this.#cells[slot]!;
-      const owner = this.#owners.get(slot);
-      expect(owner === undefined ? cells : owner).toEqual(owner === undefined ? [] : key); // nobody else is in there
-      expect(from).toBe(cells.length); // nothing twice, nothing skipped
+      expect(this.#owners.get(slot) ?? key).toBe(key); // nobody else is in there
+      expect(from).toBe(cells.tokens.length); // nothing twice, nothing skipped
+      expect(cells.tokens).toEqual(sequence.tokens.slice(0, from)); // and nobody else's
+      if (from > 0) expect(cells.salt).toBe(sequence.salt);
+      cells.salt = sequence.salt;
       expect(to).toBeGreaterThan(from);
       expect(sequence.tokens).toEqual(this.#tokens(key));
       this.#owners.set(slot, key);
-      cells.push(...sequence.tokens.slice(from, to));
+      cells.tokens.push(...sequence.tokens.slice(from, to));
+      this.computed += to - from;
       expect(samples).toBe(to === sequence.tokens.length && sequence.maxTokens > 0);
       if (!samples) continue;
-      const token = nextToken(cells);
+      const token = nextToken(cells.tokens);
       this.#live.get(key)!.generated.push(token);
       sampled.push({ key, token, ended: isEnd(token) });
     }
@@ -123,12 +162,14 @@ export class Machine {
   }
 
   #checkRoom(): void {
-    expect(this.#cells.reduce((sum, cells) => sum + cells.length, 0)).toBeLessThanOrEqual(this.#limits.cells);
-    for (const cells of this.#cells) expect(cells.length).toBeLessThanOrEqual(this.#limits.cellsPerSequence);
-    // First come, first served: those who run came before those who wait.
-    const running = new Set(this.#owners.values());
-    expect([...this.#live.keys()].slice(0, running.size).every((key) => running.has(key))).toBe(true);
-    expect([this.scheduler.running, this.scheduler.waiting]).toEqual([running.size, this.#live.size - running.size]);
+    expect(this.#cells.reduce((sum, { tokens }) => sum + tokens.length, 0)).toBeLessThanOrEqual(this.#limits.cells);
+    for (const { tokens } of this.#cells) expect(tokens.length).toBeLessThanOrEqual(this.#limits.cellsPerSequence);
+    // First come, first served: those who were admitted came before those who wait.
+    const { running, waiting } = this.scheduler;
+    const first = new Set([...this.#live.keys()].slice(0, running));
+    if (this.#fifo) expect([...this.#owners.values()].every((key) => first.has(key))).toBe(true);
+    expect(running + waiting).toBe(this.#live.size);
+    expect(running).toBeGreaterThanOrEqual(this.#owners.size);
   }
 
   #tokens(key: number): number[] {

@@ -45,15 +45,17 @@ export class PrefixStore {
 
   /**
    * Puts the content of a slot aside if that is worth it. @returns what the engine must do: first drop what makes room, then save.
-   * Entries that are a beginning of the new one are dropped: it serves whom they served.
+   * Entries that are a beginning of the new one are dropped: it serves whom they served. `needed` is an entry about to be restored.
    */
-  save(slot: number, content: Content, now: number): CellAction[] {
+  save(slot: number, content: Content, now: number, needed?: number): CellAction[] {
     const { length } = content;
-    if (length < WORTH_A_COPY || length > this.#budget || this.#entries.some((entry) => sharedLength(entry, content) === length)) return [];
-    const actions: CellAction[] = this.#entries
+    const kept = this.#entries.find(({ number }) => number === needed)?.length ?? 0;
+    if (length < WORTH_A_COPY || length + kept > this.#budget || this.#holds(content)) return [];
+    const others = () => this.#entries.filter(({ number }) => number !== needed);
+    const actions: CellAction[] = others()
       .filter((entry) => sharedLength(entry, content) === entry.length)
       .map((entry) => this.#drop(entry));
-    while (this.#used + length > this.#budget) actions.push(this.#drop(this.#leastValuable(now)));
+    while (this.#used + length > this.#budget) actions.push(this.#drop(leastValuable(others(), now)));
     const number = this.#nextNumber++;
     this.#entries.push({ tokens: content.tokens.slice(0, length), length, salt: content.salt, number, hits: 0, usedAt: now });
     this.#used += length;
@@ -66,10 +68,8 @@ export class PrefixStore {
     if (entry) this.#drop(entry);
   }
 
-  /** What was asked for often and lately is kept; size is no matter, since memory and recomputation grow with it alike. */
-  #leastValuable(now: number): Entry {
-    const value = ({ hits, usedAt }: Entry) => (1 + hits) / (1 + now - usedAt);
-    return this.#entries.reduce((least, entry) => (value(entry) < value(least) ? entry : least));
+  #holds(content: Content): boolean {
+    return this.#entries.some((entry) => sharedLength(entry, content) === content.length);
   }
 
   #drop(entry: Entry): CellAction {
@@ -77,4 +77,10 @@ export class PrefixStore {
     this.#used -= entry.length;
     return { type: "drop", entry: entry.number };
   }
+}
+
+/** What was asked for often and lately is kept; size is no matter, since memory and recomputation grow with it alike. */
+function leastValuable(entries: readonly Entry[], now: number): Entry {
+  const value = ({ hits, usedAt }: Entry) => (1 + hits) / (1 + now - usedAt);
+  return entries.reduce((least, entry) => (value(entry) < value(least) ? entry : least));
 }

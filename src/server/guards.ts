@@ -21,7 +21,8 @@ const LOOPBACK_NAMES = new Set(["localhost", "127.0.0.1", "[::1]", "[::ffff:127.
 /** @throws host_not_allowed. A page on a foreign name that resolves to this machine must not read answers. */
 export function checkHost(settings: GuardSettings, header: Header): void {
   if (!settings.loopback && settings.allowedHosts.length === 0) return;
-  const host = header("host") ?? "";
+  const host = header("host");
+  if (host === undefined) return; // HTTP/1.0, as health checks of load balancers speak it; every browser sends one
   const name = host.replace(/:\d*$/, "").toLowerCase();
   if (LOOPBACK_NAMES.has(name) || name.endsWith(".localhost")) return;
   if (settings.allowedHosts.some((allowed) => [name, host.toLowerCase(), "*"].includes(allowed.toLowerCase()))) return;

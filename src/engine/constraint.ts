@@ -1,0 +1,136 @@
+/**
+ * Sampling under a grammar, at nearly the cost of free sampling: the request's own chain draws freely, the winner alone is
+ * tested, and only a refused winner makes the grammar look at other tokens. Owned by choice.ts, one for each constrained answer.
+ *
+ * The distribution is llama.cpp's (common_sampler_sample in common/sampling.cpp does the same): an allowed winner stays, a refused
+ * one is drawn again from the allowed tokens. Without truncation (top_k, top_p, min_p) that is exactly the constrained
+ * distribution: p(t) + p(refused) · p(t)/p(allowed) = p(t)/p(allowed). With truncation the two draws truncate different sets, all
+ * tokens or the allowed ones, and the result is a mixture of the two constrained distributions. The generator of random numbers
+ * goes on between the draws: drawn again from the same state, the second draw would be tied to the first.
+ */
+import { Candidates } from "../llama/candidates.ts";
+import type { LlamaContext } from "../llama/context.ts";
+import type { Grammar } from "../llama/grammar.ts";
+import type { LlamaModel } from "../llama/model.ts";
+import type { Sampler } from "../llama/sampler.ts";
+import { TokenForest } from "./token-forest.ts";
+import { BETWEEN_CHARACTERS, continueUtf8, type Utf8State } from "./utf8.ts";
+
+/** The likeliest tokens, of which enough may be allowed. */
+const LIKELIEST = 128;
+/** A grammar that lets more than this share of the first characters pass is asked about all tokens at once. */
+const FEW_ROOTS = 0.25;
+
+/** What all constrained answers of a model share. */
+export class ConstraintWorkplace {
+  readonly candidates: Candidates;
+  readonly forest: TokenForest;
+  readonly endOfGeneration: number | undefined;
+
+  constructor(readonly model: LlamaModel) {
+    this.candidates = new Candidates(model.vocabSize);
+    this.forest = new TokenForest(model);
+    this.endOfGeneration = model.endOfGeneration;
+  }
+}
+
+export class ConstrainedSampler {
+  readonly #shared: ConstraintWorkplace;
+  readonly #grammar: Grammar;
+  readonly #sampler: Sampler;
+  #utf8: Utf8State = BETWEEN_CHARACTERS;
+  /** A token that could follow lately, asked first when the question is whether anything can. */
+  #follower: number | undefined;
+
+  /** Takes over grammar and sampler: `free` frees both. */
+  constructor(shared: ConstraintWorkplace, grammar: Grammar, sampler: Sampler) {
+    this.#shared = shared;
+    this.#grammar = grammar;
+    this.#sampler = sampler;
+  }
+
+  /** Draws the next token from the logits at this index; undefined when no token of the vocabulary may follow. */
+  sample(context: LlamaContext, index: number): number | undefined {
+    const token = this.#draw(context, index);
+    if (token === undefined) return undefined;
+    this.#grammar.accept(token);
+    this.#sampler.remember(token);
+    this.#utf8 = continueUtf8(this.#utf8, this.#shared.model.piece(token)) ?? BETWEEN_CHARACTERS;
+    return token;
+  }
+
+  /** Whether the text is whole and nothing can be added. */
+  get complete(): boolean {
+    const { candidates, endOfGeneration, forest } = this.#shared;
+    if (endOfGeneration !== undefined && !this.#grammar.allows(endOfGeneration, candidates)) return false;
+    if (this.#follower !== undefined && this.#grammar.allows(this.#follower, candidates)) return false;
+    if (!forest.grow()) return false; // the model's own end of generation will do
+    [this.#follower] = this.#filter(forest.roots);
+    return this.#follower === undefined;
+  }
+
+  free(): void {
+    this.#grammar.free();
+    this.#sampler.free();
+  }
+
+  #draw(context: LlamaContext, index: number): number | undefined {
+    const { candidates } = this.#shared;
+    // Mirostat learns from each draw, also from one that is refused: it draws from the allowed tokens only.
+    if (!this.#sampler.adapts) {
+      const token = this.#sampler.draw(context, index, candidates);
+      if (this.#allows(token)) return token;
+    }
+    const logits = context.logits(index);
+    for (let allowed = this.#allowedTokens(logits); allowed.length > 0; ) {
+      candidates.fill(allowed, logits);
+      const token = this.#sampler.drawFrom(candidates);
+      if (this.#allows(token)) return token;
+      allowed = allowed.filter((id) => id !== token);
+    }
+    return undefined;
+  }
+
+  #allows(token: number): boolean {
+    const { model, candidates } = this.#shared;
+    if (!model.isToken(token) || !this.#grammar.allows(token, candidates)) return false;
+    if (model.isEndOfGeneration(token)) return true;
+    const bytes = model.piece(token);
+    // The grammar sees the name of a control token, the reader nothing.
+    return bytes.length > 0 && continueUtf8(this.#utf8, bytes) !== undefined;
+  }
+
+  /** The tokens that the grammar allows, or so many of the likeliest that the others have no chance. */
+  #allowedTokens(logits: Float32Array): number[] {
+    const { candidates, forest } = this.#shared;
+    if (forest.grow()) {
+      const roots = this.#filter(forest.roots);
+      if (roots.length <= FEW_ROOTS * forest.roots.length) return this.#withEnd(forest.select((tokens) => this.#filter(tokens), roots));
+    }
+    candidates.fillAll(logits);
+    const { reach } = this.#sampler;
+    if (reach <= LIKELIEST) {
+      candidates.keepBest(LIKELIEST);
+      this.#grammar.restrict(candidates);
+      const likeliest = candidates.possible();
+      if (likeliest.length >= reach) return likeliest;
+      candidates.fillAll(logits);
+    }
+    this.#grammar.restrict(candidates);
+    return candidates.possible();
+  }
+
+  /** The forest holds no token without text. */
+  #withEnd(tokens: number[]): number[] {
+    const { candidates, endOfGeneration } = this.#shared;
+    if (endOfGeneration !== undefined && this.#grammar.allows(endOfGeneration, candidates)) tokens.push(endOfGeneration);
+    return tokens;
+  }
+
+  #filter(tokens: readonly number[]): number[] {
+    if (tokens.length === 0) return [];
+    this.#shared.candidates.fill(tokens);
+    this.#grammar.restrict(this.#shared.candidates);
+    return this.#shared.candidates.possible();
+  }
+}
