@@ -58,7 +58,7 @@ function ratioOf(runs: readonly RunRecord[], figure: string, medians: SummaryRow
   return { median: medians.ours / medians.reference, low: Math.min(...rounds), high: Math.max(...rounds) };
 }
 
-function figureOf(run: RunRecord, figure: string): number | undefined {
+export function figureOf(run: RunRecord, figure: string): number | undefined {
   if (figure === "memory loaded") return run.memory?.loaded.rss;
   if (figure === "memory after") return run.memory?.after.rss;
   return run.figures.find((f) => f.name === figure)?.value;

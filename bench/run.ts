@@ -9,6 +9,7 @@ import { number } from "./format.ts";
 import { describeQuiet, machineInfo, versions, waitForQuiet } from "./measure/machine.ts";
 import { type BenchModel, resolveModel } from "./models.ts";
 import { type BenchOptions, HELP, parseOptions } from "./options.ts";
+import { page } from "./page/page.ts";
 import { agreement, contestantsOf, problemLines, summarise, summaryTable } from "./report.ts";
 import { type Results, readResults, writeFile } from "./results.ts";
 import { type Case, type RunRecord, runSession, type SessionPlan } from "./session.ts";
@@ -23,7 +24,6 @@ async function main(options: BenchOptions): Promise<void> {
   const results = options.from === undefined ? await measure(options) : readResults(options.from);
   if (options.from !== undefined) report(results, options);
   if (options.html === undefined) return;
-  const { page } = await import("./page/page.ts");
   writeFile(options.html, page(results, options.issues));
   say(`page: ${options.html}`);
 }

@@ -120,6 +120,14 @@ export const bytes: Kind<number> = {
   format: (value) => withUnit(value, SIZES),
 };
 
+/** Bytes that may be spent; 0 is none. */
+export const allowance: Kind<number> = {
+  ...bytes,
+  allowed: `${bytes.allowed}, or 0 for none`,
+  parse: (raw, base) => (raw.trim() === "0" ? 0 : bytes.parse(raw, base)),
+  format: (value) => (value === 0 ? "0" : bytes.format(value)),
+};
+
 export function choice<const T extends string>(...values: readonly T[]): Kind<T> {
   const allowed = values.join(", ");
   return {

@@ -2,7 +2,7 @@
  * The one table of settings. Flags, environment, file, `--help`, docs/settings.md, `shimmy config` and the type of the
  * configuration all come from here; a setting exists if and only if it has a row. Read by the other files of this room.
  */
-import { address, boolean, bytes, choice, duration, integer, type Kind, optional, path, paths, text, words } from "./kinds.ts";
+import { address, allowance, boolean, bytes, choice, duration, integer, type Kind, optional, path, paths, text, words } from "./kinds.ts";
 
 /** Commands of the CLI that read settings. */
 export type CommandName = "serve" | "list" | "run" | "generate" | "probe" | "config";
@@ -213,7 +213,7 @@ const table = {
     commands: SERVE,
   }),
   cacheRam: setting({
-    kind: optional(bytes),
+    kind: optional(allowance),
     default: undefined,
     flag: "cache-ram",
     env: ["SHIMMY_CACHE_RAM"],

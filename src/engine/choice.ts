@@ -5,14 +5,20 @@
 import type { FinishReason, GenerationEvent, TokenLogprob } from "../contract/generation.ts";
 import type { LlamaContext } from "../llama/context.ts";
 import type { LlamaModel } from "../llama/model.ts";
-import type { Sampler } from "../llama/sampler.ts";
 import { logprobs } from "./logprobs.ts";
 import { TextStream } from "./text.ts";
+
+/** Where tokens come from: a `Sampler`, or a `ConstrainedSampler`, which may find that none can follow or that the text is whole. */
+export interface TokenSource {
+  sample(context: LlamaContext, index: number): number | undefined;
+  readonly complete?: boolean;
+  free(): void;
+}
 
 export interface ChoiceOptions {
   readonly id: number;
   readonly choice: number;
-  readonly sampler: Sampler;
+  readonly sampler: TokenSource;
   readonly stop: readonly string[];
   readonly topLogprobs: number | undefined;
 }
@@ -21,7 +27,7 @@ export class Choice {
   readonly id: number;
   readonly choice: number;
   readonly #model: LlamaModel;
-  readonly #sampler: Sampler;
+  readonly #sampler: TokenSource;
   readonly #text: TextStream;
   readonly #topLogprobs: number | undefined;
   /** Tokens whose text is still held back; if log probabilities are asked for, theirs, and where in the text they begin. */
@@ -33,6 +39,8 @@ export class Choice {
   #startedAt: number | undefined;
   #firstTokenAt: number | undefined;
   #stopSequence: string | undefined;
+  /** No token may follow though the text is not whole. */
+  #stuck = false;
 
   constructor(model: LlamaModel, options: ChoiceOptions) {
     this.id = options.id;
@@ -49,10 +57,14 @@ export class Choice {
     this.#cachedTokens = cachedTokens;
   }
 
-  /** Samples from the logits at `index`. `ended`: end of generation or a stop string. */
+  /** Samples from the logits at `index`. `ended`: end of generation, a stop string, or a constraint that lets nothing follow. */
   step(context: LlamaContext, index: number): { token: number; ended: boolean; event?: GenerationEvent } {
     const token = this.#sampler.sample(context, index);
     this.#firstTokenAt ??= performance.now();
+    if (token === undefined) {
+      this.#stuck = true;
+      return { token: 0, ended: true }; // the sequence is over, so nobody computes it
+    }
     if (this.#model.isEndOfGeneration(token)) return { token, ended: true };
     this.#completionTokens++;
     this.#pendingTokens++;
@@ -61,10 +73,11 @@ export class Choice {
       this.#pending.push({ start: this.#text.received, logprob: this.#logprob(context.logits(index), token, this.#topLogprobs) });
     const { text, stopSequence } = this.#text.push(bytes);
     this.#stopSequence = stopSequence;
-    const ended = stopSequence !== undefined;
+    const stopped = stopSequence !== undefined;
+    const ended = stopped || this.#sampler.complete === true;
     // The tokens of a stop string are no part of the answer; one that begins before it is.
-    if (ended) this.#pending = this.#pending.filter(({ start }) => start < this.#text.released);
-    const event = this.#textEvent(text, ended);
+    if (stopped) this.#pending = this.#pending.filter(({ start }) => start < this.#text.released);
+    const event = this.#textEvent(text, stopped);
     return { token, ended, ...(event && { event }) };
   }
 
@@ -77,7 +90,7 @@ export class Choice {
     const finished: GenerationEvent = {
       type: "finished",
       choice: this.choice,
-      reason,
+      reason: this.#stuck ? "length" : reason,
       ...(this.#stopSequence !== undefined && { stopSequence: this.#stopSequence }),
       completionTokens: this.#completionTokens,
       cachedTokens: this.#cachedTokens,

@@ -8,9 +8,10 @@
  * tokens or the allowed ones, and the result is a mixture of the two constrained distributions. The generator of random numbers
  * goes on between the draws: drawn again from the same state, the second draw would be tied to the first.
  */
+import { ShimmyError } from "../contract/errors.ts";
 import { Candidates } from "../llama/candidates.ts";
 import type { LlamaContext } from "../llama/context.ts";
-import type { Grammar } from "../llama/grammar.ts";
+import { Grammar } from "../llama/grammar.ts";
 import type { LlamaModel } from "../llama/model.ts";
 import type { Sampler } from "../llama/sampler.ts";
 import { TokenForest } from "./token-forest.ts";
@@ -21,8 +22,8 @@ const LIKELIEST = 128;
 /** A grammar that lets more than this share of the first characters pass is asked about all tokens at once. */
 const FEW_ROOTS = 0.25;
 
-/** What all constrained answers of a model share. */
-export class ConstraintWorkplace {
+/** What all constrained answers of a model share: one thread, one scratch. */
+export class Constraints {
   readonly candidates: Candidates;
   readonly forest: TokenForest;
   readonly endOfGeneration: number | undefined;
@@ -32,10 +33,17 @@ export class ConstraintWorkplace {
     this.forest = new TokenForest(model);
     this.endOfGeneration = model.endOfGeneration;
   }
+
+  /** @throws invalid_value when libllama cannot use this grammar; decoders have checked it, so that is rare. */
+  compile(gbnf: string): Grammar {
+    const grammar = Grammar.compile(this.model, gbnf);
+    if (!grammar) throw new ShimmyError("invalid_value", { param: "grammar", reason: "llama.cpp cannot use this grammar" });
+    return grammar;
+  }
 }
 
 export class ConstrainedSampler {
-  readonly #shared: ConstraintWorkplace;
+  readonly #shared: Constraints;
   readonly #grammar: Grammar;
   readonly #sampler: Sampler;
   #utf8: Utf8State = BETWEEN_CHARACTERS;
@@ -43,7 +51,7 @@ export class ConstrainedSampler {
   #follower: number | undefined;
 
   /** Takes over grammar and sampler: `free` frees both. */
-  constructor(shared: ConstraintWorkplace, grammar: Grammar, sampler: Sampler) {
+  constructor(shared: Constraints, grammar: Grammar, sampler: Sampler) {
     this.#shared = shared;
     this.#grammar = grammar;
     this.#sampler = sampler;

@@ -8,7 +8,7 @@
  *  - Ids are the gateway's and are never used again. When the channel closes the engine ends itself.
  */
 import type { ErrorCode, ErrorDetails } from "../contract/errors.ts";
-import type { GenerationEvent, PromptSegment, SamplingParams } from "../contract/generation.ts";
+import type { Constraint, GenerationEvent, PromptSegment, SamplingParams } from "../contract/generation.ts";
 
 export interface EngineOptions {
   readonly model: string;
@@ -36,6 +36,7 @@ export interface GenerateMessage {
   readonly maxTokens?: number;
   readonly stop: readonly string[];
   readonly sampling: SamplingParams;
+  readonly constraint?: Constraint;
   readonly topLogprobs?: number;
 }
 

@@ -5,11 +5,13 @@
 import { ShimmyError } from "../contract/errors.ts";
 import type { GenerationEvent } from "../contract/generation.ts";
 import type { DecodeResult, LlamaContext } from "../llama/context.ts";
+import type { Grammar } from "../llama/grammar.ts";
 import type { LlamaModel } from "../llama/model.ts";
 import { Sampler } from "../llama/sampler.ts";
 import { type Plan, type Sampled, Scheduler } from "../scheduler/scheduler.ts";
 import { CellStore } from "./cell-store.ts";
 import { Choice } from "./choice.ts";
+import { ConstrainedSampler, Constraints } from "./constraint.ts";
 import { IdleCores } from "./idle-cores.ts";
 import type { EngineEvent, GenerateMessage } from "./ipc.ts";
 import { StepBudget } from "./step-budget.ts";
@@ -37,6 +39,8 @@ export class EngineLoop {
   readonly #scheduler: Scheduler;
   readonly #cells: CellStore;
   readonly #governor: ThreadGovernor;
+  /** Made for the first constrained answer. */
+  #constraints: Constraints | undefined;
   readonly #budget: StepBudget;
   readonly #idleCores = new IdleCores(performance.now());
   readonly #send: (output: LoopOutput) => void;
@@ -95,19 +99,27 @@ export class EngineLoop {
     const prompt = "tokens" in message.prompt ? [...message.prompt.tokens] : this.#model.tokenize(message.prompt.segments);
     this.#check(prompt, message);
     const seed = message.sampling.seed ?? Math.floor(Math.random() * 2 ** 32);
+    const grammar = message.constraint && this.#grammarOf(message.constraint.gbnf);
     for (let choice = 0; choice < message.choices; choice++) {
-      const sampler = new Sampler(
+      const free = new Sampler(
         message.sampling,
         (seed + choice) >>> 0,
         { vocabSize: this.#model.vocabSize, contextTokens: this.#contextTokens },
         prompt,
       );
+      const sampler = grammar ? new ConstrainedSampler(this.#constraints!, grammar.clone(), free) : free;
       const key = this.#nextKey++;
       const { id, stop, topLogprobs } = message;
       this.#choices.set(key, new Choice(this.#model, { id, choice, sampler, stop, topLogprobs }));
       this.#scheduler.arrive({ key, prompt, maxTokens: message.maxTokens ?? Number.POSITIVE_INFINITY });
     }
+    grammar?.free();
     this.#events.push({ id: message.id, event: { type: "started", promptTokens: prompt.length } });
+  }
+
+  #grammarOf(gbnf: string): Grammar {
+    this.#constraints ??= new Constraints(this.#model);
+    return this.#constraints.compile(gbnf);
   }
 
   #check(prompt: readonly number[], { sampling }: GenerateMessage): void {

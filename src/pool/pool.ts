@@ -263,13 +263,14 @@ class Pace {
 }
 
 function engineMessage({ template }: Loaded, request: GenerationRequest, log: Logger): Omit<GenerateMessage, "type" | "id"> {
-  const { choices, maxTokens, stop, sampling, topLogprobs } = request;
+  const { choices, maxTokens, stop, sampling, constraint, topLogprobs } = request;
   return {
     prompt: request.prompt.kind === "tokens" ? { tokens: request.prompt.tokens } : { segments: segments(template, request, log) },
     choices,
     stop,
     sampling,
     ...(maxTokens !== undefined && { maxTokens }),
+    ...(constraint && { constraint }),
     ...(topLogprobs !== undefined && { topLogprobs }),
   };
 }

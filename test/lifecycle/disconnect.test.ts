@@ -15,7 +15,19 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "shimmy-disconnect-"));
   copyFileSync(TINY, join(folder, "fresh.gguf"));
   server = await startServer({
-    args: [...WIDE, "--model-dirs", folder, "--parallel", "1", "--preload", "shimmy-tiny", "--sse-ping-interval", "50ms"],
+    args: [
+      ...WIDE,
+      "--model-dirs",
+      folder,
+      "--parallel",
+      "1",
+      "--cache-ram",
+      "0",
+      "--preload",
+      "shimmy-tiny",
+      "--sse-ping-interval",
+      "50ms",
+    ],
   });
   await until(async () => (await fetch(`${server.url}/health`)).ok);
 });
