@@ -110,7 +110,7 @@ export function agreement(runs: readonly RunRecord[], a: Contestant, b: Contesta
     const texts = new Map(group.find((run) => run.contestant === b)?.requests.map((r) => [r.promptHash, r.text]));
     for (const request of group.find((run) => run.contestant === a)?.requests ?? []) {
       const other = texts.get(request.promptHash);
-      if (other === undefined) continue;
+      if (other === undefined || request.error !== undefined) continue;
       all++;
       if (other === request.text) same++;
     }

@@ -19,9 +19,8 @@ const result = await build({
   target: "node20.19",
   external: ["koffi"],
   define: { SHIMMY_VERSION: JSON.stringify(version) },
-  // Whitespace and syntax only: names stay readable in a stack trace, and start-up reads half the bytes.
-  minifyWhitespace: true,
-  minifySyntax: true,
+  // Source text stays in memory: short names alone save 0.4 MB of the 5 MB that an idle gateway may use.
+  minify: true,
   legalComments: "linked",
   metafile: true,
   // Some bundled libraries are CommonJS and ask for node's own modules by require().

@@ -41,6 +41,7 @@ export async function createShimmy(settings: FlagValues = {}): Promise<Shimmy> {
     guards: { loopback: false, allowedHosts: config.allowedHosts, corsOrigins: config.corsOrigins, apiKey: config.apiKey },
     generator: pool,
     models: () => pool.statuses(),
+    modelCounts: () => pool.counts(),
     metrics,
     log,
     version: VERSION,

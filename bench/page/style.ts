@@ -33,6 +33,8 @@ svg .median { stroke: var(--c); stroke-width: 2.5; }
 svg circle { fill: var(--c); fill-opacity: .55; }
 svg .goal { stroke-width: 1.5; stroke-dasharray: 3 3; }
 svg .goal.good { stroke: var(--good); } svg .goal.bad { stroke: var(--bad); }
+svg .line { fill: none; stroke: var(--c); stroke-width: 1.75; stroke-linejoin: round; }
+.key { display: flex; gap: 1.1rem; } .key i { display: inline-block; width: 12px; height: 3px; margin-right: .4rem; vertical-align: middle; background: var(--c); }
 .strip { --c: var(--bare); }
 .c-ours, .c-ours-idle, .c-ours-loaded { --c: var(--ours); } .c-ours-nospec, .c-ours-separate { --c: var(--ours-2); }
 .c-ours-spec, .c-ours-unified { --c: var(--ours-3); } .c-reference { --c: var(--reference); } .c-reference-spec { --c: var(--reference-2); }

@@ -3,7 +3,7 @@
  * with the schema: when does its first token come, and does the compiler stop the readers?
  */
 import { type RequestRecord, streamChat } from "../measure/client.ts";
-import { type Figure, gapsWithin, median, ms, percentile, ttfts } from "../measure/figures.ts";
+import { type Figure, gapsWithin, median, ms, percentile } from "../measure/figures.ts";
 import { startReaders } from "./readers.ts";
 import { words } from "./words.ts";
 import type { Workload, WorkloadContext } from "./workload.ts";
@@ -22,13 +22,9 @@ function enumStrings(): string[] {
   return names.map((name, i) => `${name}-${10_000 + i}`);
 }
 
+/** Nothing around it: the first token is already one of 20,000 alternatives. */
 function enumSchema(): unknown {
-  return {
-    type: "object",
-    properties: { choice: { type: "string", enum: enumStrings() } },
-    required: ["choice"],
-    additionalProperties: false,
-  };
+  return { type: "string", enum: enumStrings() };
 }
 
 /** A folder of folders: recursion through `$ref`, with arrays, an enum and an optional part. */
@@ -55,30 +51,33 @@ const RECURSIVE_SCHEMA = {
 
 async function runSchema(context: WorkloadContext, schema: unknown, question: string): Promise<RequestRecord[]> {
   const { target, clients, signal } = context;
+  const messages = [{ role: "user" as const, content: question }];
+  const ask = { messages, mayEnd: true, client: clients, signal } as const;
+  // The same prompt once without a schema: it is in the cache then, and what stops a reader is the schema and not a prefill.
+  const primer = await streamChat(target, { ...ask, tokens: 1, group: "primer" });
   const enough = new AbortController();
   const readers = startReaders(context, { count: clients, tokens: READER_TOKENS, before: READ_BEFORE, until: enough.signal });
   await readers.reading;
   const asked = await streamChat(target, {
-    messages: [{ role: "user", content: question }],
+    ...ask,
     responseFormat: { type: "json_schema", json_schema: { name: "answer", strict: true, schema } },
     tokens: ANSWER_TOKENS,
-    mayEnd: true,
-    client: clients,
     group: "schema",
-    signal,
   });
   enough.abort();
-  return [...(await readers.done), asked];
+  return [primer, ...(await readers.done), asked];
 }
 
 function figures(records: readonly RequestRecord[]): Figure[] {
   const asked = records.find((record) => record.group === "schema");
   if (!asked) return [];
   const readers = records.filter((record) => record.group === "reader");
-  const stall = percentile(gapsWithin(readers, asked.sentMs, asked.chunkMs[0] ?? asked.endMs), 1);
+  // To its end: an automaton may be built, or walked slowly, at every token.
+  const stall = percentile(gapsWithin(readers, asked.sentMs, asked.endMs), 1);
   const step = median(gapsWithin(readers, Number.NEGATIVE_INFINITY, asked.sentMs));
   return [
-    ms("TTFT", percentile(ttfts([asked]), 1)),
+    // Without any token in the time allowed: at least so long. The run is marked as failed then.
+    ms("TTFT", (asked.chunkMs[0] ?? asked.endMs) - asked.sentMs),
     ms("readers' largest stall", stall),
     { name: "stall in steps", unit: "steps", better: "lower", value: stall / step },
     ms("schema answered after", asked.endMs - asked.sentMs),
@@ -124,7 +123,7 @@ export const schemaEnum: Workload = {
   run: (context) => runSchema(context, enumSchema(), "Choose a word and a number. Answer in JSON."),
   problems(records) {
     const strings: ReadonlySet<unknown> = new Set(enumStrings());
-    return invalid(records, (value) => strings.has((value as { choice?: unknown }).choice));
+    return invalid(records, (value) => strings.has(value));
   },
 };
 

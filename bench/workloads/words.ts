@@ -10,7 +10,7 @@ const WORDS = (
 ).split(" ");
 
 /** mulberry32: small, and the same on every machine. */
-function random(seed: number): () => number {
+export function random(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;

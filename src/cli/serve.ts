@@ -26,6 +26,7 @@ export async function serve(loaded: LoadedConfig, flags: { json?: boolean }): Pr
     },
     generator: pool,
     models: () => pool.statuses(),
+    modelCounts: () => pool.counts(),
     metrics,
     log,
     version: VERSION,

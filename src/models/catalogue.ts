@@ -164,7 +164,7 @@ export class Catalogue {
     const known = this.#examined.get(real);
     if (known?.identity === identity) return known;
     try {
-      return { identity, result: await readModelFile(path) };
+      return { identity, result: await readModelFile(path, { checksVocabulary: false }) };
     } catch (error) {
       // With a cause it is the disk or a permission that failed, not the content: that may pass, so it is tried again next time.
       const passing = error instanceof ShimmyError && error.cause !== undefined;

@@ -34,12 +34,15 @@ export function filesOf(path: string): [string, ...string[]] {
   return [path, ...Array.from({ length: Math.max(0, shard.count - 1) }, (_, index) => shardPath(shard, index + 2))];
 }
 
-/** @throws model_file_missing, model_file_invalid with the reason. */
-export async function readModelFile(path: string): Promise<ModelDescription> {
+/**
+ * `checksVocabulary`: to be sure before a load; a list can do without.
+ * @throws model_file_missing, model_file_invalid with the reason.
+ */
+export async function readModelFile(path: string, options: { checksVocabulary?: boolean } = {}): Promise<ModelDescription> {
   const shard = shardNameOf(path);
   if (shard && shard.index !== 1)
     throw invalid(path, `part ${shard.index} of ${shard.count} of a split model: the first part stands for it`);
-  const header = await readGgufHeader(path);
+  const header = await readGgufHeader(path, options);
   const reason = reasonNotAModel(header) ?? splitReason(header, shard);
   if (reason) throw invalid(path, reason);
   const headers: [GgufHeader, ...GgufHeader[]] = [header];

@@ -102,6 +102,17 @@ export class Pool implements Generator {
     });
   }
 
+  /** How many models there are, and in which state: what a health check can ask for every second. */
+  async counts(): Promise<{ readonly total: number } & Partial<Record<ModelState, number>>> {
+    const models = await this.#options.catalogue.list();
+    const counts: Partial<Record<ModelState, number>> = {};
+    for (const { id } of models) {
+      const state = this.#entries.get(id)?.state ?? "unloaded";
+      counts[state] = (counts[state] ?? 0) + 1;
+    }
+    return { total: models.length, ...counts };
+  }
+
   /** What the metrics read at each scrape. */
   gauges(): ModelGauges[] {
     return [...this.#entries].map(([model, { loaded }]) => ({

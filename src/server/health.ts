@@ -1,6 +1,5 @@
 /** GET /health: whether the server lives and what it serves. Answered without the application, so it must stay light. */
-import type { ModelState } from "../contract/model.ts";
-import type { Services } from "./services.ts";
+import type { ModelCounts, Services } from "./services.ts";
 
 export interface Health {
   readonly status: "ok" | "loading" | "draining";
@@ -8,24 +7,21 @@ export interface Health {
   readonly version: string;
   readonly uptime_seconds: number;
   readonly timestamp: string;
-  readonly models: { readonly total: number } & Partial<Record<ModelState, number>>;
+  readonly models: ModelCounts;
 }
 
 /** @returns HTTP status (503 while it should get no traffic) and the JSON body. */
 export async function health(
-  services: Pick<Services, "state" | "version" | "startedAt" | "models">,
+  services: Pick<Services, "state" | "version" | "startedAt" | "modelCounts">,
 ): Promise<{ status: number; body: Health }> {
   const state = services.state();
-  const models = await services.models();
-  const states: Partial<Record<ModelState, number>> = {};
-  for (const { state } of models) states[state] = (states[state] ?? 0) + 1;
   const body: Health = {
     status: state === "ready" ? "ok" : state,
     service: "shimmy",
     version: services.version,
     uptime_seconds: Math.round((Date.now() - services.startedAt) / 1000),
     timestamp: new Date().toISOString(),
-    models: { total: models.length, ...states },
+    models: await services.modelCounts(),
   };
   return { status: state === "ready" ? 200 : 503, body };
 }

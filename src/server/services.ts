@@ -1,10 +1,12 @@
 /** What the door is given by whoever builds it (cli/serve.ts, index.ts, tests): plain parts, no globals. */
 import type { Config } from "../config/table.ts";
 import type { Generator } from "../contract/generation.ts";
-import type { ModelStatus } from "../contract/model.ts";
+import type { ModelState, ModelStatus } from "../contract/model.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { GuardSettings } from "./guards.ts";
+
+export type ModelCounts = { readonly total: number } & Partial<Record<ModelState, number>>;
 
 export interface Services {
   readonly config: Config;
@@ -12,6 +14,7 @@ export interface Services {
   readonly generator: Generator;
   /** Everything in the catalogue, in the order of preference. */
   models(): Promise<readonly ModelStatus[]>;
+  modelCounts(): Promise<ModelCounts>;
   readonly metrics: Metrics;
   readonly log: Logger;
   readonly version: string;

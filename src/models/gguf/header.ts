@@ -25,34 +25,35 @@ export interface GgufHeader {
 const FIXED_BYTES = 24;
 
 /**
+ * `checksVocabulary`: whether to look for tokens that are there twice, which takes most of the time and memory.
  * @throws model_file_missing when there is no file, model_file_invalid with a precise reason for anything else that is not a whole,
  *   valid GGUF file.
  */
-export async function readGgufHeader(path: string): Promise<GgufHeader> {
+export async function readGgufHeader(path: string, { checksVocabulary = true } = {}): Promise<GgufHeader> {
   try {
     // Opening a named pipe would wait for its writer, so the kind of file is asked first.
     if (!(await stat(path)).isFile()) throw new ShimmyError("model_file_invalid", { path, reason: "not a regular file" });
-    return await readOpened(await open(path, "r"), path);
+    return await readOpened(await open(path, "r"), path, checksVocabulary);
   } catch (error) {
     throw asModelFileError(error, path);
   }
 }
 
-async function readOpened(file: FileHandle, path: string): Promise<GgufHeader> {
+async function readOpened(file: FileHandle, path: string, checksVocabulary: boolean): Promise<GgufHeader> {
   try {
     const { size, mtimeMs } = await file.stat();
-    return await parse(new Cursor(file, path, size), size, mtimeMs);
+    return await parse(new Cursor(file, path, size), size, mtimeMs, checksVocabulary);
   } finally {
     await file.close();
   }
 }
 
-async function parse(cursor: Cursor, fileBytes: number, modifiedMs: number): Promise<GgufHeader> {
+async function parse(cursor: Cursor, fileBytes: number, modifiedMs: number, checksVocabulary: boolean): Promise<GgufHeader> {
   await checkMagic(cursor, fileBytes);
   const version = checkVersion(cursor);
   const tensorCount = cursor.size64("the number of tensors");
   const entryCount = cursor.size64("the number of metadata entries");
-  const { metadata, alignment } = await readMetadata(cursor, entryCount);
+  const { metadata, alignment } = await readMetadata(cursor, entryCount, checksVocabulary);
   const { tensors, dataOffset } = await readTensors(cursor, tensorCount, alignment, fileBytes);
   return { version, metadata, tensors, dataOffset, fileBytes, modifiedMs };
 }

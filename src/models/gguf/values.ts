@@ -13,7 +13,7 @@ export interface GgufArray {
   readonly type: string;
   readonly count: number;
   readonly values?: ReadonlyArray<number | bigint | boolean>;
-  /** Of the vocabulary, up to `MAX_TOKENS`: whether no token is there twice. */
+  /** Of the vocabulary, up to `MAX_TOKENS` and only if that was asked for: whether no token is there twice. */
   readonly distinct?: boolean;
 }
 
@@ -65,7 +65,11 @@ const NUMBER_TYPES: ReadonlyMap<number, NumberType> = new Map<number, NumberType
 ]);
 
 /** @returns the entries and `general.alignment`, a power of two. */
-export async function readMetadata(cursor: Cursor, count: number): Promise<{ metadata: Map<string, GgufValue>; alignment: number }> {
+export async function readMetadata(
+  cursor: Cursor,
+  count: number,
+  checksVocabulary: boolean,
+): Promise<{ metadata: Map<string, GgufValue>; alignment: number }> {
   if (count > MAX_ENTRIES) cursor.fail(`it claims ${count} metadata entries, more than the ${MAX_ENTRIES} allowed`);
   const metadata = new Map<string, GgufValue>();
   let alignment = DEFAULT_ALIGNMENT;
@@ -75,7 +79,7 @@ export async function readMetadata(cursor: Cursor, count: number): Promise<{ met
     if (metadata.has(key)) cursor.fail(`metadata key ${JSON.stringify(key)} is there twice`);
     await cursor.need(4, `the type of '${key}'`);
     const type = cursor.u32();
-    const value = await readValue(cursor, type, key);
+    const value = await readValue(cursor, type, key, checksVocabulary);
     if (typeof value === "string") keptBytes += value.length;
     if (keptBytes > MAX_KEPT_BYTES) cursor.fail(`its metadata strings are larger than ${MAX_KEPT_BYTES} bytes`);
     if (key === "general.alignment") alignment = checkAlignment(cursor, type, value);
@@ -93,10 +97,10 @@ async function readKey(cursor: Cursor, index: number): Promise<string> {
   return (await cursor.bytes(length, what)).toString("utf8");
 }
 
-async function readValue(cursor: Cursor, type: number, key: string): Promise<GgufValue> {
+async function readValue(cursor: Cursor, type: number, key: string, checksVocabulary: boolean): Promise<GgufValue> {
   const what = `the value of '${key}'`;
   if (type === STRING) return readString(cursor, what);
-  if (type === ARRAY) return readArray(cursor, key);
+  if (type === ARRAY) return readArray(cursor, key, checksVocabulary);
   const numberType = NUMBER_TYPES.get(type);
   if (!numberType) return cursor.fail(`'${key}' has the unknown type ${type}`);
   await cursor.need(numberType.bytes, what);
@@ -111,12 +115,12 @@ async function readString(cursor: Cursor, what: string): Promise<string | GgufLo
   return { kind: "longString", bytes: length };
 }
 
-async function readArray(cursor: Cursor, key: string): Promise<GgufArray> {
+async function readArray(cursor: Cursor, key: string, checksVocabulary: boolean): Promise<GgufArray> {
   const what = `the array '${key}'`;
   await cursor.need(12, what);
   const elementType = cursor.u32();
   const count = cursor.size64(`the count of ${what}`);
-  if (elementType === STRING && key === "tokenizer.ggml.tokens" && count <= MAX_TOKENS) {
+  if (checksVocabulary && elementType === STRING && key === "tokenizer.ggml.tokens" && count <= MAX_TOKENS) {
     const tokens = new DistinctStrings(Math.min(count, Math.ceil(cursor.remaining / 8)));
     await cursor.skipStrings(count, what, (bytes, start, end) => tokens.add(bytes, start, end));
     return { kind: "array", type: "string", count, distinct: tokens.distinct };

@@ -1,0 +1,178 @@
+/**
+ * JSON Schema → GBNF. Called by the decoders of the dialects. What a schema asks and a grammar cannot promise is refused with the
+ * path of the keyword; what it promises is a part of what the schema allows: compact JSON, properties in their order.
+ *
+ * A place of the document is described by all schemas that must hold there: `allOf`, a `$ref` beside other keywords and the same
+ * property in several of them just make this list longer, so nothing is ever merged into a new schema.
+ */
+import { arrayOf } from "./arrays.ts";
+import { choice, type Expression, isNever, NEVER, rule, text } from "./expression.ts";
+import { Grammar } from "./gbnf.ts";
+import { Json } from "./json.ts";
+import { isAssertion, isObject, type Keywords, listOf, type Located, type Type } from "./keywords.ts";
+import { flatten, isSoleReference, type Place, resolveReference } from "./places.ts";
+import { numberOf } from "./number-bounds.ts";
+import { objectOf, type Subschema } from "./objects.ts";
+import { refuseOverlaps } from "./one-of.ts";
+import { below, refusal } from "./refusal.ts";
+import { stringOf } from "./strings.ts";
+import { oneOfTexts } from "./trie.ts";
+import { kindOf, typesAt } from "./types.ts";
+import { valuesOf } from "./values.ts";
+
+const MAX_DEPTH = 64;
+const NO_CHARACTER = "[^\\x00-\\U0010FFFF]";
+/** Schemas looked at, those of references counted each time. */
+const MAX_WORK = 50_000;
+
+/** A grammar for the texts that are JSON and match the schema. @throws invalid_value naming the place below `path`. */
+export function compileSchema(schema: unknown, path: string): string {
+  return new Compiler(schema, path).grammarText();
+}
+
+/** A grammar for any JSON object. */
+export function anyObjectGrammar(): string {
+  const grammar = new Grammar("response_format");
+  return grammar.render(new Json(grammar).anyOf("object"));
+}
+
+export class Compiler {
+  readonly grammar: Grammar;
+  readonly json: Json;
+  readonly #root: Subschema;
+  /** Rules of places that a reference leads to, or that several schemas describe, by the identity of these. */
+  readonly #rules = new Map<string, string>();
+  readonly #impossible = new Set<string>();
+  readonly #ids = new Map<object, number>();
+  readonly #withoutKey = new Map<string, Keywords>();
+  /** Places being compiled whose text has not begun yet: to come back to one of them is to go round in a circle. */
+  #open: readonly string[] = [];
+  #depth = 0;
+  #work = 0;
+
+  constructor(schema: unknown, path: string) {
+    this.grammar = new Grammar(path);
+    this.json = new Json(this.grammar);
+    this.#root = { schema, path };
+  }
+
+  grammarText(): string {
+    const { schema, path } = this.#root;
+    if (!isObject(schema) && typeof schema !== "boolean") throw refusal(path, "it must be a JSON Schema: an object");
+    const root = this.all([this.#root]);
+    if (isNever(root)) throw refusal(path, "no value can satisfy it");
+    return this.grammar.render(root);
+  }
+
+  /** A value that satisfies all of these; behind a bracket, a comma or a colon. */
+  all(schemas: readonly Subschema[]): Expression {
+    const open = this.#open;
+    this.#open = [];
+    const expression = this.#place(schemas);
+    this.#open = open;
+    return expression;
+  }
+
+  #place(schemas: readonly Subschema[]): Expression {
+    const [only] = schemas;
+    if (schemas.length === 1 && isSoleReference(only!)) return this.#named([resolveReference(only!, this.#root)]);
+    const objects = schemas.filter(({ schema }) => isObject(schema));
+    return objects.length > 1 ? this.#named(schemas) : this.#unnamed(schemas);
+  }
+
+  /** As a rule of its own, so that it may hold itself. */
+  #named(schemas: readonly Subschema[]): Expression {
+    const ids = schemas.map(({ schema }) => (isObject(schema) ? this.#idOf(schema) : String(schema)));
+    const key = [...new Set(ids)].sort().join(" ");
+    if (this.#open.includes(key)) throw refusal(schemas[0]!.path, "it refers to itself with nothing in between");
+    if (this.#impossible.has(key)) return NEVER;
+    const known = this.#rules.get(key);
+    if (known !== undefined) return rule(known);
+    const name = this.grammar.fresh("s");
+    this.#rules.set(key, name);
+    const open = this.#open;
+    this.#open = [...open, key];
+    const expression = this.#unnamed(schemas);
+    this.#open = open;
+    if (!isNever(expression)) {
+      this.grammar.define(name, expression);
+      return rule(name);
+    }
+    this.#rules.delete(key);
+    this.#impossible.add(key);
+    this.grammar.addText(name, NO_CHARACTER); // what was compiled meanwhile may refer to it
+    return NEVER;
+  }
+
+  #unnamed(schemas: readonly Subschema[]): Expression {
+    if (++this.#depth > MAX_DEPTH) throw refusal(schemas[0]!.path, `it is nested deeper than ${MAX_DEPTH}`);
+    const place = flatten(schemas, this.#root);
+    this.#work += 1 + place.all.length;
+    if (this.#work > MAX_WORK) throw refusal(this.#root.path, "it is too large");
+    const expression = place.impossible ? NEVER : this.#described(place);
+    this.#depth--;
+    return expression;
+  }
+
+  #described({ all }: Place): Expression {
+    for (const located of all) {
+      for (const keyword of ["anyOf", "oneOf"])
+        if (located.keywords[keyword] !== undefined) return this.#branches(all, located, keyword);
+      if (located.keywords.nullable !== undefined) return this.#nullable(all, located);
+    }
+    const values = valuesOf(all);
+    if (values) return values.length === 0 ? NEVER : oneOfTexts(values.map((value) => JSON.stringify(value)), this.grammar);
+    return choice(...typesAt(all).map((type) => this.#ofType(type, all)));
+  }
+
+  /** Each branch together with what stands beside it. */
+  #branches(all: readonly Located[], located: Located, keyword: string): Expression {
+    const branches = listOf(located, keyword).map((schema, i) => ({ schema, path: below(below(located.path, keyword), i) }));
+    if (keyword === "oneOf") refuseOverlaps(branches, this.#root);
+    const beside = this.#beside(all, located, keyword);
+    return choice(...branches.map((branch) => this.#place([...beside, branch])));
+  }
+
+  #nullable(all: readonly Located[], located: Located): Expression {
+    const others = this.#place(this.#beside(all, located, "nullable"));
+    return located.keywords.nullable === true ? choice(others, text("null")) : others;
+  }
+
+  /** The schemas without this keyword of one of them, and without those that then say nothing. */
+  #beside(all: readonly Located[], located: Located, keyword: string): Subschema[] {
+    const rest = all.map(({ keywords, path }) => ({ schema: keywords === located.keywords ? this.#without(keywords, keyword) : keywords, path }));
+    return rest.filter(({ schema }) => Object.keys(schema).some(isAssertion));
+  }
+
+  /** The same object each time, so that places are known by their schemas. */
+  #without(keywords: Keywords, keyword: string): Keywords {
+    const key = `${this.#idOf(keywords)} ${keyword}`;
+    const known = this.#withoutKey.get(key);
+    if (known) return known;
+    const { [keyword]: _, ...rest } = keywords;
+    this.#withoutKey.set(key, rest);
+    return rest;
+  }
+
+  #ofType(type: Type, all: readonly Located[]): Expression {
+    const kind = type === "integer" ? "number" : type;
+    const about = all.filter(({ keywords }) => Object.keys(keywords).some((keyword) => kindOf(keyword, keywords) === kind));
+    if (about.length === 0) return this.json.anyOf(type);
+    switch (type) {
+      case "object":
+        return objectOf(about, this);
+      case "array":
+        return arrayOf(about, this);
+      case "string":
+        return stringOf(about, this.json.character);
+      default:
+        return numberOf(about, type === "integer", this.json);
+    }
+  }
+
+  #idOf(schema: object): number {
+    const id = this.#ids.get(schema) ?? this.#ids.size;
+    this.#ids.set(schema, id);
+    return id;
+  }
+}
