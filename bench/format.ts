@@ -16,7 +16,7 @@ export function table(rows: ReadonlyArray<readonly string[]>): string {
 
 export function number(value: number | undefined): string {
   if (value === undefined || Number.isNaN(value)) return "-";
-  return value >= 100 ? value.toFixed(0) : value.toFixed(1);
+  return value >= 100 || value === Math.round(value) ? value.toFixed(0) : value.toFixed(1);
 }
 
 /** For ratios and counts of a few: two places below ten. */

@@ -88,10 +88,10 @@ function caseCard(rows: readonly SummaryRow[], { runs, options }: Results, judge
   const { model, workload, clients } = rows[0]!;
   const own = runs.filter((run) => run.model === model && run.workload === workload && run.clients === clients);
   const contestants = contestantsOf(own, options.servers);
-  const plots = rows.map((row) => casePlot(row, own, contestants, judged)).filter((plot) => plot.rows.length > 0);
-  const unable = rows[0]!.notServed;
+  const plots = rows
+    .map((row) => casePlot(row, own, contestants, judged))
+    .filter((plot) => plot.rows.some((each) => each.values.length > 0));
   return `<section class="card"><h3>${escapeHtml(workload)} · ${clients} ${clients === 1 ? "client" : "clients"} · ${escapeHtml(model)}</h3>
-${unable.length > 0 ? `<p class="hint">Not served by ${unable.map(escapeHtml).join(", ")}.</p>` : ""}
 <div class="plots">${plots.map(plotFigure).join("\n")}</div>
 <details><summary>Table</summary>${caseTable(rows, contestants)}</details></section>`;
 }
@@ -104,7 +104,8 @@ function casePlot(row: SummaryRow, runs: readonly RunRecord[], contestants: read
     hint: `${row.unit}${row.unit === "" ? "" : ", "}${better} is better`,
     rows: contestants.flatMap((name) => {
       const values = runs.filter((run) => run.contestant === name).flatMap((run) => figureOf(run, row.figure) ?? []);
-      return values.length > 0 ? [{ name, values, median: median(values) }] : [];
+      if (values.length > 0) return [{ name, values, median: median(values) }];
+      return row.notServed.includes(name) ? [{ name, values, median: 0, note: "not served" }] : [];
     }),
     goals: judged
       .filter((verdict) => verdict.ratio && isOf(verdict, row))

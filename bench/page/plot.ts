@@ -4,9 +4,10 @@ import { escapeHtml } from "./html.ts";
 
 export interface PlotRow {
   readonly name: string;
-  /** One a round, in their order. */
+  /** One a round, in their order; none: there is a `note` instead. */
   readonly values: readonly number[];
   readonly median: number;
+  readonly note?: string;
 }
 
 export interface Plot {
@@ -43,13 +44,15 @@ export function plotSvg({ title, unit, rows, goals }: Plot): string {
   return `<svg viewBox="0 0 ${WIDTH} ${bottom + AXIS}" role="img" aria-label="${escapeHtml(`${title}, ${unit}`)}">${[...grid, ...marks, ...strips].join("")}</svg>`;
 }
 
-function strip({ name, values, median }: PlotRow, y: number, x: (value: number) => number, unit: string): string {
+function strip({ name, values, median, note }: PlotRow, y: number, x: (value: number) => number, unit: string): string {
+  const label = `<text class="name" x="${LEFT - 12}" y="${y + 4}">${escapeHtml(name)}</text>`;
+  if (note !== undefined) return `${label}<text x="${LEFT + 6}" y="${y + 4}">${escapeHtml(note)}</text>`;
   const dots = values.map(
     (value, round) =>
       `<circle cx="${x(value)}" cy="${y}" r="4"><title>${escapeHtml(`${name}, round ${round + 1}: ${precise(value)} ${unit}`)}</title></circle>`,
   );
   return (
-    `<g class="strip c-${escapeHtml(name)}"><text class="name" x="${LEFT - 12}" y="${y + 4}">${escapeHtml(name)}</text>` +
+    `<g class="strip c-${escapeHtml(name)}">${label}` +
     `<line class="base" x1="${LEFT}" x2="${x(median)}" y1="${y}" y2="${y}"/>${dots.join("")}` +
     `<line class="median" x1="${x(median)}" x2="${x(median)}" y1="${y - 8}" y2="${y + 8}"/>` +
     `<text class="value" x="${WIDTH - 2}" y="${y + 4}">${number(median)}</text></g>`

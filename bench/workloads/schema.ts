@@ -53,11 +53,11 @@ async function runSchema(context: WorkloadContext, schema: unknown, question: st
   const { target, clients, signal } = context;
   const messages = [{ role: "user" as const, content: question }];
   const ask = { messages, mayEnd: true, client: clients, signal } as const;
-  // The same prompt once without a schema: it is in the cache then, and what stops a reader is the schema and not a prefill.
-  const primer = await streamChat(target, { ...ask, tokens: 1, group: "primer" });
   const enough = new AbortController();
   const readers = startReaders(context, { count: clients, tokens: READER_TOKENS, before: READ_BEFORE, until: enough.signal });
   await readers.reading;
+  // The same prompt without a schema, on a slot that the readers leave alone: what stops them later is the schema and not a prefill.
+  const primer = await streamChat(target, { ...ask, tokens: 1, group: "primer" });
   const asked = await streamChat(target, {
     ...ask,
     responseFormat: { type: "json_schema", json_schema: { name: "answer", strict: true, schema } },

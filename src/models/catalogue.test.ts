@@ -17,6 +17,15 @@ const catalogue = (options: Partial<CatalogueOptions> = {}) => new Catalogue({ d
 const ids = async (of: Catalogue) => (await of.list()).map(({ id }) => id);
 const reasons = (of: Catalogue) => Object.fromEntries(of.skipped().map(({ path, reason }) => [path.slice(root.length + 1), reason]));
 
+test("the count is that of the files until somebody wants the list, then that of the models", async () => {
+  await writeModel(at("good.gguf"));
+  await truncate(await writeModel(at("cut.gguf")), 30);
+  const models = catalogue();
+  expect(await models.count()).toBe(2);
+  expect(await ids(models)).toEqual(["good"]);
+  expect(await models.count()).toBe(1);
+});
+
 describe("finding", () => {
   test("given files first, then the folders in order, the embedded model last", async () => {
     await writeModel(at("b", "beta.gguf"));

@@ -58,13 +58,28 @@ export class Catalogue {
   /** By real path, only of files that the last scan saw. */
   #examined = new Map<string, Examined>();
   #ids = new Map<string, string>();
+  #counted = { at: Number.NEGATIVE_INFINITY, files: 0 };
+  readonly #maxAgeMs: number;
 
-  constructor(private readonly options: CatalogueOptions) {}
+  constructor(private readonly options: CatalogueOptions) {
+    this.#maxAgeMs = options.maxAgeMs ?? DEFAULT_MAX_AGE_MS;
+  }
 
   /** In order of preference, the embedded model last. As the disk was at most `maxAgeMs` ago. */
   async list(): Promise<readonly ModelInfo[]> {
-    if (performance.now() - this.#scannedAt > (this.options.maxAgeMs ?? DEFAULT_MAX_AGE_MS)) await this.scan();
+    if (performance.now() - this.#scannedAt > this.#maxAgeMs) await this.scan();
     return this.#models;
+  }
+
+  /**
+   * How many models there are, without reading any as long as nobody has asked for the list: until then a file counts by its name
+   * alone. For health checks, which an idle server answers for days.
+   */
+  async count(): Promise<number> {
+    if (this.#scannedAt > Number.NEGATIVE_INFINITY || this.#scanning) return (await this.list()).length;
+    if (performance.now() - this.#counted.at > this.#maxAgeMs)
+      this.#counted = { at: performance.now(), files: (await this.#find([])).size };
+    return this.#counted.files;
   }
 
   /** Looks at the disk now; calls at the same time share one look. */

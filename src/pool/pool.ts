@@ -104,13 +104,10 @@ export class Pool implements Generator {
 
   /** How many models there are, and in which state: what a health check can ask for every second. */
   async counts(): Promise<{ readonly total: number } & Partial<Record<ModelState, number>>> {
-    const models = await this.#options.catalogue.list();
-    const counts: Partial<Record<ModelState, number>> = {};
-    for (const { id } of models) {
-      const state = this.#entries.get(id)?.state ?? "unloaded";
-      counts[state] = (counts[state] ?? 0) + 1;
-    }
-    return { total: models.length, ...counts };
+    const total = await this.#options.catalogue.count();
+    const counts: Partial<Record<ModelState, number>> = { unloaded: Math.max(0, total - this.#entries.size) };
+    for (const { state } of this.#entries.values()) counts[state] = (counts[state] ?? 0) + 1;
+    return { total, ...counts };
   }
 
   /** What the metrics read at each scrape. */

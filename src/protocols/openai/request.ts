@@ -7,7 +7,6 @@ import type { GenerationRequest, SamplingParams } from "../../contract/generatio
 import type { DecodeContext, ProtocolCall } from "../protocol.ts";
 import { SAMPLING_DEFAULTS } from "../sampling-defaults.ts";
 import type { commonFields, limitFields, samplingFields } from "./schema.ts";
-import { invalid } from "./validate.ts";
 
 type Checked<Fields extends z.core.$ZodLooseShape> = z.output<z.ZodMiniObject<Fields>>;
 
@@ -92,31 +91,4 @@ function seedOf(seed: number | null | undefined): number | undefined {
   if (seed === null || seed === undefined) return undefined;
   const folded = ((seed % UINT32) + UINT32) % UINT32;
   return folded === UINT32 - 1 ? undefined : folded;
-}
-
-const CONSTRAINTS = [
-  "grammar",
-  "json_schema",
-  "guided_json",
-  "guided_regex",
-  "guided_choice",
-  "guided_grammar",
-  "structured_outputs",
-] as const;
-
-/**
- * Wishes about the shape of the text, OpenAI's, llama.cpp's and vLLM's. This build cannot grant them, and must not ignore them:
- * a caller who counts on valid JSON may not get free text with a 200.
- * @param body The body as it came, already known to be an object.
- */
-export function refuseConstraints(body: object, format: { readonly type: string } | null | undefined): void {
-  if (format && format.type !== "text") {
-    const known = format.type === "json_object" || format.type === "json_schema";
-    throw invalid("response_format.type", known ? `'${format.type}' is not supported yet; only 'text' is` : "must be 'text'");
-  }
-  for (const name of CONSTRAINTS) {
-    const value = (body as Readonly<Record<string, unknown>>)[name];
-    if (value !== undefined && value !== null && value !== "")
-      throw invalid(name, "constrained output is not supported yet; leave this field out");
-  }
 }

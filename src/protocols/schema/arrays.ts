@@ -16,7 +16,7 @@ export function arrayOf(all: readonly Located[], compiler: Compiler): Expression
   for (const bound of [min, max])
     if (bound && bound.value > MAX_ITEMS && bound.value < 2 ** 31 - 1) throw refusal(bound.path, `it must be at most ${MAX_ITEMS}`);
   const most = max && max.value <= MAX_ITEMS ? max.value : Number.POSITIVE_INFINITY;
-  const rest = compiler.all(tuples.flatMap((tuple) => tuple.rest));
+  const rest = compiler.grammar.share(compiler.all(tuples.flatMap((tuple) => tuple.rest)));
   // A tuple is written whole; more items follow only where the schema describes them or asks for them.
   const open = places === 0 || tuples.some(({ rest }) => rest.length > 0);
   const first = Array.from({ length: Math.min(places, most) }, (_, i) => compiler.all(tuples.flatMap((tuple) => at(tuple, i))));

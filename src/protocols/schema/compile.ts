@@ -9,11 +9,11 @@ import { arrayOf } from "./arrays.ts";
 import { choice, type Expression, isNever, NEVER, rule, text } from "./expression.ts";
 import { Grammar } from "./gbnf.ts";
 import { Json } from "./json.ts";
-import { isAssertion, isObject, type Keywords, listOf, type Located, type Type } from "./keywords.ts";
-import { flatten, isSoleReference, type Place, resolveReference } from "./places.ts";
+import { isAssertion, isObject, type Keywords, type Located, listOf, type Type } from "./keywords.ts";
 import { numberOf } from "./number-bounds.ts";
 import { objectOf, type Subschema } from "./objects.ts";
 import { refuseOverlaps } from "./one-of.ts";
+import { flatten, isSoleReference, type Place, resolveReference } from "./places.ts";
 import { below, refusal } from "./refusal.ts";
 import { stringOf } from "./strings.ts";
 import { oneOfTexts } from "./trie.ts";
@@ -21,7 +21,8 @@ import { kindOf, typesAt } from "./types.ts";
 import { valuesOf } from "./values.ts";
 
 const MAX_DEPTH = 64;
-const NO_CHARACTER = "[^\\x00-\\U0010FFFF]";
+/** libllama follows all that still fit, at every token. */
+const MAX_BRANCHES = 256;
 /** Schemas looked at, those of references counted each time. */
 const MAX_WORK = 50_000;
 
@@ -35,6 +36,9 @@ export function anyObjectGrammar(): string {
   const grammar = new Grammar("response_format");
   return grammar.render(new Json(grammar).anyOf("object"));
 }
+
+/** A rule that no character fits. */
+const NO_CHARACTER = "[^\\x00-\\U0010FFFF]";
 
 export class Compiler {
   readonly grammar: Grammar;
@@ -75,16 +79,17 @@ export class Compiler {
 
   #place(schemas: readonly Subschema[]): Expression {
     const [only] = schemas;
-    if (schemas.length === 1 && isSoleReference(only!)) return this.#named([resolveReference(only!, this.#root)]);
+    if (schemas.length === 1 && isSoleReference(only!))
+      return this.#named([resolveReference(only!, this.#root)], below(only!.path, "$ref"));
     const objects = schemas.filter(({ schema }) => isObject(schema));
-    return objects.length > 1 ? this.#named(schemas) : this.#unnamed(schemas);
+    return objects.length > 1 ? this.#named(schemas, schemas[0]!.path) : this.#unnamed(schemas);
   }
 
-  /** As a rule of its own, so that it may hold itself. */
-  #named(schemas: readonly Subschema[]): Expression {
+  /** As a rule of its own, so that it may hold itself. `from`: where it was asked for. */
+  #named(schemas: readonly Subschema[], from: string): Expression {
     const ids = schemas.map(({ schema }) => (isObject(schema) ? this.#idOf(schema) : String(schema)));
     const key = [...new Set(ids)].sort().join(" ");
-    if (this.#open.includes(key)) throw refusal(schemas[0]!.path, "it refers to itself with nothing in between");
+    if (this.#open.includes(key)) throw refusal(from, "it refers to itself with nothing in between");
     if (this.#impossible.has(key)) return NEVER;
     const known = this.#rules.get(key);
     if (known !== undefined) return rule(known);
@@ -116,18 +121,25 @@ export class Compiler {
 
   #described({ all }: Place): Expression {
     for (const located of all) {
-      for (const keyword of ["anyOf", "oneOf"])
-        if (located.keywords[keyword] !== undefined) return this.#branches(all, located, keyword);
+      for (const keyword of ["anyOf", "oneOf"]) if (located.keywords[keyword] !== undefined) return this.#branches(all, located, keyword);
       if (located.keywords.nullable !== undefined) return this.#nullable(all, located);
     }
     const values = valuesOf(all);
-    if (values) return values.length === 0 ? NEVER : oneOfTexts(values.map((value) => JSON.stringify(value)), this.grammar);
+    if (values)
+      return values.length === 0
+        ? NEVER
+        : oneOfTexts(
+            values.map((value) => JSON.stringify(value)),
+            this.grammar,
+          );
     return choice(...typesAt(all).map((type) => this.#ofType(type, all)));
   }
 
   /** Each branch together with what stands beside it. */
   #branches(all: readonly Located[], located: Located, keyword: string): Expression {
-    const branches = listOf(located, keyword).map((schema, i) => ({ schema, path: below(below(located.path, keyword), i) }));
+    const list = listOf(located, keyword);
+    if (list.length > MAX_BRANCHES) throw refusal(below(located.path, keyword), `it must have at most ${MAX_BRANCHES} branches`);
+    const branches = list.map((schema, i) => ({ schema, path: below(below(located.path, keyword), i) }));
     if (keyword === "oneOf") refuseOverlaps(branches, this.#root);
     const beside = this.#beside(all, located, keyword);
     return choice(...branches.map((branch) => this.#place([...beside, branch])));
@@ -140,7 +152,10 @@ export class Compiler {
 
   /** The schemas without this keyword of one of them, and without those that then say nothing. */
   #beside(all: readonly Located[], located: Located, keyword: string): Subschema[] {
-    const rest = all.map(({ keywords, path }) => ({ schema: keywords === located.keywords ? this.#without(keywords, keyword) : keywords, path }));
+    const rest = all.map(({ keywords, path }) => ({
+      schema: keywords === located.keywords ? this.#without(keywords, keyword) : keywords,
+      path,
+    }));
     return rest.filter(({ schema }) => Object.keys(schema).some(isAssertion));
   }
 

@@ -11,10 +11,14 @@ const MAX_SIZE = 4_000_000;
 /** Deeper expressions become rules of their own. */
 const MAX_NESTING = 4;
 const MAX_COUNT = 1000;
+/** Rules that libllama visits before the first character of a rule when it looks for left recursion; it remembers none of them. */
+const MAX_LEADING = 100_000;
 
 export class Grammar {
   readonly #rules: string[] = [];
   readonly #names = new Set<string>(["root"]);
+  readonly #leading = new Map<string, number>();
+  readonly #nullable = new Set<string>();
   readonly #path: string;
   #size = 0;
 
@@ -33,7 +37,17 @@ export class Grammar {
 
   define(name: string, expression: Expression): void {
     if (isNever(expression)) throw new Error(`the rule ${name} matches nothing`);
+    const leading = this.#leadingRules(expression);
+    if (leading > MAX_LEADING) throw refusal(this.#path, "its alternatives branch too often");
+    this.#leading.set(name, leading);
+    if (this.#isNullable(expression)) this.#nullable.add(name);
     this.addText(name, this.#alternatives(expression, 0));
+  }
+
+  /** Something that stands in several places: a rule, unless it is short. */
+  share(expression: Expression): Expression {
+    const short = expression.kind === "rule" || expression.kind === "set" || expression.kind === "text" || isNever(expression);
+    return short ? expression : rule(this.#hoist(expression));
   }
 
   /** A rule whose right side is GBNF already. */
@@ -48,6 +62,42 @@ export class Grammar {
   render(root: Expression): string {
     this.define("root", root);
     return this.#rules.reverse().join("");
+  }
+
+  #leadingRules(expression: Expression): number {
+    switch (expression.kind) {
+      case "text":
+      case "set":
+        return 0;
+      case "rule":
+        return 1 + (this.#leading.get(expression.name) ?? 0);
+      case "choice":
+        return expression.items.reduce((sum, item) => sum + this.#leadingRules(item), 0);
+      case "repeat":
+        return 1 + this.#leadingRules(expression.item);
+      case "sequence": {
+        const first = expression.items.findIndex((item) => !this.#isNullable(item));
+        const leading = first < 0 ? expression.items : expression.items.slice(0, first + 1);
+        return leading.reduce((sum, item) => sum + this.#leadingRules(item), 0);
+      }
+    }
+  }
+
+  #isNullable(expression: Expression): boolean {
+    switch (expression.kind) {
+      case "text":
+        return expression.text === "";
+      case "set":
+        return false;
+      case "rule":
+        return this.#nullable.has(expression.name);
+      case "choice":
+        return expression.items.some((item) => this.#isNullable(item));
+      case "sequence":
+        return expression.items.every((item) => this.#isNullable(item));
+      case "repeat":
+        return expression.min === 0 || this.#isNullable(expression.item);
+    }
   }
 
   #alternatives(expression: Expression, nesting: number): string {

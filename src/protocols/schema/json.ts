@@ -54,7 +54,8 @@ export class Json {
   }
 
   /** `min` to `max` items between brackets. */
-  list(open: string, item: Expression, close: string, min = 0, max = Number.POSITIVE_INFINITY): Expression {
+  list(open: string, each: Expression, close: string, min = 0, max = Number.POSITIVE_INFINITY): Expression {
+    const item = max > 1 ? this.#grammar.share(each) : each;
     const more = repeat(sequence(this.comma, item), Math.max(0, min - 1), max - 1);
     return sequence(text(open), max === 0 ? text("") : repeat(sequence(item, more), Math.min(1, min), 1), text(close));
   }

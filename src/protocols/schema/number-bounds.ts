@@ -18,8 +18,14 @@ const RANGES: Readonly<Record<string, readonly [number, number]>> = {
 };
 
 export function numberOf(all: readonly Located[], integer: boolean, json: Json): Expression {
-  const low = tightestOf(all.flatMap((located) => boundsOf(located, "minimum", "exclusiveMinimum", 0)), 1);
-  const high = tightestOf(all.flatMap((located) => boundsOf(located, "maximum", "exclusiveMaximum", 1)), -1);
+  const low = tightestOf(
+    all.flatMap((located) => boundsOf(located, "minimum", "exclusiveMinimum", 0)),
+    1,
+  );
+  const high = tightestOf(
+    all.flatMap((located) => boundsOf(located, "maximum", "exclusiveMaximum", 1)),
+    -1,
+  );
   const step = stepOf(all);
   if (step) {
     if (low || high) throw refusal(step.path, "it cannot be enforced beside bounds");

@@ -5,9 +5,10 @@
  * What may be left out need not be written: other properties appear only where `additionalProperties` says so or nothing is
  * declared at all, as llama.cpp does it; a model that may add names adds them for ever.
  */
-import type { Compiler } from "./compile.ts";
+
 import { unescaped } from "./characters.ts";
-import { choice, EMPTY, type Expression, isEmpty, isNever, NEVER, optional, repeat, rule, sequence, text } from "./expression.ts";
+import type { Compiler } from "./compile.ts";
+import { choice, EMPTY, type Expression, isNever, NEVER, optional, repeat, sequence, text } from "./expression.ts";
 import { isObject, type Located, tightest } from "./keywords.ts";
 import { below, refusal } from "./refusal.ts";
 import { noneOfTexts } from "./trie.ts";
@@ -138,9 +139,10 @@ function limitsOf(all: readonly Located[], members: readonly Member[]): Limits {
 }
 
 /** `{…}`: each member may be the first one that is written, if all before it may be left out. */
-function braced(members: readonly Member[], other: Expression, { nonEmpty, mostOthers }: Limits, compiler: Compiler): Expression {
+function braced(members: readonly Member[], anyOther: Expression, { nonEmpty, mostOthers }: Limits, compiler: Compiler): Expression {
   const { comma } = compiler.json;
   if (members.some(({ required, expression }) => required && isNever(expression))) return NEVER;
+  const other = compiler.grammar.share(anyOther);
   const firstRequired = members.findIndex(({ required }) => required);
   const leading = firstRequired < 0 ? members.length : firstRequired;
   const others = repeat(sequence(comma, other), 0, mostOthers);
@@ -148,11 +150,14 @@ function braced(members: readonly Member[], other: Expression, { nonEmpty, mostO
   let after: Expression = others;
   const starts: Expression[] = [];
   for (let i = members.length - 1; i >= 0; i--) {
-    const { expression, required } = members[i]!;
+    const { required } = members[i]!;
+    const written = members[i]!.expression;
+    const expression = i <= leading && i > 0 ? compiler.grammar.share(written) : written;
     if (i <= leading) {
-      if (!isEmpty(after) && after.kind !== "rule") after = shared(after, compiler);
+      after = compiler.grammar.share(after);
       starts.unshift(sequence(expression, after));
     }
+    if (i === 0) break;
     const next = sequence(comma, expression);
     after = sequence(required ? next : optional(next), after);
   }
@@ -162,10 +167,3 @@ function braced(members: readonly Member[], other: Expression, { nonEmpty, mostO
   }
   return sequence(text("{"), choice(...starts), text("}"));
 }
-
-function shared(expression: Expression, { grammar }: Compiler): Expression {
-  const name = grammar.fresh("after");
-  grammar.define(name, expression);
-  return rule(name);
-}
-

@@ -2,8 +2,8 @@
  * `oneOf` asks for exactly one branch, a grammar gives at least one: so the branches must be such that no value fits two of them,
  * by type, by value, or by a property. Else the schema is refused. Called by compile.ts.
  */
-import { listOf, type Located, type Type } from "./keywords.ts";
-import { type Shape, shapeOf, type Subschema } from "./objects.ts";
+import { type Located, listOf, type Type } from "./keywords.ts";
+import { type Shape, type Subschema, shapeOf } from "./objects.ts";
 import { flatten } from "./places.ts";
 import { below, refusal } from "./refusal.ts";
 import { typesAt } from "./types.ts";
@@ -21,7 +21,10 @@ export function refuseOverlaps(branches: readonly Subschema[], root: Subschema):
   places.forEach((a, i) => {
     const overlap = places.findIndex((b, j) => j > i && !a.every((x) => b.every((y) => apart(x, y, root, 0))));
     if (overlap >= 0)
-      throw refusal(branches[overlap]!.path, `a value may satisfy it and branch ${i} as well, which oneOf forbids; use anyOf, or tell them apart by a property with a const`);
+      throw refusal(
+        branches[overlap]!.path,
+        `a value may satisfy it and branch ${i} as well, which oneOf forbids; use anyOf, or tell them apart by a property with a const`,
+      );
   });
 }
 

@@ -1,7 +1,7 @@
 /**
  * Which schemas hold at a place: references resolved, `allOf` taken apart. Called by compile.ts and one-of.ts.
  */
-import { checkKeywords, isAssertion, isObject, type Keywords, listOf, type Located } from "./keywords.ts";
+import { checkKeywords, isAssertion, isObject, type Keywords, type Located, listOf } from "./keywords.ts";
 import type { Subschema } from "./objects.ts";
 import { below, refusal } from "./refusal.ts";
 
@@ -16,19 +16,19 @@ export function flatten(schemas: readonly Subschema[], root: Subschema): Place {
   const all: Located[] = [];
   const seen = new Set<unknown>();
   let impossible = false;
-  const add = ({ schema, path }: Subschema, way: readonly unknown[]): void => {
+  const add = ({ schema, path }: Subschema, way: readonly unknown[], from = path): void => {
     if (schema === true) return;
     if (schema === false) {
       impossible = true;
       return;
     }
     if (!isObject(schema)) throw refusal(path, "it must be a JSON Schema: an object, true or false");
-    if (way.includes(schema)) throw refusal(path, "it refers to itself with nothing in between");
+    if (way.includes(schema)) throw refusal(from, "it refers to itself with nothing in between");
     if (seen.has(schema)) return;
     seen.add(schema);
     const located = { keywords: schema, path };
     checkKeywords(located);
-    if (schema.$ref !== undefined) add(resolveReference({ schema, path }, root), [...way, schema]);
+    if (schema.$ref !== undefined) add(resolveReference({ schema, path }, root), [...way, schema], below(path, "$ref"));
     if (schema.allOf !== undefined)
       listOf(located, "allOf").forEach((part, i) => {
         add({ schema: part, path: below(below(path, "allOf"), i) }, [...way, schema]);

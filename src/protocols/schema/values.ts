@@ -17,7 +17,9 @@ export function valuesOf(all: readonly Located[]): readonly unknown[] | undefine
   }
   const [first, ...others] = lists;
   const allowed = others.map((list) => new Set(list.map(canonical)));
-  return first!.filter((value) => allowed.every((set) => set.has(canonical(value))) && all.every((located) => hasType(value, typesOf(located))));
+  return first!.filter(
+    (value) => allowed.every((set) => set.has(canonical(value))) && all.every((located) => hasType(value, typesOf(located))),
+  );
 }
 
 function enumOf(located: Located): unknown[] {
@@ -36,6 +38,8 @@ export function hasType(value: unknown, types: readonly Type[] | undefined): boo
 /** Equal for equal JSON values, whatever the order of their names. */
 export function canonical(value: unknown): string {
   return JSON.stringify(value, (_, each) =>
-    typeof each === "object" && each !== null && !Array.isArray(each) ? Object.fromEntries(Object.entries(each).sort(([a], [b]) => (a < b ? -1 : 1))) : each,
+    typeof each === "object" && each !== null && !Array.isArray(each)
+      ? Object.fromEntries(Object.entries(each).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : each,
   );
 }

@@ -219,10 +219,10 @@ describe("T6 a wrong value is a 400 that names the field in words", () => {
 
 describe("what cannot be granted yet is refused, never ignored", () => {
   test.each<[object, string]>([
-    [{ response_format: { type: "json_object" } }, "response_format.type"],
-    [{ response_format: { type: "json_schema", json_schema: { name: "x" } } }, "response_format.type"],
+    [{ response_format: { type: "json_schema", json_schema: { name: "x" } } }, "response_format.json_schema.schema"],
     [{ response_format: { type: "poem" } }, "response_format.type"],
-    [{ grammar: 'root ::= "x"' }, "grammar"],
+    [{ grammar: "root ::= y" }, "grammar"],
+    [{ guided_choice: ["a"] }, "guided_choice"],
     [{ guided_choice: ["a"] }, "guided_choice"],
     [{ tool_choice: "required", tools: [{ type: "function" }] }, "tool_choice"],
     [{ tool_choice: { type: "function", function: { name: "f" } } }, "tool_choice"],

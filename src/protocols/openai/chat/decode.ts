@@ -6,7 +6,8 @@ import type { ChatCompletionCreateParams } from "openai/resources/chat/completio
 import * as z from "zod/mini";
 import type { GenerationRequest, Prompt } from "../../../contract/generation.ts";
 import type { DecodeContext } from "../../protocol.ts";
-import { commonCall, type OpenAICall, refuseConstraints } from "../request.ts";
+import { constraintOf } from "../constraint.ts";
+import { commonCall, type OpenAICall } from "../request.ts";
 import { commonFields, wholeRange } from "../schema.ts";
 import { invalid, validate } from "../validate.ts";
 import { decodeMessages } from "./messages.ts";
@@ -32,11 +33,12 @@ const toolSchema = z.looseObject({ type: z.string() });
 
 export function decodeChat(body: unknown, context: DecodeContext): ChatCall {
   const fields = validate(chatSchema, body);
-  refuseConstraints(body as object, fields.response_format);
+  const constraint = constraintOf(body as object);
   const call = commonCall(fields, "chatcmpl", context);
   const topLogprobs = topLogprobsOf(fields);
   const request: GenerationRequest = {
     ...call.request,
+    ...(constraint && { constraint }),
     prompt: promptOf(fields),
     ...(topLogprobs !== undefined && { topLogprobs }),
   };

@@ -76,8 +76,8 @@ test.each<[object, string]>([
   [{ best_of: 2 }, "best_of"],
   [{ echo: true, logprobs: 1 }, "echo"],
   [{ echo: true, prompt: [1, 2] }, "echo"],
-  [{ response_format: { type: "json_object" } }, "response_format.type"],
-  [{ json_schema: {} }, "json_schema"],
+  [{ response_format: { type: "yaml" } }, "response_format.type"],
+  [{ json_schema: { not: {} } }, "json_schema.not"],
 ])("%j cannot be granted yet and is a 400", (fields, param) => {
   expect(refuse(fields)).toMatchObject({ code: "invalid_value", param });
 });

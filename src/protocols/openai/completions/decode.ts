@@ -6,7 +6,8 @@ import type { CompletionCreateParams } from "openai/resources/completions";
 import * as z from "zod/mini";
 import type { GenerationRequest, Prompt } from "../../../contract/generation.ts";
 import type { DecodeContext } from "../../protocol.ts";
-import { commonCall, type OpenAICall, refuseConstraints } from "../request.ts";
+import { constraintOf } from "../constraint.ts";
+import { commonCall, type OpenAICall } from "../request.ts";
 import { commonFields, tokenId, wholeRange } from "../schema.ts";
 import { invalid, validate } from "../validate.ts";
 
@@ -31,12 +32,13 @@ export type CompletionBody = Accepted<CompletionCreateParams & { prompt: NonNull
 
 export function decodeCompletion(body: unknown, context: DecodeContext): CompletionCall {
   const fields = validate(completionSchema, body);
-  refuseConstraints(body as object, fields.response_format);
+  const constraint = constraintOf(body as object);
   const call = commonCall(fields, "cmpl", context);
   const prompt = promptOf(fields.prompt);
   refuseUnserved(fields, call.request.choices);
   const request: GenerationRequest = {
     ...call.request,
+    ...(constraint && { constraint }),
     prompt,
     ...(typeof fields.logprobs === "number" && { topLogprobs: fields.logprobs }),
   };
