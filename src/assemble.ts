@@ -7,6 +7,7 @@ import type { LoadedConfig } from "./config/load.ts";
 import { Catalogue } from "./models/catalogue.ts";
 import { idOfFile } from "./models/names.ts";
 import { Pool } from "./pool/pool.ts";
+import { isLoopback } from "./server/guards.ts";
 import { createLogger, type Logger, type LogLevel } from "./telemetry/log.ts";
 import { Metrics } from "./telemetry/metrics.ts";
 
@@ -36,6 +37,8 @@ export function assemble({ config }: Pick<LoadedConfig, "config">, options: { lo
   const defaultModel = config.defaultModel ?? (config.modelPath === undefined ? undefined : idOfFile(config.modelPath));
   // Each needs the other: the pool records, and what it holds is read at a scrape.
   const metrics: Metrics = new Metrics({ version: VERSION, models: () => pool.gauges() });
-  const pool: Pool = new Pool({ catalogue, settings: { ...config, defaultModel }, log, metrics });
+  const local = config.bind === "auto" || isLoopback(config.bind.host);
+  const isolateCallers = config.isolateKeys === "on" || (config.isolateKeys === "auto" && !local);
+  const pool: Pool = new Pool({ catalogue, settings: { ...config, defaultModel, isolateCallers }, log, metrics });
   return { log, catalogue, metrics, pool };
 }

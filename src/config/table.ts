@@ -212,6 +212,15 @@ const table = {
     help: "How long a step of an engine should take while somebody reads: longer computes prompts faster, shorter keeps streams smoother.",
     commands: SERVE,
   }),
+  isolateKeys: setting({
+    kind: choice("auto", "on", "off"),
+    default: "auto",
+    flag: "isolate-keys",
+    env: ["SHIMMY_ISOLATE_KEYS"],
+    file: "isolate_keys",
+    help: "Keep the prompt caches of different API keys apart; auto does so unless only this machine can connect.",
+    commands: SERVE,
+  }),
   cacheRam: setting({
     kind: optional(allowance),
     default: undefined,

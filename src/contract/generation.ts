@@ -66,6 +66,12 @@ export interface GenerationRequest {
   readonly sampling: SamplingParams;
   /** What the text must match; absent: anything. */
   readonly constraint?: Constraint;
+  /** An opaque name of who asks (never a key itself): the queue is fair between callers, caches may be kept apart. */
+  readonly caller?: string;
+  /** Larger is later in the queue; 0 is usual. */
+  readonly priority?: number;
+  /** False: compute the whole prompt, whatever is in the cache. */
+  readonly cachePrompt?: boolean;
   /** How many alternatives to report a token; absent: no logprobs at all. */
   readonly topLogprobs?: number;
 }

@@ -38,6 +38,10 @@ export interface GenerateMessage {
   readonly sampling: SamplingParams;
   readonly constraint?: Constraint;
   readonly topLogprobs?: number;
+  /** For fairness in the queue, and to keep caches apart: see scheduler/sequence.ts. */
+  readonly tenant?: string;
+  readonly salt?: string;
+  readonly priority?: number;
 }
 
 export type ToEngine =

@@ -109,9 +109,9 @@ export class EngineLoop {
       );
       const sampler = grammar ? new ConstrainedSampler(this.#constraints!, grammar.clone(), free) : free;
       const key = this.#nextKey++;
-      const { id, stop, topLogprobs } = message;
+      const { id, stop, topLogprobs, maxTokens = Number.POSITIVE_INFINITY, tenant = "", salt = "", priority = 0 } = message;
       this.#choices.set(key, new Choice(this.#model, { id, choice, sampler, stop, topLogprobs }));
-      this.#scheduler.arrive({ key, prompt, maxTokens: message.maxTokens ?? Number.POSITIVE_INFINITY });
+      this.#scheduler.arrive({ key, prompt, maxTokens, tenant, salt, priority });
     }
     grammar?.free();
     this.#events.push({ id: message.id, event: { type: "started", promptTokens: prompt.length } });

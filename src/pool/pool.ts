@@ -19,7 +19,12 @@ import type { Logger } from "../telemetry/log.ts";
 import type { Metrics, ModelGauges } from "../telemetry/metrics.ts";
 import type { EngineProcess } from "./engine-process.ts";
 
-export type PoolSettings = Pick<
+export interface PoolSettings extends PoolConfig {
+  /** Callers do not share cached prefixes: the time of an answer tells nobody what another one asked. */
+  readonly isolateCallers: boolean;
+}
+
+type PoolConfig = Pick<
   Config,
   | "ctx"
   | "parallel"
@@ -83,7 +88,7 @@ export class Pool implements Generator {
   async *generate(model: ResolvedModel, request: GenerationRequest, signal: AbortSignal): AsyncGenerator<GenerationEvent, void, undefined> {
     const loaded = await abortable(this.load(model.info), signal);
     this.#admit(loaded, request.choices);
-    const message = engineMessage(loaded, request, this.#options.log);
+    const message = engineMessage(loaded, request, this.#options.log, this.#options.settings.isolateCallers);
     const startedAt = performance.now();
     yield* loaded.process.generate(message, signal);
     loaded.pace.finished(performance.now() - startedAt);
@@ -270,8 +275,14 @@ class Pace {
   }
 }
 
-function engineMessage({ template }: Loaded, request: GenerationRequest, log: Logger): Omit<GenerateMessage, "type" | "id"> {
-  const { choices, maxTokens, stop, sampling, constraint, topLogprobs } = request;
+function engineMessage(
+  { template }: Loaded,
+  request: GenerationRequest,
+  log: Logger,
+  isolateCallers: boolean,
+): Omit<GenerateMessage, "type" | "id"> {
+  const { choices, maxTokens, stop, sampling, constraint, topLogprobs, caller, priority, cachePrompt } = request;
+  const salt = cachePrompt === false ? `alone ${request.id}` : isolateCallers ? caller : undefined;
   return {
     prompt: request.prompt.kind === "tokens" ? { tokens: request.prompt.tokens } : { segments: segments(template, request, log) },
     choices,
@@ -280,6 +291,9 @@ function engineMessage({ template }: Loaded, request: GenerationRequest, log: Lo
     ...(maxTokens !== undefined && { maxTokens }),
     ...(constraint && { constraint }),
     ...(topLogprobs !== undefined && { topLogprobs }),
+    ...(caller !== undefined && { tenant: caller }),
+    ...(salt !== undefined && { salt }),
+    ...(priority !== undefined && { priority }),
   };
 }
 

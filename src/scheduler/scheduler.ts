@@ -8,7 +8,8 @@
  */
 import type { CellAction, Content } from "./cells.ts";
 import { type Placement, place, smallLoss } from "./placement.ts";
-import { type Arrival, Sequence } from "./sequence.ts";
+import { FairQueue } from "./queue.ts";
+import type { Arrival, Sequence } from "./sequence.ts";
 import { PrefixStore } from "./store.ts";
 
 export interface Limits {
@@ -80,7 +81,7 @@ export class Scheduler {
   readonly #limits: Limits;
   readonly #store: PrefixStore;
   readonly #slots: readonly Slot[];
-  readonly #waiting: Sequence[] = [];
+  readonly #waiting = new FairQueue();
   /** In order of admission: the first is the oldest and the last to be preempted. */
   #running: Sequence[] = [];
   #actions: CellAction[] = [];
@@ -114,13 +115,12 @@ export class Scheduler {
   /** The prompt must fit and hold at least one token. */
   arrive(arrival: Arrival): void {
     if (arrival.prompt.length === 0 || !this.fits(arrival.prompt.length)) throw new Error(`a prompt of ${arrival.prompt.length} tokens`);
-    this.#waiting.push(new Sequence(arrival));
+    this.#waiting.arrive(arrival);
   }
 
   /** Takes a sequence out, wherever it is. Unknown keys are sequences that ended already. */
   abort(key: number): void {
-    const at = this.#waiting.findIndex((sequence) => sequence.key === key);
-    if (at >= 0) this.#waiting.splice(at, 1);
+    this.#waiting.remove(key);
     const sequence = this.#running.find((other) => other.key === key);
     if (sequence) this.#leave(sequence);
   }
@@ -145,7 +145,7 @@ export class Scheduler {
     };
     // Those who are read from first: a token each, so that a long prompt does not stop them.
     for (const sequence of this.#running) if (sequence.needed === 1) give(sequence, 1);
-    for (const sequence of [...this.#waiting]) if (left <= 0 || this.#admit(sequence) === "no room") break;
+    for (const sequence of this.#waiting) if (left <= 0 || this.#admit(sequence) === "no room") break;
     // Then the shortest prompt, which makes most of them answer early; the oldest gets a part whatever comes, and what is left.
     const prompts = this.#running.filter((sequence) => !shares.has(sequence));
     const oldest = prompts[0];
@@ -191,7 +191,7 @@ export class Scheduler {
     this.#leave(sequence);
     this.#evict(slot);
     sequence.computed = 0;
-    this.#waiting.unshift(sequence);
+    this.#waiting.putBack(sequence);
     return true;
   }
 
@@ -229,7 +229,7 @@ export class Scheduler {
     while (!fits()) if (!this.#evictOldest(slot, source)) return "no room";
 
     this.#bring(placement, slot);
-    this.#waiting.splice(this.#waiting.indexOf(sequence), 1);
+    this.#waiting.take(sequence);
     slot.owner = sequence;
     sequence.slot = slot.index;
     sequence.computed = placement.keep;

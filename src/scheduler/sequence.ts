@@ -18,6 +18,10 @@ export interface Arrival {
   readonly maxTokens: number;
   /** Only sequences of the same salt share cells: what one tenant computed must not show in another's response time. */
   readonly salt?: string;
+  /** Who asks: arrivals of one tenant do not hold up those of another. */
+  readonly tenant?: string;
+  /** Larger is later; 0 is usual. Nobody waits for ever. */
+  readonly priority?: number;
 }
 
 export class Sequence {
@@ -26,18 +30,21 @@ export class Sequence {
   readonly promptLength: number;
   readonly maxTokens: number;
   readonly salt: string;
+  /** Its place in the queue: see queue.ts. */
+  readonly tag: number;
   computed = 0;
   /** How many tokens of the prompt were found in the cache when it was first admitted. */
   cached: number | undefined;
   /** The KV stream it owns (`seq_id` of libllama), or undefined while it waits. */
   slot: number | undefined;
 
-  constructor(arrival: Arrival) {
+  constructor(arrival: Arrival, tag: number) {
     this.key = arrival.key;
     this.tokens = [...arrival.prompt];
     this.promptLength = arrival.prompt.length;
     this.maxTokens = arrival.maxTokens;
     this.salt = arrival.salt ?? "";
+    this.tag = tag;
   }
 
   get needed(): number {

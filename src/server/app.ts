@@ -43,15 +43,24 @@ const GENERATE: Readonly<Record<string, Protocol>> = {
   "/v1/completions": completions as Protocol,
 };
 
-export function createApp(services: Services): Hono {
-  const app = new Hono({ strict: false }); // a trailing slash changes nothing
-  app.use(cross(services), async ({ req }, next) => {
-    if (req.path !== "/health") checkKey(services.guards, (name) => req.header(name));
+interface Variables {
+  /** Who asks, where keys are asked for. */
+  Variables: { caller?: string };
+}
+type App = Hono<Variables>;
+
+export function createApp(services: Services): App {
+  const app: App = new Hono<Variables>({ strict: false }); // a trailing slash changes nothing
+  app.use(cross(services), async (c, next) => {
+    const caller = c.req.path === "/health" ? undefined : checkKey(services.guards, (name) => c.req.header(name));
+    if (caller !== undefined) c.set("caller", caller);
     await next();
   });
   for (const [route, handler] of Object.entries(GET)) addRoute(app, "GET", route, (c) => tell(services, route, handler, c));
   for (const [route, protocol] of Object.entries(GENERATE)) {
-    addRoute(app, "POST", route, (c) => generate(services, protocol, openExchange(services, route, randomUUID(), c.req.raw)));
+    addRoute(app, "POST", route, (c) =>
+      generate(services, protocol, openExchange(services, route, randomUUID(), c.req.raw), c.get("caller")),
+    );
   }
   const refuse = (error: ShimmyError, c: Context) => {
     openExchange(services, "unmatched", randomUUID(), c.req.raw).fail(error);
@@ -63,7 +72,7 @@ export function createApp(services: Services): Hono {
 }
 
 /** The route with its method; any other method is told which one it answers. */
-function addRoute(app: Hono, method: "GET" | "POST", route: string, handler: (c: Context) => Promise<Response>): void {
+function addRoute(app: App, method: "GET" | "POST", route: string, handler: (c: Context<Variables>) => Promise<Response>): void {
   for (const path of new Set([route, route.replace(/^\/v1(?=\/)/, "")])) {
     app.on(method, path, handler);
     app.all(path, ({ req }) => {

@@ -12,7 +12,7 @@ import { errorResponse } from "./respond.ts";
 import type { Services } from "./services.ts";
 import { frameStream, nextWithin } from "./stream.ts";
 
-export async function generate(services: Services, protocol: Protocol, exchange: Exchange): Promise<Response> {
+export async function generate(services: Services, protocol: Protocol, exchange: Exchange, caller?: string): Promise<Response> {
   const { request, id } = exchange;
   const leave = new AbortController();
   request.signal.addEventListener("abort", () => leave.abort(), { once: true });
@@ -20,7 +20,8 @@ export async function generate(services: Services, protocol: Protocol, exchange:
     if (services.state() === "draining") throw new ShimmyError("shutting_down");
     const call = protocol.decode(await readJson(request, services.config.maxBodySize), decodeContext(services, id));
     const model = await services.generator.resolve(call.request.model);
-    const events = observe(exchange, model, services.generator.generate(model, call.request, leave.signal));
+    const asked = caller === undefined ? call.request : { ...call.request, caller };
+    const events = observe(exchange, model, services.generator.generate(model, asked, leave.signal));
     const headers = { "x-request-id": id, ...modelHeaders(model) };
     if (!call.stream) return Response.json(await protocol.encodeWhole(call, model, events), { headers });
 

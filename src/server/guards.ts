@@ -29,15 +29,20 @@ export function checkHost(settings: GuardSettings, header: Header): void {
   throw new ShimmyError("host_not_allowed", { host });
 }
 
-/** @throws missing_api_key, invalid_api_key. Compared in constant time. */
-export function checkKey(settings: GuardSettings, header: Header): void {
-  if (settings.apiKey.length === 0) return;
+/**
+ * Compared in constant time.
+ * @returns an opaque name of the key's owner, by which nobody can find the key; undefined where no keys are asked for.
+ * @throws missing_api_key, invalid_api_key
+ */
+export function checkKey(settings: GuardSettings, header: Header): string | undefined {
+  if (settings.apiKey.length === 0) return undefined;
   const bearer = /^Bearer\s+(\S+)\s*$/i.exec(header("authorization") ?? "")?.[1];
   const given = bearer ?? header("x-api-key");
   if (!given) throw new ShimmyError("missing_api_key");
   const digest = (key: string) => createHash("sha256").update(key).digest();
   const known = settings.apiKey.map((key) => timingSafeEqual(digest(key), digest(given)));
   if (!known.includes(true)) throw new ShimmyError("invalid_api_key");
+  return digest(`caller ${given}`).toString("hex").slice(0, 16);
 }
 
 function originAllowed(settings: GuardSettings, origin: string): boolean {
