@@ -3,11 +3,11 @@
  * library; the only place that knows them all.
  */
 import { fileURLToPath } from "node:url";
+import { isLoopback } from "./config/listen.ts";
 import type { LoadedConfig } from "./config/load.ts";
 import { Catalogue } from "./models/catalogue.ts";
 import { idOfFile } from "./models/names.ts";
 import { Pool } from "./pool/pool.ts";
-import { isLoopback } from "./server/guards.ts";
 import { createLogger, type Logger, type LogLevel } from "./telemetry/log.ts";
 import { Metrics } from "./telemetry/metrics.ts";
 

@@ -1,9 +1,8 @@
 /** `shimmy serve`: listens, says so, loads what is to be loaded, and drains when it is told to end. */
 import { VERSION } from "../assemble.ts";
 import { changedSettings } from "../config/describe.ts";
-import { listenAddress } from "../config/listen.ts";
+import { isLoopback, listenAddress } from "../config/listen.ts";
 import type { LoadedConfig } from "../config/load.ts";
-import { isLoopback } from "../server/guards.ts";
 import { type Listening, listen } from "../server/listen.ts";
 import type { Services } from "../server/services.ts";
 import { openServer } from "./open.ts";

@@ -31,3 +31,8 @@ export function listenAddress({ config, sources }: Pick<LoadedConfig, "config" |
   }
   return { host: bind.host, port: portNamed && lead > 0 ? port : bind.port, nextFree: false };
 }
+
+/** Whether only this machine can reach a server that listens on `host`. */
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || host === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(host);
+}

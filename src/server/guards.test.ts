@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { checkHost, checkKey, corsHeaders, type GuardSettings, isLoopback, preflightHeaders } from "./guards.ts";
+import { isLoopback } from "../config/listen.ts";
+import { checkHost, checkKey, corsHeaders, type GuardSettings, preflightHeaders } from "./guards.ts";
 
 const settings = (changed: Partial<GuardSettings> = {}): GuardSettings => ({
   loopback: true,
@@ -12,7 +13,7 @@ const settings = (changed: Partial<GuardSettings> = {}): GuardSettings => ({
 const headers = (values: Record<string, string>) => (name: string) => values[name];
 
 describe("checkHost", () => {
-  const check = (host: string | undefined, changed?: Partial<GuardSettings>) => () =>
+  const check = (host?: string, changed?: Partial<GuardSettings>) => () =>
     checkHost(settings(changed), headers(host === undefined ? {} : { host }));
   const refused = expect.objectContaining({ code: "host_not_allowed" });
 
@@ -23,8 +24,11 @@ describe("checkHost", () => {
     },
   );
 
+  test("a request without the header is no browser's", () => {
+    expect(check(undefined)).not.toThrow();
+  });
+
   test.each([
-    undefined,
     "",
     ":80",
     "evil.example",

@@ -78,8 +78,3 @@ export function preflightHeaders(header: Header): Record<string, string> {
     ...(header("access-control-request-private-network") === "true" && { "access-control-allow-private-network": "true" }),
   };
 }
-
-/** Whether only this machine can reach a server that listens on `host`. */
-export function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || host === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(host);
-}
