@@ -128,6 +128,8 @@ function declareFunctions(llama: LibraryHandle) {
     modelVocab: f<(m: ModelPointer) => VocabPointer>("void* llama_model_get_vocab(void* m)"),
     modelContextTrain: f<(m: ModelPointer) => number>("int llama_model_n_ctx_train(void* m)"),
     modelHasEncoder: f<(m: ModelPointer) => boolean>("bool llama_model_has_encoder(void* m)"),
+    modelEmbedding: f<(m: ModelPointer) => number>("int llama_model_n_embd(void* m)"),
+    modelHeads: f<(m: ModelPointer) => number>("int llama_model_n_head(void* m)"),
     modelIsRecurrent: f<(m: ModelPointer) => boolean>("bool llama_model_is_recurrent(void* m)"),
     modelIsHybrid: f<(m: ModelPointer) => boolean>("bool llama_model_is_hybrid(void* m)"),
     modelHasDecoder: f<(m: ModelPointer) => boolean>("bool llama_model_has_decoder(void* m)"),

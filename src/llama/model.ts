@@ -52,6 +52,11 @@ export class LlamaModel {
     return this.#lib.modelHasDecoder(this.pointer) && !this.#lib.modelHasEncoder(this.pointer);
   }
 
+  /** Width of an attention head, about: some architectures set it apart. */
+  get headSize(): number {
+    return this.#lib.modelEmbedding(this.pointer) / Math.max(1, this.#lib.modelHeads(this.pointer));
+  }
+
   /** Whether a sequence can lose its end and keep its beginning; the state of recurrent layers has no positions to go back to. */
   get canCut(): boolean {
     return !this.#lib.modelIsRecurrent(this.pointer) && !this.#lib.modelIsHybrid(this.pointer);

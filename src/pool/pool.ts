@@ -110,9 +110,10 @@ export class Pool implements Generator {
   /** How many models there are, and in which state: what a health check can ask for every second. */
   async counts(): Promise<{ readonly total: number } & Partial<Record<ModelState, number>>> {
     const total = await this.#options.catalogue.count();
-    const counts: Partial<Record<ModelState, number>> = { unloaded: Math.max(0, total - this.#entries.size) };
+    const counts: Partial<Record<ModelState, number>> = {};
     for (const { state } of this.#entries.values()) counts[state] = (counts[state] ?? 0) + 1;
-    return { total, ...counts };
+    const unloaded = total - this.#entries.size;
+    return { total, ...counts, ...(unloaded > 0 && { unloaded }) };
   }
 
   /** What the metrics read at each scrape. */

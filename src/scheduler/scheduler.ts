@@ -136,16 +136,20 @@ export class Scheduler {
     this.#makeRoom();
     const shares = new Map<Sequence, number>();
     let left = budget;
+    let given = 0;
+    let cells = this.#limits.cells - this.#cellsUsed();
     const give = (sequence: Sequence, wanted: number) => {
       const had = shares.get(sequence) ?? 0;
-      const count = Math.min(wanted, sequence.needed - had, left, this.#limits.cells - this.#cellsUsed() - sum(shares.values()));
+      const count = Math.min(wanted, sequence.needed - had, left, cells - given);
       if (count <= 0) return;
       shares.set(sequence, had + count);
       left -= count;
+      given += count;
     };
     // Those who are read from first: a token each, so that a long prompt does not stop them.
     for (const sequence of this.#running) if (sequence.needed === 1) give(sequence, 1);
     for (const sequence of this.#waiting) if (left <= 0 || this.#admit(sequence) === "no room") break;
+    cells = this.#limits.cells - this.#cellsUsed();
     // Then the shortest prompt, which makes most of them answer early; the oldest gets a part whatever comes, and what is left.
     const prompts = this.#running.filter((sequence) => !shares.has(sequence));
     const oldest = prompts[0];
@@ -282,10 +286,4 @@ function entry([sequence, count]: [Sequence, number]): PlanEntry {
   const to = sequence.computed + count;
   const samples = to === sequence.tokens.length && sequence.maxTokens > 0;
   return { sequence, slot: sequence.slot!, from: sequence.computed, to, samples };
-}
-
-function sum(numbers: Iterable<number>): number {
-  let total = 0;
-  for (const number of numbers) total += number;
-  return total;
 }
