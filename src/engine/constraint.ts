@@ -22,6 +22,8 @@ const LIKELIEST = 128;
 /** A grammar that lets more than this share of the first characters pass is asked about all tokens at once. */
 const FEW_ROOTS = 0.25;
 
+const SLOW_MS = 5;
+
 /** What all constrained answers of a model share: one thread, one scratch. */
 export class Constraints {
   readonly candidates: Candidates;
@@ -47,6 +49,8 @@ export class ConstrainedSampler {
   readonly #grammar: Grammar;
   readonly #sampler: Sampler;
   #utf8: Utf8State = BETWEEN_CHARACTERS;
+  /** So many readings of the text are possible that asking about tokens is slow: few are asked about first. */
+  #ambiguous = false;
   /** A token that could follow lately, asked first when the question is whether anything can. */
   #follower: number | undefined;
 
@@ -111,9 +115,14 @@ export class ConstrainedSampler {
   /** The tokens that the grammar allows, or so many of the likeliest that the others have no chance. */
   #allowedTokens(logits: Float32Array): number[] {
     const { candidates, forest } = this.#shared;
-    if (forest.grow()) {
+    if (forest.grow() && !this.#ambiguous) {
       const roots = this.#filter(forest.roots);
-      if (roots.length <= FEW_ROOTS * forest.roots.length) return this.#withEnd(forest.select((tokens) => this.#filter(tokens), roots));
+      if (roots.length <= FEW_ROOTS * forest.roots.length) {
+        const before = performance.now();
+        const allowed = this.#withEnd(forest.select((tokens) => this.#filter(tokens), roots));
+        this.#ambiguous = performance.now() - before > SLOW_MS;
+        return allowed;
+      }
     }
     candidates.fillAll(logits);
     const { reach } = this.#sampler;

@@ -5,6 +5,7 @@
  *    `error` and the last `finished` are final for that id; an aborted id gets no more of them,
  *    only a message without events, which tells how many are left.
  *  - All events of one step travel in one message, so a step costs one write however many sequences it served.
+ *  - `end`: the engine writes to files what should outlive it, and exits. Nothing is sent to it afterwards.
  *  - Ids are the gateway's and are never used again. When the channel closes the engine ends itself.
  */
 import type { ErrorCode, ErrorDetails } from "../contract/errors.ts";
@@ -26,6 +27,8 @@ export interface EngineOptions {
   readonly storeTokens: number;
   /** How long a step should take while somebody reads, in milliseconds. */
   readonly stepMs: number;
+  /** Where KV cells outlive the process, and how many bytes all files there may take. */
+  readonly files?: { readonly folder: string; readonly bytes: number };
 }
 
 export interface GenerateMessage {
@@ -47,7 +50,8 @@ export interface GenerateMessage {
 export type ToEngine =
   | { readonly type: "load"; readonly options: EngineOptions }
   | GenerateMessage
-  | { readonly type: "abort"; readonly id: number };
+  | { readonly type: "abort"; readonly id: number }
+  | { readonly type: "end" };
 
 /** What the gateway must know of a loaded model to render prompts for it. */
 export interface EngineReady {

@@ -9,6 +9,7 @@ import type { Grammar } from "../llama/grammar.ts";
 import type { LlamaModel } from "../llama/model.ts";
 import { Sampler } from "../llama/sampler.ts";
 import { type Plan, type Sampled, Scheduler } from "../scheduler/scheduler.ts";
+import type { CellFiles } from "./cell-files.ts";
 import { CellStore } from "./cell-store.ts";
 import { Choice } from "./choice.ts";
 import { ConstrainedSampler, Constraints } from "./constraint.ts";
@@ -17,6 +18,9 @@ import type { EngineEvent, GenerateMessage } from "./ipc.ts";
 import { StepBudget } from "./step-budget.ts";
 import { ThreadGovernor } from "./threads.ts";
 
+/** How long nothing must have been computed before conversations are written to files. */
+const QUIET_BEFORE_FILES_MS = 1000;
+
 export interface LoopOptions {
   /** Most tokens of one sequence, prompt and answer together. */
   readonly contextTokens: number;
@@ -24,6 +28,8 @@ export interface LoopOptions {
   readonly storeTokens: number;
   /** How long a step should take while somebody reads, in milliseconds. */
   readonly stepMs: number;
+  /** Where cells outlive the process. */
+  readonly files?: CellFiles;
 }
 
 export interface LoopOutput {
@@ -51,11 +57,12 @@ export class EngineLoop {
   /** What the gateway knows of the queue. */
   #told = { waiting: 0, running: 0 };
   #running = false;
+  #persistTimer: NodeJS.Timeout | undefined;
 
   constructor(
     model: LlamaModel,
     context: LlamaContext,
-    { contextTokens, storeTokens, stepMs }: LoopOptions,
+    { contextTokens, storeTokens, stepMs, files }: LoopOptions,
     send: (output: LoopOutput) => void,
   ) {
     this.#model = model;
@@ -71,7 +78,8 @@ export class EngineLoop {
       storeTokens,
       canCut: model.canCut,
     });
-    this.#cells = new CellStore(context);
+    this.#cells = new CellStore(context, files);
+    this.#cells.introduce(this.#scheduler);
     this.#budget = new StepBudget(context.batchTokens, stepMs);
   }
 
@@ -144,6 +152,18 @@ export class EngineLoop {
       this.#flush();
     }
     this.#running = false;
+    this.#persistSoon();
+  }
+
+  /** Writes conversations to files once nobody has asked for a while. */
+  #persistSoon(): void {
+    clearTimeout(this.#persistTimer);
+    this.#persistTimer = setTimeout(() => void (this.#running || this.persist()), QUIET_BEFORE_FILES_MS);
+    this.#persistTimer.unref();
+  }
+
+  persist(): Promise<void> {
+    return this.#cells.persist(this.#scheduler);
   }
 
   /** One step: everything between two looks at the outside. */

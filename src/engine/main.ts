@@ -2,10 +2,13 @@
  * The child process: one loaded model. Forked by pool/engine-process.ts; what it is told and what it answers is ipc.ts.
  * Whatever goes wrong in native code ends this process only.
  */
+import { createHash } from "node:crypto";
 import { ShimmyError } from "../contract/errors.ts";
 import { LlamaContext } from "../llama/context.ts";
 import { library } from "../llama/library.ts";
 import { LlamaModel } from "../llama/model.ts";
+import { LLAMA_VERSION } from "../llama/structs.ts";
+import { CellFiles, fingerprint } from "./cell-files.ts";
 import type { EngineOptions, EngineReady, FromEngine, ToEngine } from "./ipc.ts";
 import { EngineLoop } from "./loop.ts";
 
@@ -15,7 +18,8 @@ let loop: EngineLoop | undefined;
 process.on("message", (message: ToEngine) => {
   if (message.type === "load") load(message.options);
   else if (message.type === "generate") loop!.generate(message);
-  else loop!.abort(message.id);
+  else if (message.type === "abort") loop!.abort(message.id);
+  else void end();
 });
 // The gateway is gone, orderly or not: nobody reads the answers any more.
 process.on("disconnect", () => process.exit(0));
@@ -45,13 +49,31 @@ function load(options: EngineOptions): void {
       batchTokens: options.batchTokens,
     });
     const contextPerSequence = Math.min(options.contextPerSequence, context.cellsPerSequence);
-    const limits = { contextTokens: contextPerSequence, storeTokens: options.storeTokens, stepMs: options.stepMs };
+    const files = options.files && cellFiles(options, options.files);
+    const limits = { contextTokens: contextPerSequence, storeTokens: options.storeTokens, stepMs: options.stepMs, ...(files && { files }) };
     loop = new EngineLoop(model, context, limits, (output) => send({ type: "events", ...output }));
     send({ type: "ready", ...describe(model), contextPerSequence, loadMs: performance.now() - startedAt });
   } catch (error) {
     const { code, details } =
       error instanceof ShimmyError ? error : new ShimmyError("model_load_failed", { model: options.model, reason: String(error) });
     process.send!({ type: "failed", code, details } satisfies FromEngine, () => process.exit(1));
+  }
+}
+
+async function end(): Promise<void> {
+  await loop?.persist();
+  process.exit(0);
+}
+
+function cellFiles({ path, slots, unified, cells, model }: EngineOptions, { folder, bytes }: { folder: string; bytes: number }): CellFiles {
+  try {
+    // Everything that decides whether a saved state fits: libllama does not check the first two itself.
+    const key = createHash("sha256")
+      .update(JSON.stringify([fingerprint(path), LLAMA_VERSION, "f16", unified, slots, cells]))
+      .digest("hex");
+    return new CellFiles(folder, key, bytes);
+  } catch (cause) {
+    throw new ShimmyError("model_load_failed", { model, reason: "the folder of --cache-dir cannot be used" }, { cause });
   }
 }
 

@@ -162,11 +162,17 @@ export class LlamaContext {
   }
 
   /** Makes `sequence`, which must be empty, hold the first `keep` tokens that were saved. @returns false: then it is empty. */
-  restore(saved: SavedCells, sequence: number, keep: number): boolean {
+  restore(saved: SavedCells | Buffer, sequence: number, keep: number): boolean {
     this.#check(sequence);
-    const restored = Number(this.#lib.stateSet(this.pointer, saved.pointer, saved.bytes, sequence)) > 0 && this.cut(sequence, keep);
+    const { pointer, bytes } = Buffer.isBuffer(saved) ? { pointer: saved, bytes: saved.length } : saved;
+    const restored = Number(this.#lib.stateSet(this.pointer, pointer, bytes, sequence)) > 0 && this.cut(sequence, keep);
     if (!restored) this.cut(sequence, 0);
     return restored;
+  }
+
+  /** The bytes of saved cells, in place: valid until they are freed. */
+  bytesOf({ pointer, bytes }: SavedCells): Uint8Array {
+    return new Uint8Array(koffi.view(pointer, bytes));
   }
 
   /** libllama asserts on others. */

@@ -174,7 +174,7 @@ function declareFunctions(llama: LibraryHandle) {
       "size_t llama_state_seq_get_data(void* c, void* out, size_t bytes, int sequence)",
     ),
     /** 0: not usable here; the sequence is then empty. */
-    stateSet: f<(c: ContextPointer, state: bigint, bytes: number, sequence: number) => number>(
+    stateSet: f<(c: ContextPointer, state: bigint | Buffer, bytes: number, sequence: number) => number>(
       "size_t llama_state_seq_set_data(void* c, const void* state, size_t bytes, int sequence)",
     ),
 

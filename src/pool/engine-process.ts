@@ -103,10 +103,12 @@ export class EngineProcess {
     }
   }
 
-  /** Ends the process at once. */
-  stop(): Promise<void> {
-    this.#child.kill("SIGKILL");
-    return this.exited;
+  /** Ends the process: at once, or after it had `graceMs` to write what should outlive it. */
+  async stop(graceMs = 0): Promise<void> {
+    if (graceMs > 0) this.#send({ type: "end" });
+    const timer = setTimeout(() => this.#child.kill("SIGKILL"), graceMs);
+    await this.exited;
+    clearTimeout(timer);
   }
 
   /** Unlisted: it has ended already. */

@@ -32,6 +32,8 @@ type PoolConfig = Pick<
   | "threads"
   | "batchTokens"
   | "cacheRam"
+  | "cacheDir"
+  | "cacheDisk"
   | "stepTime"
   | "maxQueue"
   | "strictModels"
@@ -140,7 +142,9 @@ export class Pool implements Generator {
   async stop(): Promise<void> {
     this.#stopped = true;
     await Promise.all(
-      [...this.#entries.values()].map(({ loading }) => loading.then(({ process }) => process.stop()).catch(() => undefined)),
+      [...this.#entries.values()].map(({ loading }) =>
+        loading.then(({ process }) => process.stop(this.#options.settings.cacheDir ? FILES_GRACE_MS : 0)).catch(() => undefined),
+      ),
     );
   }
 
@@ -220,6 +224,7 @@ export class Pool implements Generator {
       batchTokens: Math.max(settings.batchTokens, plan.slots),
       storeTokens: storeTokens(info, settings.cacheRam),
       stepMs: settings.stepTime,
+      ...(settings.cacheDir !== undefined && { files: { folder: settings.cacheDir, bytes: settings.cacheDisk } }),
     };
   }
 
@@ -251,6 +256,9 @@ const SINGLE_THREAD_BYTES = 16e6;
 function engineThreads(modelBytes: number): number {
   return modelBytes < SINGLE_THREAD_BYTES ? 1 : allowedCores();
 }
+
+/** How long an engine may take at its end to write conversations to files. */
+const FILES_GRACE_MS = 10_000;
 
 /** Where nobody said how much memory conversations without a slot may take: as much as the weights, but this at least. */
 const LEAST_STORE_BYTES = 128 * 1024 ** 2;

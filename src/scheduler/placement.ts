@@ -36,8 +36,10 @@ export interface PlacementOptions {
   readonly canCut: boolean;
 }
 
-/** In place, a conversation may lose this many tokens of its end, or a quarter of what is kept. */
+/** In place, a conversation may lose this many tokens of its end, or a quarter of what is kept; */
 const SMALL_LOSS = 64;
+/** but only this many while an empty slot could take a copy. */
+const TINY_LOSS = 16;
 
 /** "wait": somebody else is computing what it needs. Undefined: no slot is idle. */
 export function place(
@@ -61,7 +63,11 @@ export function place(
   const keep = Math.max(found?.keep ?? 0, storedKeep);
   if (soonElsewhere(sequence, slots) >= keep + WORTH_A_COPY) return "wait";
 
-  if (found && found.keep === keep && !found.slot.owner && smallLoss(found.slot.content, keep)) return { slot: found.slot.index, keep };
+  if (found && found.keep === keep && !found.slot.owner) {
+    const loss = found.slot.content.length - keep;
+    const spare = idle.some(({ content }) => content.length === 0);
+    if (loss <= TINY_LOSS || (!spare && smallLoss(found.slot.content, keep))) return { slot: found.slot.index, keep };
+  }
   const target = leastLoss(idle, found?.slot);
   if (found && found.keep === keep && target === found.slot) return { slot: target.index, keep };
   if (keep < WORTH_A_COPY) return { slot: target.index, keep: usable(target.content) };

@@ -199,6 +199,17 @@ export class Scheduler {
     return true;
   }
 
+  /** Cells that the engine found in a file. @returns the entry by which it will be asked to restore or drop them. */
+  remember(content: Content): number {
+    return this.#store.remember(content);
+  }
+
+  /** What the cells of a slot hold, if nobody computes in it. */
+  idleContent(slot: number): Content | undefined {
+    const { owner, content } = this.#slots[slot]!;
+    return owner || content.length === 0 ? undefined : content;
+  }
+
   /** The engine could not do an action: the slot is empty now, and whoever was put there computes all of it. */
   lost(action: CellAction): void {
     if ("entry" in action) this.#store.lose(action.entry);
@@ -219,19 +230,13 @@ export class Scheduler {
   }
 
   #admit(sequence: Sequence): "admitted" | "waits" | "no room" {
-    const placement = place(sequence, this.#slots, this.#store, { canCut: this.#limits.canCut ?? true });
-    if (placement === undefined) return "no room";
-    if (placement === "wait") return "waits";
-    const slot = this.#slots[placement.slot]!;
-    const source = placement.source?.from === "slot" ? this.#slots[placement.source.index] : undefined;
-    const grows = sequence.tokens.length - (placement.source ? 0 : placement.keep);
-    const others = () =>
-      this.#cellsUsed() - (placement.source || placement.keep === 0 ? slot.content.length : slot.content.length - placement.keep);
-    // What those who run still have to compute is theirs already.
-    const promised = this.#running.reduce((n, { needed }) => n + needed + HEADROOM, 0);
-    const fits = () => others() + promised + grows <= this.#limits.cells;
-    while (!fits()) if (!this.#evictOldest(slot, source)) return "no room";
+    const wanted = place(sequence, this.#slots, this.#store, { canCut: this.#limits.canCut ?? true });
+    if (wanted === undefined) return "no room";
+    if (wanted === "wait") return "waits";
+    const placement = [wanted, ...inPlace(wanted, this.#slots)].find((each) => this.#makeRoomFor(sequence, each));
+    if (!placement) return "no room";
 
+    const slot = this.#slots[placement.slot]!;
     this.#bring(placement, slot);
     this.#waiting.take(sequence);
     slot.owner = sequence;
@@ -240,6 +245,17 @@ export class Scheduler {
     sequence.cached ??= Math.min(placement.keep, sequence.promptLength);
     this.#running.push(sequence);
     return "admitted";
+  }
+
+  /** Evicts idle cells until the sequence can be computed there. @returns false when even that is not enough. */
+  #makeRoomFor(sequence: Sequence, { slot: index, source }: Placement): boolean {
+    const slot = this.#slots[index]!;
+    const from = source?.from === "slot" ? this.#slots[source.index] : undefined;
+    // What those who run still have to compute is theirs already.
+    const promised = this.#running.reduce((n, { needed }) => n + needed + HEADROOM, 0);
+    const needed = () => this.#cellsUsed() - slot.content.length + sequence.tokens.length + promised;
+    while (needed() > this.#limits.cells) if (!this.#evictOldest(slot, from)) return false;
+    return true;
   }
 
   /** Makes the slot hold what the placement promises and nothing else. */
@@ -280,6 +296,11 @@ export class Scheduler {
     this.#actions.push(...this.#store.save(slot.index, slot.content, this.#now, needed), { type: "cut", slot: slot.index, from: 0 });
     slot.empty();
   }
+}
+
+/** Where the copy of an idle slot has no room: that slot itself. */
+function inPlace({ keep, source }: Placement, slots: readonly Slot[]): Placement[] {
+  return source?.from === "slot" && !slots[source.index]!.owner ? [{ slot: source.index, keep }] : [];
 }
 
 function entry([sequence, count]: [Sequence, number]): PlanEntry {

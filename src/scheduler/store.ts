@@ -1,11 +1,13 @@
 /**
- * The ledger of the KV cells that were put aside in memory: which conversations, how large, how useful. It decides what makes room
+ * The ledger of the KV cells that were put aside, in memory or in files: which conversations, how large, how useful. It decides what makes room
  * for what; the bytes are the engine's. Used by scheduler.ts. Pure.
  */
 import { type CellAction, type Content, sharedLength, WORTH_A_COPY } from "./cells.ts";
 
 interface Entry extends Content {
   readonly number: number;
+  /** Where the engine keeps it: files have a budget of their own. */
+  readonly inMemory: boolean;
   hits: number;
   usedAt: number;
 }
@@ -24,6 +26,13 @@ export class PrefixStore {
   /** Tokens it holds. */
   get used(): number {
     return this.#used;
+  }
+
+  /** Cells that the engine found in a file. @returns the number of the entry. */
+  remember(content: Content): number {
+    const number = this.#nextNumber++;
+    this.#entries.push({ ...content, number, inMemory: false, hits: 0, usedAt: 0 });
+    return number;
   }
 
   /** The entry that begins most like `wanted`. */
@@ -49,15 +58,31 @@ export class PrefixStore {
    */
   save(slot: number, content: Content, now: number, needed?: number): CellAction[] {
     const { length } = content;
-    const kept = this.#entries.find(({ number }) => number === needed)?.length ?? 0;
+    const kept = this.#entries.find(({ number, inMemory }) => inMemory && number === needed)?.length ?? 0;
     if (length < WORTH_A_COPY || length + kept > this.#budget || this.#holds(content)) return [];
     const others = () => this.#entries.filter(({ number }) => number !== needed);
     const actions: CellAction[] = others()
       .filter((entry) => sharedLength(entry, content) === entry.length)
       .map((entry) => this.#drop(entry));
-    while (this.#used + length > this.#budget) actions.push(this.#drop(leastValuable(others(), now)));
+    while (this.#used + length > this.#budget)
+      actions.push(
+        this.#drop(
+          leastValuable(
+            others().filter(({ inMemory }) => inMemory),
+            now,
+          ),
+        ),
+      );
     const number = this.#nextNumber++;
-    this.#entries.push({ tokens: content.tokens.slice(0, length), length, salt: content.salt, number, hits: 0, usedAt: now });
+    this.#entries.push({
+      tokens: content.tokens.slice(0, length),
+      length,
+      salt: content.salt,
+      number,
+      inMemory: true,
+      hits: 0,
+      usedAt: now,
+    });
     this.#used += length;
     return [...actions, { type: "save", slot, entry: number }];
   }
@@ -74,7 +99,7 @@ export class PrefixStore {
 
   #drop(entry: Entry): CellAction {
     this.#entries = this.#entries.filter((other) => other !== entry);
-    this.#used -= entry.length;
+    if (entry.inMemory) this.#used -= entry.length;
     return { type: "drop", entry: entry.number };
   }
 }

@@ -24,7 +24,7 @@ const MAX_DEPTH = 64;
 /** libllama follows all that still fit, at every token. */
 const MAX_BRANCHES = 256;
 /** Schemas looked at, those of references counted each time. */
-const MAX_WORK = 50_000;
+const MAX_WORK = 20_000;
 
 /** A grammar for the texts that are JSON and match the schema. @throws invalid_value naming the place below `path`. */
 export function compileSchema(schema: unknown, path: string): string {
@@ -43,6 +43,8 @@ const NO_CHARACTER = "[^\\x00-\\U0010FFFF]";
 export class Compiler {
   readonly grammar: Grammar;
   readonly json: Json;
+  /** Of the whole schema. */
+  readonly path: string;
   readonly #root: Subschema;
   /** Rules of places that a reference leads to, or that several schemas describe, by the identity of these. */
   readonly #rules = new Map<string, string>();
@@ -57,6 +59,7 @@ export class Compiler {
   constructor(schema: unknown, path: string) {
     this.grammar = new Grammar(path);
     this.json = new Json(this.grammar);
+    this.path = path;
     this.#root = { schema, path };
   }
 

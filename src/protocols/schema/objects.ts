@@ -13,6 +13,9 @@ import { isObject, type Located, tightest } from "./keywords.ts";
 import { below, refusal } from "./refusal.ts";
 import { noneOfTexts } from "./trie.ts";
 
+/** Each may be the next one, and libllama follows all that may. */
+const MAX_OPTIONAL = 1000;
+
 /** A schema of unknown shape, and its path. */
 export interface Subschema {
   readonly schema: unknown;
@@ -34,8 +37,13 @@ export function shapeOf(all: readonly Located[]): Shape {
   const declared = new Map<string, Subschema[]>();
   const required = new Set<string>();
   for (const located of all) {
-    for (const [name, schema] of entriesOf(located, "properties"))
-      declared.set(name, [...(declared.get(name) ?? []), { schema, path: below(below(located.path, "properties"), name) }]);
+    const at = below(located.path, "properties");
+    for (const [name, schema] of entriesOf(located, "properties")) {
+      const own = { schema, path: below(at, name) };
+      const schemas = declared.get(name);
+      if (schemas) schemas.push(own);
+      else declared.set(name, [own]);
+    }
     for (const name of namesOf(located)) required.add(name);
   }
   const asked = all.some(({ keywords: k }) => k.additionalProperties === true || isObject(k.additionalProperties));
@@ -141,25 +149,22 @@ function limitsOf(all: readonly Located[], members: readonly Member[]): Limits {
 /** `{…}`: each member may be the first one that is written, if all before it may be left out. */
 function braced(members: readonly Member[], anyOther: Expression, { nonEmpty, mostOthers }: Limits, compiler: Compiler): Expression {
   const { comma } = compiler.json;
+  if (members.filter(({ required }) => !required).length > MAX_OPTIONAL)
+    throw refusal(compiler.path, `an object may have at most ${MAX_OPTIONAL} properties that are not required`);
   if (members.some(({ required, expression }) => required && isNever(expression))) return NEVER;
   const other = compiler.grammar.share(anyOther);
   const firstRequired = members.findIndex(({ required }) => required);
   const leading = firstRequired < 0 ? members.length : firstRequired;
   const others = repeat(sequence(comma, other), 0, mostOthers);
-  // What may follow member i, from the last one on; those that several beginnings share are rules.
-  let after: Expression = others;
+  const next = ({ required, expression }: Member) => (required ? sequence(comma, expression) : optional(sequence(comma, expression)));
+  // Behind the first required member all is one sequence.
+  let after = compiler.grammar.share(sequence(...members.slice(leading + 1).map(next), others));
   const starts: Expression[] = [];
-  for (let i = members.length - 1; i >= 0; i--) {
-    const { required } = members[i]!;
-    const written = members[i]!.expression;
-    const expression = i <= leading && i > 0 ? compiler.grammar.share(written) : written;
-    if (i <= leading) {
-      after = compiler.grammar.share(after);
-      starts.unshift(sequence(expression, after));
-    }
-    if (i === 0) break;
-    const next = sequence(comma, expression);
-    after = sequence(required ? next : optional(next), after);
+  for (let i = Math.min(leading, members.length - 1); i >= 0; i--) {
+    // It stands here and behind each member before it.
+    const member = { ...members[i]!, expression: compiler.grammar.share(members[i]!.expression) };
+    starts.unshift(sequence(member.expression, after));
+    if (i > 0) after = compiler.grammar.share(sequence(next(member), after));
   }
   if (firstRequired < 0) {
     starts.push(mostOthers > 0 ? sequence(other, repeat(sequence(comma, other), 0, mostOthers - 1)) : NEVER);

@@ -16,10 +16,10 @@ const MAX_BRANCHES = 200;
 
 /** @throws invalid_value for branches that a value might satisfy both. */
 export function refuseOverlaps(branches: readonly Subschema[], root: Subschema): void {
-  const places = branches.map((branch) => alternatives(branch, root));
-  if (places.flat().length > MAX_BRANCHES) throw refusal(branches[0]!.path, `oneOf must have at most ${MAX_BRANCHES} branches in all`);
-  places.forEach((a, i) => {
-    const overlap = places.findIndex((b, j) => j > i && !a.every((x) => b.every((y) => apart(x, y, root, 0))));
+  const sides = branches.map((branch) => alternatives(branch, root));
+  if (sides.flat().length > MAX_BRANCHES) throw refusal(branches[0]!.path, `oneOf must have at most ${MAX_BRANCHES} branches in all`);
+  sides.forEach((a, i) => {
+    const overlap = sides.findIndex((b, j) => j > i && !a.every((x) => b.every((y) => apart(x, y, 0))));
     if (overlap >= 0)
       throw refusal(
         branches[overlap]!.path,
@@ -29,50 +29,71 @@ export function refuseOverlaps(branches: readonly Subschema[], root: Subschema):
 }
 
 /** What the branch can be: its own branches, one level deep. */
-function alternatives(branch: Subschema, root: Subschema): ReadonlyArray<readonly Located[]> {
+function alternatives(branch: Subschema, root: Subschema): Side[] {
   const { all, impossible } = flatten([branch], root);
   if (impossible) return [];
   const nested = all.find(({ keywords }) => keywords.anyOf ?? keywords.oneOf);
-  if (!nested) return [all];
+  if (!nested) return [new Side(all, root)];
   const keyword = nested.keywords.anyOf ? "anyOf" : "oneOf";
   return listOf(nested, keyword).flatMap((schema, i) => {
     const inner = flatten([{ schema, path: below(below(nested.path, keyword), i) }], root);
-    return inner.impossible ? [] : [[...all, ...inner.all]];
+    return inner.impossible ? [] : [new Side([...all, ...inner.all], root)];
   });
 }
 
-/** Certainly no value satisfies both. */
-function apart(a: readonly Located[], b: readonly Located[], root: Subschema, depth: number): boolean {
-  const [valuesA, valuesB] = [listed(a), listed(b)];
-  if (valuesA && valuesB) {
-    const inB = new Set(valuesB.map(canonical));
-    return !valuesA.some((value) => inB.has(canonical(value)));
+/** What a place allows, worked out once for all comparisons. */
+class Side {
+  /** Listed values by their spelling; undefined when none are listed. */
+  readonly values: ReadonlyMap<string, unknown> | undefined;
+  /** An integer is a number, which the other side may be. */
+  readonly kinds: readonly Type[];
+  readonly patterned: boolean;
+  readonly #all: readonly Located[];
+  readonly #root: Subschema;
+  readonly #properties = new Map<string, Side | undefined>();
+  #shape: Shape | undefined;
+
+  constructor(all: readonly Located[], root: Subschema) {
+    this.#all = all;
+    this.#root = root;
+    const listed = all.some(({ keywords }) => keywords.enum !== undefined || "const" in keywords);
+    this.values = listed ? new Map(valuesOf(all)!.map((value) => [canonical(value), value])) : undefined;
+    const kinds = typesAt(all).map((type) => (type === "integer" ? "number" : type));
+    this.kinds = all.some(({ keywords }) => keywords.nullable === true) ? [...kinds, "null"] : kinds;
+    this.patterned = all.some(({ keywords }) => keywords.patternProperties !== undefined);
   }
-  const [typesA, typesB] = [kindsOf(a), kindsOf(b)];
-  if (valuesA) return !valuesA.some((value) => hasType(value, typesB));
-  if (valuesB) return !valuesB.some((value) => hasType(value, typesA));
-  const common = typesA.filter((type) => typesB.includes(type));
-  return common.every((type) => type === "object" && depth < MAX_DEPTH && objectsApart(a, b, root, depth));
+
+  get shape(): Shape {
+    this.#shape ??= shapeOf(this.#all);
+    return this.#shape;
+  }
+
+  /** Undefined when nothing satisfies it. */
+  property(name: string): Side | undefined {
+    if (!this.#properties.has(name)) {
+      const { all, impossible } = flatten(this.shape.properties.get(name)!, this.#root);
+      this.#properties.set(name, impossible ? undefined : new Side(all, this.#root));
+    }
+    return this.#properties.get(name);
+  }
 }
 
-function listed(all: readonly Located[]): readonly unknown[] | undefined {
-  return all.some(({ keywords }) => keywords.enum !== undefined || "const" in keywords) ? valuesOf(all) : undefined;
+/** Certainly no value satisfies both. */
+function apart(a: Side, b: Side, depth: number): boolean {
+  if (a.values && b.values) return ![...a.values.keys()].some((value) => b.values!.has(value));
+  if (a.values) return ![...a.values.values()].some((value) => hasType(value, b.kinds));
+  if (b.values) return apart(b, a, depth);
+  const common = a.kinds.filter((type) => b.kinds.includes(type));
+  return common.every((type) => type === "object" && depth < MAX_DEPTH && objectsApart(a, b, depth));
 }
 
-/** An integer is a number, which the other branch may be. */
-function kindsOf(all: readonly Located[]): readonly Type[] {
-  const types = typesAt(all).map((type) => (type === "integer" ? "number" : type));
-  return all.some(({ keywords }) => keywords.nullable === true) ? [...types, "null"] : types;
-}
-
-function objectsApart(a: readonly Located[], b: readonly Located[], root: Subschema, depth: number): boolean {
-  if ([...a, ...b].some(({ keywords }) => keywords.patternProperties !== undefined)) return false;
-  const [shapeA, shapeB] = [shapeOf(a), shapeOf(b)];
-  if (missing(shapeA, shapeB) && missing(shapeB, shapeA)) return true;
-  return [...shapeA.required].some((name) => {
-    if (!shapeB.required.has(name)) return false;
-    const [inA, inB] = [shapeA, shapeB].map(({ properties }) => flatten(properties.get(name)!, root));
-    return inA!.impossible || inB!.impossible || apart(inA!.all, inB!.all, root, depth + 1);
+function objectsApart(a: Side, b: Side, depth: number): boolean {
+  if (a.patterned || b.patterned) return false;
+  if (missing(a.shape, b.shape) && missing(b.shape, a.shape)) return true;
+  return [...a.shape.required].some((name) => {
+    if (!b.shape.required.has(name)) return false;
+    const [inA, inB] = [a.property(name), b.property(name)];
+    return !inA || !inB || apart(inA, inB, depth + 1);
   });
 }
 

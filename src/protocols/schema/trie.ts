@@ -67,7 +67,9 @@ export function noneOfTexts(texts: readonly string[], grammar: Grammar, any: (ra
   for (const each of texts.filter((each) => each !== "")) {
     const first = each.codePointAt(0)!;
     const rest = each.slice(String.fromCodePoint(first).length);
-    rests.set(first, [...(rests.get(first) ?? []), rest]);
+    const below = rests.get(first);
+    if (below) below.push(rest);
+    else rests.set(first, [rest]);
   }
   const firsts = [...rests.keys()].map((first): Range => [first, first]);
   const differs = sequence(any(complement(firsts)), repeat(any(complement([])), 0, Number.POSITIVE_INFINITY));
