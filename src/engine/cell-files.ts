@@ -102,7 +102,7 @@ export class CellFiles {
       await rename(part, path);
       return path;
     } catch {
-      await rm(part, { force: true });
+      await rm(part, { force: true }).catch(() => undefined);
       return undefined; // a cache that cannot be written is a cache miss later
     }
   }
