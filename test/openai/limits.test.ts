@@ -83,6 +83,12 @@ for (const { label, id: model, missing } of MODELS)
       expect(choices[0]!.message.content).toBe(written.choices[0]!.text);
     });
 
+    test("T21 cache_prompt: false computes the whole prompt", async () => {
+      await wholeChat(server, chat);
+      const { usage } = await wholeChat(server, { ...chat, cache_prompt: false } as typeof chat);
+      expect(usage!.prompt_tokens_details!.cached_tokens).toBe(0);
+    });
+
     test("T13 completion_tokens counts the tokens, the same streamed and not", async () => {
       const answer = await wholeChat(server, { ...chat, logprobs: true });
       expect(answer.usage!.completion_tokens).toBe(answer.choices[0]!.logprobs!.content!.length);

@@ -47,6 +47,7 @@ export function commonCall(
       stop: stopsOf(fields.stop),
       sampling: samplingOf(fields),
       ...(maxTokens !== undefined && { maxTokens }),
+      ...(fields.cache_prompt === false && { cachePrompt: false }),
     },
   };
 }

@@ -72,6 +72,8 @@ export const commonFields = {
   stream: z.nullish(z.boolean()),
   stream_options: z.nullish(z.object({ include_usage: z.nullish(z.boolean()), continuous_usage_stats: z.nullish(z.boolean()) })),
   user: z.nullish(z.string()),
+  /** llama-server's: false computes the whole prompt, whatever is in the cache. */
+  cache_prompt: z.nullish(z.boolean()),
   response_format: z.nullish(z.object({ type: z.string() })),
   ...samplingFields,
   ...limitFields,
