@@ -40,6 +40,7 @@ describe("the modelled GPU", () => {
     from,
     to,
     samples: true,
+    draft: [],
   });
 
   it("gives the token that the text before it demands", () => {

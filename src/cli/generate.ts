@@ -35,7 +35,8 @@ async function gather(events: AsyncIterable<GenerationEvent>) {
   for await (const event of events) {
     if (event.type === "text") text += event.text;
     else if (event.type === "started") promptTokens = event.promptTokens;
-    else return { text, promptTokens, completionTokens: event.completionTokens, finishReason: event.reason, timings: event.timings };
+    else if (event.type === "finished")
+      return { text, promptTokens, completionTokens: event.completionTokens, finishReason: event.reason, timings: event.timings };
   }
   throw new Error("the answer has no end");
 }

@@ -129,6 +129,19 @@ describe("errors name the place, the name, the value and what is allowed", () =>
     await expect(load({ file: "port: abc\n", flags: { port: "80" } })).rejects.toMatchObject({ code: "invalid_setting" });
   });
 
+  test("a q8_0 cache without flash attention is refused before anything starts, wherever each was said", async () => {
+    const reason = { reason: expect.stringContaining("can only be read with flash attention"), value: "'off'" };
+    await expect(load({ flags: { kvType: "q8_0", flashAttention: "off" } })).rejects.toMatchObject({
+      code: "invalid_setting",
+      details: { ...reason, source: "command line", name: "--flash-attention" },
+    });
+    await expect(load({ env: { SHIMMY_KV_TYPE: "q8_0" }, file: "flash_attention: off\n" })).rejects.toMatchObject({
+      details: { ...reason, source: join(cwd, "shimmy.yaml"), name: "flash_attention" },
+    });
+    expect((await load({ flags: { kvType: "q8_0", flashAttention: "auto" } })).config.kvType).toBe("q8_0");
+    expect((await load({ env: {}, flags: { flashAttention: "off" } })).config.kvType).toBe("auto");
+  });
+
   test("an unknown variable is only a warning, with the near miss", async () => {
     const { warnings } = await load({ env: { SHIMMY_PROT: "1", SHIMMY_SOMETHING_ELSE: "1", SHIMMY_EMPTY: "", PATH: "/bin" } });
     expect(warnings).toHaveLength(2);

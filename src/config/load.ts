@@ -63,6 +63,7 @@ export async function loadConfig(flags: FlagValues = {}, given: Partial<Surround
   if (file) take(fromFile(file), file.folder);
   take(fromEnvironment(around.env, warnings), around.cwd);
   take(fromFlags(flags), around.cwd);
+  refuseContradiction(config, sources);
 
   // The maps were filled key by key from the table, each value by its own kind: the one place where the types are told so.
   return Object.freeze({
@@ -127,6 +128,15 @@ function fromFlags(flags: FlagValues): Given[] {
     });
   }
   return layer;
+}
+
+/** What each value alone does not show. */
+function refuseContradiction(config: ReadonlyMap<string, unknown>, sources: ReadonlyMap<string, Source>): void {
+  if (config.get("kvType") !== "q8_0" || config.get("flashAttention") !== "off") return;
+  const source = sources.get("flashAttention")!;
+  const name = source.from === "file" ? SETTINGS.flashAttention.file : source.name;
+  const reason = `a KV cache of q8_0 (${SETTINGS.kvType.file}) can only be read with flash attention`;
+  throw new ShimmyError("invalid_setting", { source: placeOf(source), name, value: "'off'", reason });
 }
 
 function readValue(given: Given, base: PathBase): unknown {

@@ -97,6 +97,12 @@ const table = {
     message: "The queue of {model} is full ({queued} waiting)",
     hint: "Try again after the time of Retry-After.",
   },
+  queue_timeout: {
+    status: 429,
+    kind: "rate_limit",
+    message: "The request waited {seconds} s for {model} and its turn did not come",
+    hint: "Try again after the time of Retry-After, or raise --max-queue-time.",
+  },
   shutting_down: { status: 503, kind: "unavailable", message: "The server is shutting down" },
   model_load_failed: { status: 503, kind: "unavailable", message: "The model '{model}' could not be loaded: {reason}" },
   engine_gone: {

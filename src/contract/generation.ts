@@ -74,6 +74,8 @@ export interface GenerationRequest {
   readonly cachePrompt?: boolean;
   /** How many alternatives to report a token; absent: no logprobs at all. */
   readonly topLogprobs?: number;
+  /** True: tell how far the prompt is, by `progress` events. */
+  readonly progress?: boolean;
 }
 
 export interface TokenLogprob {
@@ -98,6 +100,17 @@ export interface Timings {
 export type GenerationEvent =
   /** The prompt is valid, fits and is queued: from here on an error is an error in mid-stream. */
   | { readonly type: "started"; readonly promptTokens: number }
+  /** Only where `progress` was asked for: once when the work on a prompt begins, then after each step that computed a part of it. */
+  | {
+      readonly type: "progress";
+      readonly choice: number;
+      /** Tokens of the prompt, how many of them were cached, and how many are in the cache now, those included. */
+      readonly total: number;
+      readonly cached: number;
+      readonly processed: number;
+      /** Milliseconds since the work on it began. */
+      readonly ms: number;
+    }
   /** Whole characters only. `tokens`: how many were generated since the last piece; `logprobs`: theirs. */
   | {
       readonly type: "text";
@@ -131,7 +144,7 @@ export interface Generator {
   /** @throws model_not_found when nothing may answer for that name. */
   resolve(name: string): Promise<ResolvedModel>;
   /**
-   * Exactly one `started`, then `text` and one `finished` for each choice. Failure is a thrown `ShimmyError`.
+   * Exactly one `started`, then `progress` if asked for, `text` and one `finished` for each choice. Failure is a thrown `ShimmyError`.
    * Aborting the signal ends the work in whatever phase it is; the iterator then throws `client_closed`.
    */
   generate(model: ResolvedModel, request: GenerationRequest, signal: AbortSignal): AsyncIterable<GenerationEvent>;

@@ -28,6 +28,8 @@ export interface ModelInfo {
   readonly generative: boolean;
   /** Bytes of KV cache a token needs with F16 keys and values. */
   readonly kvBytesPerToken: number;
+  /** Whether keys and values can be Q8_0: the width of its attention heads is a multiple of 32. Absent: unknown. */
+  readonly kvQuantizes?: boolean;
   readonly license?: string;
 }
 
@@ -37,4 +39,28 @@ export interface ModelStatus {
   readonly state: ModelState;
   /** The context one request may use, in tokens: as served when loaded, else as planned. */
   readonly servedContext: number;
+  /** When loaded. */
+  readonly serving?: Serving;
+}
+
+/** Type of the elements of a KV cache. */
+export type KvType = "f16" | "q8_0";
+
+/** How a loaded model is served: what was set, or chosen where nothing was. */
+export interface Serving {
+  /** Sequences that run at once. */
+  readonly slots: number;
+  /** KV cells in all, and whether the slots share them. */
+  readonly kvCells: number;
+  readonly kvUnified: boolean;
+  readonly kvType: KvType;
+  /** "auto": libllama decides by device. */
+  readonly flashAttention: "auto" | "on" | "off";
+  /** The most a step may use. */
+  readonly threads: number;
+  readonly batchTokens: number;
+  /** How long a step should take while somebody reads, in milliseconds. */
+  readonly stepMs: number;
+  /** Tokens whose KV cells may be put aside in memory. */
+  readonly storeTokens: number;
 }

@@ -24,6 +24,13 @@ export class CellStore {
     this.#files = files;
   }
 
+  /** What is put aside in memory. */
+  get bytes(): number {
+    let bytes = 0;
+    for (const saved of this.#saved.values()) bytes += saved.bytes;
+    return bytes;
+  }
+
   /** Tells the scheduler what earlier processes left in files. */
   introduce(scheduler: Scheduler): void {
     for (const { path, content } of this.#files?.list() ?? []) {
@@ -52,21 +59,33 @@ export class CellStore {
     }
   }
 
-  /** Writes the cells of idle slots to files, unless they are there. To be called when nothing is computed. */
+  /** Writes to files what idle slots and the store hold, unless it is there. To be called when nothing is computed. */
   async persist(scheduler: Scheduler): Promise<void> {
     if (!this.#files) return;
     for (let slot = 0; slot < this.#context.sequences; slot++) {
       const content = scheduler.idleContent(slot);
-      if (!content || content.length < WORTH_A_FILE || this.#isFiled(content)) continue;
+      if (!content || !this.#isWorthAFile(content)) continue;
       const saved = this.#context.save(slot);
       if (!saved) continue;
-      const kept: Content = { ...content, tokens: content.tokens.slice(0, content.length) };
-      this.#filed.add(kept);
-      // A copy: while it is written the slot goes on.
-      const written = await this.#files.write(kept, this.#context.bytesOf(saved));
+      await this.#write(content, saved);
       freeCells(saved);
-      if (written === undefined) this.#filed.delete(kept);
     }
+    for (const { entry, content } of scheduler.stored) {
+      const saved = this.#saved.get(entry);
+      if (saved && this.#isWorthAFile(content)) await this.#write(content, saved);
+    }
+  }
+
+  async #write(content: Content, saved: SavedCells): Promise<void> {
+    const kept: Content = { ...content, tokens: content.tokens.slice(0, content.length) };
+    this.#filed.add(kept);
+    // A copy: while it is written, slots go on and entries may be freed.
+    const written = await this.#files?.write(kept, this.#context.bytesOf(saved).slice());
+    if (written === undefined) this.#filed.delete(kept);
+  }
+
+  #isWorthAFile(content: Content): boolean {
+    return content.length >= WORTH_A_FILE && !this.#isFiled(content);
   }
 
   #isFiled(content: Content): boolean {

@@ -1,15 +1,16 @@
 /**
  * What the gateway and an engine process say to each other, over the IPC channel of `fork` with v8 serialization.
  *  - The gateway sends `load` once, first. The engine answers `ready` or `failed`; after `failed` it exits.
- *  - `generate` is answered by a `started` or an `error` event, then text, then one `finished` for each choice.
- *    `error` and the last `finished` are final for that id; an aborted id gets no more of them,
- *    only a message without events, which tells how many are left.
+ *  - `generate` is answered by a `started` or an `error` event, then progress if asked for, text, one `finished` for each choice.
+ *    After `started` an `error` means that its turn did not come in time. `error` and the last `finished` are final for that id;
+ *    an aborted id gets no more of them, only a message without events, which tells how many are left.
  *  - All events of one step travel in one message, so a step costs one write however many sequences it served.
  *  - `end`: the engine writes to files what should outlive it, and exits. Nothing is sent to it afterwards.
  *  - Ids are the gateway's and are never used again. When the channel closes the engine ends itself.
  */
 import type { ErrorCode, ErrorDetails } from "../contract/errors.ts";
 import type { Constraint, GenerationEvent, PromptSegment, SamplingParams } from "../contract/generation.ts";
+import type { KvType, Serving } from "../contract/model.ts";
 
 export interface EngineOptions {
   readonly model: string;
@@ -21,12 +22,18 @@ export interface EngineOptions {
   /** KV cells in all, and whether the sequences share them. */
   readonly cells: number;
   readonly unified: boolean;
+  readonly kvType: KvType;
+  readonly flashAttention: Serving["flashAttention"];
   readonly threads: number;
   readonly batchTokens: number;
   /** Tokens whose KV cells may be put aside in memory. */
   readonly storeTokens: number;
   /** How long a step should take while somebody reads, in milliseconds. */
   readonly stepMs: number;
+  /** How long a request may wait for its turn, in milliseconds; 0 is without limit. */
+  readonly queueMs: number;
+  /** Whether guessed tokens may be computed beside the next one where that pays. */
+  readonly speculation: boolean;
   /** Where KV cells outlive the process, and how many bytes all files there may take. */
   readonly files?: { readonly folder: string; readonly bytes: number };
 }
@@ -41,6 +48,8 @@ export interface GenerateMessage {
   readonly sampling: SamplingParams;
   readonly constraint?: Constraint;
   readonly topLogprobs?: number;
+  /** Whether to send `progress` events. */
+  readonly progress?: boolean;
   /** For fairness in the queue, and to keep caches apart: see scheduler/sequence.ts. */
   readonly tenant?: string;
   readonly salt?: string;
@@ -56,6 +65,9 @@ export type ToEngine =
 /** What the gateway must know of a loaded model to render prompts for it. */
 export interface EngineReady {
   readonly contextPerSequence: number;
+  /** What became of "auto", as far as it is decided here. */
+  readonly flashAttention: Serving["flashAttention"];
+  readonly state: EngineState;
   readonly vocabSize: number;
   readonly bosText: string;
   readonly eosText: string;
@@ -63,11 +75,36 @@ export interface EngineReady {
   readonly loadMs: number;
 }
 
+/** What an engine holds and how it works at the moment, for the metrics. */
+export interface EngineState {
+  /** KV cells with something in them, of running and of ended sequences; shared ones count for each. */
+  readonly cellsUsed: number;
+  /** What was put aside in memory. */
+  readonly storedTokens: number;
+  readonly storedBytes: number;
+  /** Threads of the next step. */
+  readonly threads: number;
+  /** Most tokens of the latest step; 0 before the first. */
+  readonly stepTokens: number;
+  /** Tokens that were guessed and computed since the start, and those of them that came true. */
+  readonly draftedTokens: number;
+  readonly acceptedTokens: number;
+}
+
 export type EngineEvent =
   | { readonly id: number; readonly event: GenerationEvent }
   | { readonly id: number; readonly error: { readonly code: ErrorCode; readonly details: ErrorDetails } };
 
+/** What a step gave, or how the queue has changed. */
+export interface EngineOutput {
+  readonly events: readonly EngineEvent[];
+  readonly waiting: number;
+  readonly running: number;
+  /** When it has changed: at most once a second, and at the end of the work. */
+  readonly state?: EngineState;
+}
+
 export type FromEngine =
   | ({ readonly type: "ready" } & EngineReady)
   | { readonly type: "failed"; readonly code: ErrorCode; readonly details: ErrorDetails }
-  | { readonly type: "events"; readonly events: readonly EngineEvent[]; readonly waiting: number; readonly running: number };
+  | ({ readonly type: "events" } & EngineOutput);

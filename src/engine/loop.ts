@@ -8,15 +8,20 @@ import type { DecodeResult, LlamaContext } from "../llama/context.ts";
 import type { Grammar } from "../llama/grammar.ts";
 import type { LlamaModel } from "../llama/model.ts";
 import { Sampler } from "../llama/sampler.ts";
+import type { Propose } from "../scheduler/draft.ts";
 import { type Plan, type Sampled, Scheduler } from "../scheduler/scheduler.ts";
 import type { CellFiles } from "./cell-files.ts";
 import { CellStore } from "./cell-store.ts";
 import { Choice } from "./choice.ts";
 import { ConstrainedSampler, Constraints } from "./constraint.ts";
 import { IdleCores } from "./idle-cores.ts";
-import type { EngineEvent, GenerateMessage } from "./ipc.ts";
+import type { EngineEvent, EngineOutput, EngineState, GenerateMessage } from "./ipc.ts";
+import { PromptProgress } from "./prompt-progress.ts";
+import type { Speculation } from "./speculation.ts";
+import { StateReport } from "./state-report.ts";
 import { StepBudget } from "./step-budget.ts";
 import { ThreadGovernor } from "./threads.ts";
+import { WaitLimit } from "./wait-limit.ts";
 
 /** How long nothing must have been computed before conversations are written to files. */
 const QUIET_BEFORE_FILES_MS = 1000;
@@ -28,14 +33,12 @@ export interface LoopOptions {
   readonly storeTokens: number;
   /** How long a step should take while somebody reads, in milliseconds. */
   readonly stepMs: number;
+  /** How long a request may wait for its turn, in milliseconds; 0 is without limit. */
+  readonly queueMs: number;
+  /** Decides which guessed tokens are computed beside the next one; absent: none. */
+  readonly speculation?: Speculation;
   /** Where cells outlive the process. */
   readonly files?: CellFiles;
-}
-
-export interface LoopOutput {
-  readonly events: readonly EngineEvent[];
-  readonly waiting: number;
-  readonly running: number;
 }
 
 export class EngineLoop {
@@ -48,8 +51,14 @@ export class EngineLoop {
   /** Made for the first constrained answer. */
   #constraints: Constraints | undefined;
   readonly #budget: StepBudget;
+  /** Absent: turned off. */
+  readonly #speculation: Speculation | undefined;
+  readonly #propose: Propose | undefined;
   readonly #idleCores = new IdleCores(performance.now());
-  readonly #send: (output: LoopOutput) => void;
+  readonly #waits: WaitLimit;
+  readonly #progress = new PromptProgress();
+  readonly #report: StateReport;
+  readonly #send: (output: EngineOutput) => void;
   /** The answers in the making, by the key of their sequence. */
   readonly #choices = new Map<number, Choice>();
   #nextKey = 0;
@@ -62,8 +71,8 @@ export class EngineLoop {
   constructor(
     model: LlamaModel,
     context: LlamaContext,
-    { contextTokens, storeTokens, stepMs, files }: LoopOptions,
-    send: (output: LoopOutput) => void,
+    { contextTokens, storeTokens, stepMs, queueMs, speculation, files }: LoopOptions,
+    send: (output: EngineOutput) => void,
   ) {
     this.#model = model;
     this.#context = context;
@@ -77,10 +86,30 @@ export class EngineLoop {
       cells,
       storeTokens,
       canCut: model.canCut,
+      gather: !context.unified,
     });
     this.#cells = new CellStore(context, files);
     this.#cells.introduce(this.#scheduler);
     this.#budget = new StepBudget(context.batchTokens, stepMs);
+    this.#waits = new WaitLimit(queueMs);
+    this.#speculation = speculation;
+    this.#propose = speculation && ((sequence, most, step) => speculation.propose(sequence, most, step));
+    this.#report = new StateReport(() => this.state);
+  }
+
+  get state(): EngineState {
+    const { cells, stored } = this.#scheduler.held;
+    const { threads } = this.#governor;
+    const { drafted = 0, accepted = 0 } = this.#speculation ?? {};
+    return {
+      cellsUsed: cells,
+      storedTokens: stored,
+      storedBytes: this.#cells.bytes,
+      threads,
+      stepTokens: this.#budget.latest,
+      draftedTokens: drafted,
+      acceptedTokens: accepted,
+    };
   }
 
   generate(message: GenerateMessage): void {
@@ -95,12 +124,26 @@ export class EngineLoop {
   }
 
   abort(id: number): void {
+    this.#remove(id);
+    this.#flush();
+  }
+
+  /** Takes a request out, wherever it is. */
+  #remove(id: number): void {
+    this.#waits.left(id);
     for (const [key, choice] of this.#choices) {
       if (choice.id !== id) continue;
       this.#scheduler.abort(key);
       this.#drop(key);
     }
-    this.#flush();
+  }
+
+  /** Tells those who have waited too long that their turn did not come. */
+  #expire(): void {
+    for (const { id, waitedMs } of this.#waits.overdue(performance.now())) {
+      this.#remove(id);
+      this.#events.push({ id, error: { code: "queue_timeout", details: { seconds: Math.round(waitedMs / 100) / 10 } } });
+    }
   }
 
   #arrive(message: GenerateMessage): void {
@@ -120,8 +163,10 @@ export class EngineLoop {
       const { id, stop, topLogprobs, maxTokens = Number.POSITIVE_INFINITY, tenant = "", salt = "", priority = 0 } = message;
       this.#choices.set(key, new Choice(this.#model, { id, choice, sampler, stop, topLogprobs }));
       this.#scheduler.arrive({ key, prompt, maxTokens, tenant, salt, priority });
+      if (message.progress) this.#progress.watch(key, choice);
     }
     grammar?.free();
+    this.#waits.arrived(message.id, performance.now());
     this.#events.push({ id: message.id, event: { type: "started", promptTokens: prompt.length } });
   }
 
@@ -148,8 +193,9 @@ export class EngineLoop {
     while (!this.#scheduler.idle) {
       // One turn of the event loop: messages that arrived during the last step are handled here.
       await new Promise(setImmediate);
-      this.#step(this.#scheduler.plan(this.#budget.tokens(this.#scheduler.decoding)));
-      this.#flush();
+      this.#expire();
+      this.#step(this.#scheduler.plan(this.#budget.tokens(this.#scheduler.decoding), this.#propose));
+      this.#flush({ last: this.#scheduler.idle });
     }
     this.#running = false;
     this.#persistSoon();
@@ -173,20 +219,38 @@ export class EngineLoop {
     // What could not be brought must be computed: the next plan does that.
     if (lost.length > 0 || plan.entries.length === 0) return;
     const outputs = this.#fill(plan);
+    const begun = this.#progress.begin(plan.entries, performance.now());
+    for (const [key, event] of begun) this.#emit(key, event);
+    if (begun.length > 0) this.#flush(); // at once: the step may take long
+    const { threads } = this.#governor;
+    const decodesAt = performance.now();
     if (this.#decode(tokensOf(plan)) === "full") {
       // The scheduler counts cells, so this is libllama seeing it differently (padding, sliding windows): make room and go on.
       if (!this.#scheduler.preempt()) throw new Error("the KV cache is full with one sequence in it");
       return;
     }
-    const sampled: Sampled[] = [];
-    for (const [key, index] of outputs) {
-      const { token, ended, event } = this.#choices.get(key)!.step(this.#context, index);
-      if (event) this.#emit(key, event);
-      sampled.push({ key, token, ended });
-    }
+    for (const [key, event] of this.#progress.computed(plan.entries, performance.now())) this.#emit(key, event);
+    const sampled = this.#sample(outputs);
+    this.#speculation?.observe(plan, sampled.length, { ms: performance.now() - decodesAt, threads });
     const full = this.#scheduler.apply(plan, sampled);
     for (const { key, ended } of sampled) if (ended) this.#finish(key, "stop");
     for (const key of full) this.#finish(key, "length");
+  }
+
+  /** Each token is drawn from the logits of the one before, so after a draft only where that one was what was drawn. */
+  #sample(outputs: readonly Output[]): Sampled[] {
+    const sampled: Sampled[] = [];
+    for (const { key, index, draft } of outputs) {
+      const choice = this.#choices.get(key)!;
+      for (let i = 0; i <= draft.length; i++) {
+        const { token, ended, event } = choice.step(this.#context, index + i);
+        if (event) this.#emit(key, event);
+        sampled.push({ key, token, ended });
+        this.#speculation?.follow(key, token);
+        if (ended || token !== draft[i]) break;
+      }
+    }
+    return sampled;
   }
 
   #decode(tokens: number): DecodeResult {
@@ -203,16 +267,18 @@ export class EngineLoop {
     return result;
   }
 
-  /** @returns for each sequence that samples, the index of its logits. */
-  #fill(plan: Plan): Array<[key: number, index: number]> {
-    const outputs: Array<[number, number]> = [];
-    for (const { sequence, slot, from, to, samples } of plan.entries) {
-      this.#choices.get(sequence.key)!.start(sequence.cached ?? 0);
+  #fill(plan: Plan): Output[] {
+    const outputs: Output[] = [];
+    for (const { sequence, slot, from, to, samples, draft } of plan.entries) {
+      const choice = this.#choices.get(sequence.key)!;
+      choice.start(sequence.cached ?? 0);
+      this.#waits.left(choice.id);
       for (let i = from; i < to; i++) {
         const last = samples && i === to - 1;
         const index = this.#context.add(sequence.tokens[i]!, i, slot, last);
-        if (last) outputs.push([sequence.key, index]);
+        if (last) outputs.push({ key: sequence.key, index, draft });
       }
+      for (const [i, token] of draft.entries()) this.#context.add(token, to + i, slot, true);
     }
     return outputs;
   }
@@ -223,6 +289,8 @@ export class EngineLoop {
   }
 
   #drop(key: number): void {
+    this.#progress.forget(key);
+    this.#speculation?.forget(key);
     this.#choices.get(key)?.free();
     this.#choices.delete(key);
   }
@@ -232,15 +300,24 @@ export class EngineLoop {
   }
 
   /** Also without events, when a prompt is taken up or a request is aborted: else the gateway would count wrongly until the next. */
-  #flush(): void {
+  #flush({ last = false } = {}): void {
     const { waiting, running } = this.#scheduler;
-    if (this.#events.length === 0 && waiting === this.#told.waiting && running === this.#told.running) return;
-    this.#send({ events: this.#events, waiting, running });
+    const state = this.#report.due(performance.now(), last);
+    const counts = waiting !== this.#told.waiting || running !== this.#told.running;
+    if (this.#events.length === 0 && !counts && !state) return;
+    this.#send({ events: this.#events, waiting, running, ...(state && { state }) });
     this.#told = { waiting, running };
     this.#events = [];
   }
 }
 
+/** Where the logits of a sequence that samples are: at `index`, and those of its draft behind them. */
+interface Output {
+  readonly key: number;
+  readonly index: number;
+  readonly draft: readonly number[];
+}
+
 function tokensOf(plan: Plan): number {
-  return plan.entries.reduce((n, { from, to }) => n + to - from, 0);
+  return plan.entries.reduce((n, { from, to, draft }) => n + to - from + draft.length, 0);
 }

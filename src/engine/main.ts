@@ -11,6 +11,7 @@ import { LLAMA_VERSION } from "../llama/structs.ts";
 import { CellFiles, fingerprint } from "./cell-files.ts";
 import type { EngineOptions, EngineReady, FromEngine, ToEngine } from "./ipc.ts";
 import { EngineLoop } from "./loop.ts";
+import { Speculation } from "./speculation.ts";
 
 const send = (message: FromEngine) => process.send!(message);
 let loop: EngineLoop | undefined;
@@ -45,14 +46,24 @@ function load(options: EngineOptions): void {
       cells: options.cells,
       sequences: options.slots,
       unified: options.unified,
+      kvType: options.kvType,
+      flashAttention: options.flashAttention,
       threads: options.threads,
       batchTokens: options.batchTokens,
     });
     const contextPerSequence = Math.min(options.contextPerSequence, context.cellsPerSequence);
-    const files = options.files && cellFiles(options, options.files);
-    const limits = { contextTokens: contextPerSequence, storeTokens: options.storeTokens, stepMs: options.stepMs, ...(files && { files }) };
+    const files = options.files && cellFiles(options, context, options.files);
+    const { storeTokens, stepMs, queueMs } = options;
+    const limits = {
+      contextTokens: contextPerSequence,
+      ...{ storeTokens, stepMs, queueMs },
+      ...(options.speculation && { speculation: new Speculation() }),
+      ...(files && { files }),
+    };
     loop = new EngineLoop(model, context, limits, (output) => send({ type: "events", ...output }));
-    send({ type: "ready", ...describe(model), contextPerSequence, loadMs: performance.now() - startedAt });
+    const { flashAttention } = context;
+    const loadMs = performance.now() - startedAt;
+    send({ type: "ready", ...describe(model), contextPerSequence, flashAttention, state: loop.state, loadMs });
   } catch (error) {
     const { code, details } =
       error instanceof ShimmyError ? error : new ShimmyError("model_load_failed", { model: options.model, reason: String(error) });
@@ -65,11 +76,15 @@ async function end(): Promise<void> {
   process.exit(0);
 }
 
-function cellFiles({ path, slots, unified, cells, model }: EngineOptions, { folder, bytes }: { folder: string; bytes: number }): CellFiles {
+function cellFiles(
+  { path, slots, unified, cells, kvType, model }: EngineOptions,
+  { flashAttention }: LlamaContext,
+  { folder, bytes }: { folder: string; bytes: number },
+): CellFiles {
   try {
     // Everything that decides whether a saved state fits: libllama does not check the first two itself.
     const key = createHash("sha256")
-      .update(JSON.stringify([fingerprint(path), LLAMA_VERSION, "f16", unified, slots, cells]))
+      .update(JSON.stringify([fingerprint(path), LLAMA_VERSION, kvType, flashAttention, unified, slots, cells]))
       .digest("hex");
     return new CellFiles(folder, key, bytes);
   } catch (cause) {
@@ -77,7 +92,7 @@ function cellFiles({ path, slots, unified, cells, model }: EngineOptions, { fold
   }
 }
 
-function describe(model: LlamaModel): Omit<EngineReady, "loadMs" | "contextPerSequence"> {
+function describe(model: LlamaModel): Pick<EngineReady, "vocabSize" | "bosText" | "eosText" | "controlTexts"> {
   return {
     vocabSize: model.vocabSize,
     bosText: model.bosText,

@@ -19,6 +19,7 @@ export class StepBudget {
   #msPerToken = FIRST_MS_PER_TOKEN;
   #measured = false;
   #perStep = 0;
+  #latest = 0;
 
   /** `most`: what the context can take in one step. `targetMs`: how long a step with readers should take. */
   constructor(most: number, targetMs: number) {
@@ -31,7 +32,13 @@ export class StepBudget {
     const wanted = this.#targetMs / this.#msPerToken;
     if (wanted > this.#perStep * WORTH_A_CHANGE || wanted < this.#perStep / WORTH_A_CHANGE) this.#perStep = wanted;
     const budget = Math.max(1, Math.round((this.#perStep * (decoding > 0 ? 1 : ALONE)) / GRAIN)) * GRAIN;
-    return Math.min(this.#most, decoding + budget);
+    this.#latest = Math.min(this.#most, decoding + budget);
+    return this.#latest;
+  }
+
+  /** The latest answer of `tokens`; 0 before the first. */
+  get latest(): number {
+    return this.#latest;
   }
 
   /** What a step took. Only those with prompts in them tell what a prompt costs. */

@@ -4,6 +4,7 @@
  */
 import koffi from "koffi";
 import { ShimmyError } from "../contract/errors.ts";
+import type { KvType, Serving } from "../contract/model.ts";
 import { withoutClearing } from "./fresh-memory.ts";
 import { type ContextPointer, type Library, library, type MemoryPointer } from "./library.ts";
 import type { LlamaModel } from "./model.ts";
@@ -16,12 +17,20 @@ export interface ContextOptions {
   readonly sequences: number;
   /** One pool of cells for all sequences, or an equal share each. */
   readonly unified: boolean;
+  /** A cache of q8_0 needs flash attention, and heads whose width is a multiple of 32. */
+  readonly kvType: KvType;
+  readonly flashAttention: FlashAttention;
   readonly threads: number;
   /** Most tokens a step may compute. */
   readonly batchTokens: number;
 }
 
-const FLASH_ATTENTION_OFF = 0;
+type FlashAttention = Serving["flashAttention"];
+
+/** `llama_flash_attn_type` of llama.h. */
+const FLASH_ATTENTION: Readonly<Record<FlashAttention, number>> = { auto: -1, off: 0, on: 1 };
+/** `ggml_type` of ggml.h. */
+const KV_TYPES: Readonly<Record<KvType, number>> = { f16: 1, q8_0: 8 };
 /** For narrower heads flash attention is slow on a CPU: 3.2 ms a token against 0.7 with 32 wide heads and 900 tokens of context. */
 const LEAST_FLASH_HEAD = 64;
 
@@ -35,6 +44,8 @@ export class LlamaContext {
   readonly batchTokens: number;
   readonly sequences: number;
   readonly unified: boolean;
+  /** As asked for, or what "auto" became as far as it is not libllama's to decide. */
+  readonly flashAttention: FlashAttention;
   /** Threads of its pool: the most a step may use. */
   readonly threadsAllowed: number;
   readonly #lib: Library;
@@ -48,10 +59,11 @@ export class LlamaContext {
     lib: Library,
     readonly pointer: ContextPointer,
     model: LlamaModel,
-    { unified, threads }: ContextOptions,
+    { unified, threads, flashAttention }: ContextOptions,
   ) {
     this.#lib = lib;
     this.unified = unified;
+    this.flashAttention = flashAttention;
     this.threadsAllowed = threads;
     this.#memory = lib.memory(pointer);
     this.cells = lib.contextSize(pointer);
@@ -63,8 +75,9 @@ export class LlamaContext {
   }
 
   /** @throws model_load_failed when the memory cannot be had or the library did not do what was asked. */
-  static create(model: LlamaModel, name: string, options: ContextOptions): LlamaContext {
+  static create(model: LlamaModel, name: string, wished: ContextOptions): LlamaContext {
     const lib = library();
+    const options = { ...wished, flashAttention: flashAttentionFor(model, wished) };
     const wanted: Partial<ContextParams> = {
       n_ctx: options.cells,
       n_batch: options.batchTokens,
@@ -73,12 +86,16 @@ export class LlamaContext {
       n_threads: options.threads,
       n_threads_batch: options.threads,
       kv_unified: options.unified,
-      ...(model.headSize < LEAST_FLASH_HEAD && { flash_attn_type: FLASH_ATTENTION_OFF }),
+      flash_attn_type: FLASH_ATTENTION[options.flashAttention],
+      type_k: KV_TYPES[options.kvType],
+      type_v: KV_TYPES[options.kvType],
     };
     const params = withDefaults(lib.contextDefaultParams(), wanted);
     const pointer = withoutClearing(() => lib.contextInit(model.pointer, params));
-    if (!pointer)
-      throw new ShimmyError("model_load_failed", { model: name, reason: `no context of ${options.cells} tokens could be made` });
+    if (!pointer) {
+      const reason = `no context of ${options.cells} tokens could be made with a KV cache of ${options.kvType}`;
+      throw new ShimmyError("model_load_failed", { model: name, reason });
+    }
     const context = new LlamaContext(lib, pointer, model, options);
     // The functional half of the fingerprint: a shifted member would show here as another number.
     const got = [context.cells >= options.cells, context.batchTokens === options.batchTokens, context.sequences === options.sequences];
@@ -179,6 +196,12 @@ export class LlamaContext {
   #check(sequence: number): void {
     if (sequence < 0 || sequence >= this.sequences) throw new Error(`sequence ${sequence} of ${this.sequences}`);
   }
+}
+
+function flashAttentionFor(model: LlamaModel, { flashAttention, kvType }: ContextOptions): FlashAttention {
+  if (flashAttention !== "auto") return flashAttention;
+  if (kvType === "q8_0") return "on";
+  return model.headSize < LEAST_FLASH_HEAD ? "off" : "auto";
 }
 
 /** Cells of one sequence outside of the cache, in the format of `llama_state_seq_get_data`: of this model and context only. */

@@ -27,24 +27,20 @@ export function withoutClearing<T>(create: () => T): T {
   const type = lib.cpuBufferType();
   const typeWords = new BigUint64Array(koffi.view(type, 2 * POINTER));
   const original = typeWords[ALLOC_BUFFER]!;
-  const allocate = koffi.decode(original, koffi.proto("void* shimmy_alloc_buffer(void* type, size_t size)")) as (
-    type: bigint,
-    size: bigint,
-  ) => bigint | null;
+  // Without a name: a name may be defined once in a process only.
+  const prototype = koffi.proto("void*", ["void*", "size_t"]);
+  const allocate = koffi.decode(original, prototype) as (type: bigint, size: bigint) => bigint | null;
   const patched: Array<{ words: BigUint64Array; clear: bigint }> = [];
 
-  const callback = koffi.register(
-    (type: bigint, size: number | bigint) => {
-      const buffer = allocate(type, BigInt(size));
-      if (buffer === null || size < LEAST_FRESH_BYTES) return buffer;
-      const words = new BigUint64Array(koffi.view(buffer, BUFFER.words * POINTER));
-      if (words[BUFFER.bufferType] !== type || words[BUFFER.size] !== BigInt(size)) return buffer;
-      patched.push({ words, clear: words[BUFFER.clear]! });
-      words[BUFFER.clear] = lib.harmlessFunction;
-      return buffer;
-    },
-    koffi.pointer(koffi.proto("void* shimmy_alloc_fresh(void* type, size_t size)")),
-  );
+  const callback = koffi.register((type: bigint, size: number | bigint) => {
+    const buffer = allocate(type, BigInt(size));
+    if (buffer === null || size < LEAST_FRESH_BYTES) return buffer;
+    const words = new BigUint64Array(koffi.view(buffer, BUFFER.words * POINTER));
+    if (words[BUFFER.bufferType] !== type || words[BUFFER.size] !== BigInt(size)) return buffer;
+    patched.push({ words, clear: words[BUFFER.clear]! });
+    words[BUFFER.clear] = lib.harmlessFunction;
+    return buffer;
+  }, koffi.pointer(prototype));
 
   typeWords[ALLOC_BUFFER] = callback;
   try {

@@ -14,6 +14,8 @@ export type ModelDescription = Omit<ModelInfo, "id" | "source">;
 /** LLAMA_FTYPE_GUESSED: the name was worked out from the tensors, which is done here anyway. */
 const GUESSED = 1024;
 const F16_BYTES = 2;
+/** Values of a block of Q8_0; libllama refuses a cache of it for heads that are no whole blocks. */
+const Q8_0_BLOCK = 32;
 
 /** @param headers the file, or all parts of a split one; the first carries the metadata. */
 export function describeModel(path: string, headers: readonly [GgufHeader, ...GgufHeader[]]): ModelDescription {
@@ -34,6 +36,7 @@ export function describeModel(path: string, headers: readonly [GgufHeader, ...Gg
     ...(chatTemplate !== undefined && { chatTemplate }),
     generative: isGenerative(header, architecture),
     kvBytesPerToken: kvBytesPerToken(header, architecture),
+    kvQuantizes: kvQuantizes(header, architecture),
     ...(license !== undefined && { license }),
   };
 }
@@ -55,15 +58,28 @@ function kvBytesPerToken(header: GgufHeader, architecture: string): number {
   if (typeof heads === "string") return 0;
   const kvHeads = layerValuesOf(header, `${architecture}.attention.head_count_kv`, layers);
   const perLayer = typeof kvHeads === "string" ? heads : kvHeads;
-  // libllama takes the head size of all layers from the first.
-  const headSize = Math.floor(integerOf(header, `${architecture}.embedding_length`)! / Math.max(1, heads[0]!));
-  const keySize = integerOf(header, `${architecture}.attention.key_length`) ?? headSize;
-  const valueSize = integerOf(header, `${architecture}.attention.value_length`) ?? headSize;
+  const { keySize, valueSize } = headSizes(header, architecture, heads);
   const values = sum(perLayer.map((count) => count * (keySize + valueSize)));
   // Hybrids of the Qwen kind give a cache to every n-th layer only; Gemma 3n shares the caches of its last layers.
   const interval = Math.max(1, integerOf(header, `${architecture}.full_attention_interval`) ?? 1);
   const shared = Math.min(layers - 1, Math.max(0, integerOf(header, `${architecture}.attention.shared_kv_layers`) ?? 0));
   return Math.ceil((values * F16_BYTES * (layers - shared)) / layers / interval);
+}
+
+/** Values of a key and of a value of one head. libllama takes the head size of all layers from the first. */
+function headSizes(header: GgufHeader, architecture: string, heads: readonly number[]): { keySize: number; valueSize: number } {
+  const headSize = Math.floor(integerOf(header, `${architecture}.embedding_length`)! / Math.max(1, heads[0]!));
+  const keySize = integerOf(header, `${architecture}.attention.key_length`) ?? headSize;
+  const valueSize = integerOf(header, `${architecture}.attention.value_length`) ?? headSize;
+  return { keySize, valueSize };
+}
+
+function kvQuantizes(header: GgufHeader, architecture: string): boolean {
+  if (!hasKvCache(architecture)) return false;
+  const heads = layerValuesOf(header, `${architecture}.attention.head_count`, integerOf(header, `${architecture}.block_count`)!);
+  if (typeof heads === "string") return false;
+  const { keySize, valueSize } = headSizes(header, architecture, heads);
+  return keySize % Q8_0_BLOCK === 0 && valueSize % Q8_0_BLOCK === 0;
 }
 
 function quantizationOf(headers: readonly [GgufHeader, ...GgufHeader[]]): string {

@@ -88,6 +88,34 @@ describe("what was asked for", () => {
   });
 });
 
+describe("the type of the cache", () => {
+  /** 45056 tokens of F16 fit, 84736 of Q8_0. */
+  const asked = { ...large, kvType: "auto" as const, kvQuantizes: true };
+  const q8 = (131_072 * 34) / 64;
+
+  test("is f16 while that holds what was asked for, and the trained context is no reason for less", () => {
+    expect(planMemory({ ...asked, requestedContext: 40_000 })).toMatchObject({ kvType: "f16", kvBytesPerToken: 131_072 });
+    expect(planMemory(asked)).toMatchObject({ kvType: "f16", contextPerSequence: 45_056 });
+  });
+
+  test("is q8_0 where only that holds the context that was asked for, and that is said", () => {
+    const plan = planMemory({ ...asked, requestedContext: 80_000 });
+    expect(plan).toMatchObject({ kvType: "q8_0", contextPerSequence: 80_000, kvBytesPerToken: q8, fits: true });
+    expect(plan.bytes).toBe(5 * GIB + plan.kvCells * q8);
+    expect(plan.reason).toMatch(/KV cache in q8_0: with f16 no more than 45056 of the 80000 tokens asked for would fit/);
+  });
+
+  test("stays f16 where q8_0 would not hold it either, or the heads do not allow it", () => {
+    expect(planMemory({ ...asked, requestedContext: 100_000 })).toMatchObject({ kvType: "f16", contextPerSequence: 45_056 });
+    expect(planMemory({ ...asked, kvQuantizes: false, requestedContext: 80_000 })).toMatchObject({ kvType: "f16" });
+  });
+
+  test("that was set is kept", () => {
+    expect(planMemory({ ...large, kvType: "q8_0" })).toMatchObject({ kvType: "q8_0", contextPerSequence: 84_736 });
+    expect(planMemory({ ...asked, kvType: "f16", requestedContext: 80_000 })).toMatchObject({ kvType: "f16", contextPerSequence: 45_056 });
+  });
+});
+
 test("too little memory gives the least there is, and says that it may not fit", () => {
   const plan = planMemory({ ...large, availableBytes: GIB });
   expect(plan).toMatchObject({ fits: false, kvCells: 512, contextPerSequence: 512, slots: 2 });
@@ -114,6 +142,8 @@ test("every plan is sound, and one that fits keeps to half of what the weights l
       requestedSlots: fc.integer({ min: 1, max: 256 }),
       unusedIsFree: fc.boolean(),
       kvLayout: fc.constantFrom("auto" as const, "separate" as const, "unified" as const),
+      kvType: fc.constantFrom("auto" as const, "f16" as const, "q8_0" as const),
+      kvQuantizes: fc.boolean(),
     },
     { requiredKeys: ["fileBytes", "kvBytesPerToken", "availableBytes", "trainedContext"] },
   );
@@ -125,7 +155,7 @@ test("every plan is sound, and one that fits keeps to half of what the weights l
       expect(plan.contextPerSequence).toBeLessThanOrEqual(asked.requestedContext ?? asked.trainedContext);
       expect(plan.kvCells).toBeGreaterThanOrEqual(plan.contextPerSequence * (plan.unified ? 1 : plan.slots));
       if (plan.fits)
-        expect(plan.kvCells * asked.kvBytesPerToken).toBeLessThanOrEqual(Math.max(0, asked.availableBytes - asked.fileBytes) / 2);
+        expect(plan.kvCells * plan.kvBytesPerToken).toBeLessThanOrEqual(Math.max(0, asked.availableBytes - asked.fileBytes) / 2);
     }),
   );
 });

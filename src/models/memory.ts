@@ -6,12 +6,17 @@
  * unified pool is elastic (docs/decisions.md). Hence `auto`: separate while the reservation fits, else one pool. Where cells that no
  * token has used take no memory, all of the reservation may be had; elsewhere it is paid for at once and must be small.
  */
+import type { KvType } from "../contract/model.ts";
 
 export interface MemoryQuestion {
   /** Of all its files: the weights, read or mapped. */
   readonly fileBytes: number;
-  /** 0 for recurrent models, whose state does not grow. */
+  /** With F16 keys and values; 0 for recurrent models, whose state does not grow. */
   readonly kvBytesPerToken: number;
+  /** Absent: f16. "auto" is q8_0 where only that holds the context that was asked for. */
+  readonly kvType?: "auto" | KvType;
+  /** Whether "auto" may choose q8_0. */
+  readonly kvQuantizes?: boolean;
   readonly availableBytes: number;
   /** Tokens. */
   readonly trainedContext: number;
@@ -32,6 +37,9 @@ export interface MemoryPlan {
   readonly unified: boolean;
   /** What libllama is asked for as n_ctx: of all slots together. */
   readonly kvCells: number;
+  readonly kvType: KvType;
+  /** Of the chosen type. */
+  readonly kvBytesPerToken: number;
   /** Weights and KV cache. */
   readonly bytes: number;
   /** False: not even the least fits; the plan is that least. */
@@ -55,7 +63,29 @@ const PAID_SHARE = 0.15;
 /** Of what is left after the weights: the rest is for compute buffers and for everybody else. */
 const KV_SHARE = 0.5;
 
+/** ggml's Q8_0: 32 values of a byte and a scale of two, for 64 bytes of F16. */
+const Q8_0_SHARE = 34 / 64;
+
+/** A plan for cells of one type: all but the type itself. */
+type TypedPlan = Omit<MemoryPlan, "kvType" | "kvBytesPerToken">;
+
 export function planMemory(question: MemoryQuestion): MemoryPlan {
+  const { kvType, kvQuantizes = false, requestedContext = 0 } = question;
+  if (kvType !== "auto") return planTyped(question, kvType ?? "f16", kvType && "as set");
+  const plan = planTyped(question, "f16");
+  if (!kvQuantizes || plan.contextPerSequence >= requestedContext) return plan;
+  const why = `with f16 no more than ${plan.contextPerSequence} of the ${requestedContext} tokens asked for would fit`;
+  const smaller = planTyped(question, "q8_0", why);
+  return smaller.fits && smaller.contextPerSequence >= requestedContext ? smaller : plan;
+}
+
+function planTyped(question: MemoryQuestion, kvType: KvType, why?: string | undefined): MemoryPlan {
+  const kvBytesPerToken = kvType === "q8_0" ? Math.ceil(question.kvBytesPerToken * Q8_0_SHARE) : question.kvBytesPerToken;
+  const plan = planLayout({ ...question, kvBytesPerToken });
+  return { ...plan, kvType, kvBytesPerToken, reason: `${plan.reason}; KV cache in ${kvType}${why === undefined ? "" : `: ${why}`}` };
+}
+
+function planLayout(question: MemoryQuestion): TypedPlan {
   const { kvBytesPerToken, availableBytes, trainedContext, requestedContext, requestedSlots, unusedIsFree } = question;
   const context = requestedContext ?? trainedContext;
   const slots = Math.min(requestedSlots ?? DEFAULT_SLOTS, MAX_SLOTS);
@@ -66,7 +96,7 @@ export function planMemory(question: MemoryQuestion): MemoryPlan {
   return unified ? planUnified(question, context, slots) : planSeparate(question, context, slots);
 }
 
-function planUnified(question: MemoryQuestion, context: number, wantedSlots: number): MemoryPlan {
+function planUnified(question: MemoryQuestion, context: number, wantedSlots: number): TypedPlan {
   const fit = cellsThatFit(question);
   const wanted = padded(Math.max(context, Math.min(4 * context, POOL_CELLS)));
   const cells = Math.max(Math.min(wanted, fit), Math.min(LEAST_CELLS, padded(context)));
@@ -76,7 +106,7 @@ function planUnified(question: MemoryQuestion, context: number, wantedSlots: num
   return plan(question, { contextPerSequence: Math.min(context, cells), slots, unified: true, kvCells: cells }, layout, cells <= fit);
 }
 
-function planSeparate(question: MemoryQuestion, context: number, wantedSlots: number): MemoryPlan {
+function planSeparate(question: MemoryQuestion, context: number, wantedSlots: number): TypedPlan {
   const fit = cellsThatFit(question);
   // A number of slots that was set is kept and the context pays; else a context pays with slots.
   const slots = question.requestedSlots === undefined ? clamp(Math.floor(fit / padded(context)), 1, wantedSlots) : wantedSlots;
@@ -92,7 +122,7 @@ function plan(
   shape: Pick<MemoryPlan, "contextPerSequence" | "slots" | "unified" | "kvCells">,
   layout: string,
   fits: boolean,
-): MemoryPlan {
+): TypedPlan {
   const { requestedContext, trainedContext, fileBytes, kvBytesPerToken, availableBytes } = question;
   const notes = [layout];
   const wanted = requestedContext ?? trainedContext;

@@ -77,6 +77,15 @@ describe("a model is described by its header", () => {
   });
 
   test.each<[string, Metadata, boolean]>([
+    ["heads of 8", {}, false],
+    ["keys of 32 and values of 64", { "llama.attention.key_length": 32, "llama.attention.value_length": 64 }, true],
+    ["keys of 64 and values of 40", { "llama.attention.key_length": 64, "llama.attention.value_length": 40 }, false],
+    ["recurrent", as("mamba", { "mamba.attention.head_count": undefined, "mamba.attention.head_count_kv": undefined }), false],
+  ])("whether the KV cache can be Q8_0: %s", async (_, metadata, quantizes) => {
+    expect((await describeTiny(metadata)).kvQuantizes).toBe(quantizes);
+  });
+
+  test.each<[string, Metadata, boolean]>([
     ["a decoder", as("qwen3"), true],
     ["BERT", as("bert"), false],
     ["Nomic", as("nomic-bert"), false],

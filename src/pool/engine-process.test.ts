@@ -54,6 +54,12 @@ test("a reader that stops reading aborts in the engine too, and only once", asyn
   expect(await aborted()).toEqual([0]);
 });
 
+test("the state of the engine is what it told last", async () => {
+  expect(engine.state).toMatchObject({ threads: 1, stepTokens: 0 });
+  await ask([1]).next();
+  expect(engine.state).toEqual({ stepTokens: 9 });
+});
+
 test("a signal that was aborted before starts nothing", async () => {
   await expect(ask([1], AbortSignal.abort()).next()).rejects.toMatchObject({ code: "client_closed" });
   expect(await aborted()).toEqual([]);

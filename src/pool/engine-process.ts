@@ -6,7 +6,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { ShimmyError } from "../contract/errors.ts";
 import type { GenerationEvent } from "../contract/generation.ts";
-import type { EngineOptions, EngineReady, FromEngine, GenerateMessage, ToEngine } from "../engine/ipc.ts";
+import type { EngineOptions, EngineReady, EngineState, FromEngine, GenerateMessage, ToEngine } from "../engine/ipc.ts";
 import { EventQueue } from "./event-queue.ts";
 
 /** The bundle of engine/main.ts, which the build puts beside this code's bundle. */
@@ -22,6 +22,8 @@ export class EngineProcess {
   readonly exited: Promise<void>;
   waiting = 0;
   running = 0;
+  /** What the engine told last; absent before it is ready. */
+  state: EngineState | undefined;
   readonly #child: ChildProcess;
   readonly #requests = new Map<number, { queue: EventQueue<GenerationEvent>; unfinished: number }>();
   #nextId = 0;
@@ -121,11 +123,14 @@ export class EngineProcess {
   }
 
   #receive(message: FromEngine): void {
-    if (message.type === "ready") this.#settleReady.resolve(message);
-    else if (message.type === "failed") this.#settleReady.reject(new ShimmyError(message.code, message.details));
+    if (message.type === "ready") {
+      this.state = message.state;
+      this.#settleReady.resolve(message);
+    } else if (message.type === "failed") this.#settleReady.reject(new ShimmyError(message.code, message.details));
     else {
       this.waiting = message.waiting;
       this.running = message.running;
+      if (message.state) this.state = message.state;
       for (const item of message.events) {
         if ("error" in item) this.#fail(item.id, new ShimmyError(item.error.code, item.error.details));
         else this.#deliver(item.id, item.event);

@@ -9,37 +9,21 @@ import type { ChatTemplate } from "../chat/template.ts";
 import type { Config } from "../config/table.ts";
 import { ShimmyError } from "../contract/errors.ts";
 import type { GenerationEvent, GenerationRequest, Generator, PromptSegment, ResolvedModel } from "../contract/generation.ts";
-import type { ModelInfo, ModelState, ModelStatus } from "../contract/model.ts";
-import type { EngineOptions, EngineReady, GenerateMessage } from "../engine/ipc.ts";
+import type { ModelInfo, ModelState, ModelStatus, Serving } from "../contract/model.ts";
+import type { EngineReady, GenerateMessage } from "../engine/ipc.ts";
 import type { Catalogue } from "../models/catalogue.ts";
-import { allowedCores, availableMemory } from "../models/machine.ts";
-import { planMemory } from "../models/memory.ts";
 import { resolveModel } from "../models/resolve.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Metrics, ModelGauges } from "../telemetry/metrics.ts";
 import type { EngineProcess } from "./engine-process.ts";
+import { type EngineSettings, engineOptions, memoryPlan, servingOf } from "./plan.ts";
 
 export interface PoolSettings extends PoolConfig {
   /** Callers do not share cached prefixes: the time of an answer tells nobody what another one asked. */
   readonly isolateCallers: boolean;
 }
 
-type PoolConfig = Pick<
-  Config,
-  | "ctx"
-  | "parallel"
-  | "kv"
-  | "threads"
-  | "batchTokens"
-  | "cacheRam"
-  | "cacheDir"
-  | "cacheDisk"
-  | "stepTime"
-  | "maxQueue"
-  | "strictModels"
-  | "defaultModel"
-  | "chatTemplateFile"
->;
+type PoolConfig = EngineSettings & Pick<Config, "maxQueue" | "strictModels" | "defaultModel" | "chatTemplateFile">;
 
 export interface PoolOptions {
   readonly catalogue: Catalogue;
@@ -56,8 +40,7 @@ interface Loaded {
   readonly process: EngineProcess;
   readonly ready: EngineReady;
   readonly template: ChatTemplate;
-  /** Sequences that run at once. */
-  readonly slots: number;
+  readonly serving: Serving;
   readonly pace: Pace;
 }
 
@@ -92,7 +75,11 @@ export class Pool implements Generator {
     this.#admit(loaded, request.choices);
     const message = engineMessage(loaded, request, this.#options.log, this.#options.settings.isolateCallers);
     const startedAt = performance.now();
-    yield* loaded.process.generate(message, signal);
+    try {
+      yield* loaded.process.generate(message, signal);
+    } catch (error) {
+      throw withRetry(loaded, error);
+    }
     loaded.pace.finished(performance.now() - startedAt);
   }
 
@@ -104,7 +91,8 @@ export class Pool implements Generator {
       return {
         info,
         state: entry?.state ?? "unloaded",
-        servedContext: entry?.loaded?.ready.contextPerSequence ?? this.#plan(info).contextPerSequence,
+        servedContext: entry?.loaded?.ready.contextPerSequence ?? memoryPlan(info, this.#options.settings).contextPerSequence,
+        ...(entry?.loaded && { serving: entry.loaded.serving }),
       };
     });
   }
@@ -125,6 +113,7 @@ export class Pool implements Generator {
       queued: loaded?.process.waiting ?? 0,
       running: loaded?.process.running ?? 0,
       loaded: loaded !== undefined,
+      ...(loaded?.process.state && { engine: { ...loaded.process.state, slots: loaded.serving.slots, cells: loaded.serving.kvCells } }),
     }));
   }
 
@@ -162,6 +151,7 @@ export class Pool implements Generator {
           model: info.id,
           ms: Math.round(ms),
           context: loaded.ready.contextPerSequence,
+          flashAttention: loaded.ready.flashAttention,
           pid: loaded.process.pid,
         });
         void loaded.process.exited.then(() => this.#restart(info));
@@ -184,14 +174,15 @@ export class Pool implements Generator {
   }
 
   async #open(listed: ModelInfo): Promise<Loaded> {
-    const { catalogue, settings, engineEntry } = this.#options;
+    const { catalogue, settings, log, engineEntry } = this.#options;
     const { EngineProcess } = await import("./engine-process.ts");
     // The process starts while its model is looked at.
     const process = new EngineProcess(listed.id, engineEntry);
     try {
       const [info, { ChatTemplate }] = await Promise.all([catalogue.verify(listed), import("../chat/template.ts")]);
       const source = settings.chatTemplateFile ? await readTemplate(settings.chatTemplateFile, info.id) : info.chatTemplate;
-      const options = this.#engineOptions(info);
+      const { options, reason } = engineOptions(info, settings);
+      log.info("model loads", { model: info.id, plan: reason });
       const ready = await process.load(options);
       const template = new ChatTemplate({
         ...(source !== undefined && { source }),
@@ -201,72 +192,38 @@ export class Pool implements Generator {
         eosToken: ready.eosText,
         controlTokens: ready.controlTexts,
       });
-      return { info, process, ready, template, slots: options.slots, pace: new Pace() };
+      return { info, process, ready, template, serving: servingOf(options, ready), pace: new Pace() };
     } catch (error) {
       await process.stop();
       throw error;
     }
   }
 
-  #engineOptions(info: ModelInfo): EngineOptions {
-    const { settings, log } = this.#options;
-    const plan = this.#plan(info);
-    log.info("model loads", { model: info.id, plan: plan.reason });
-    return {
-      model: info.id,
-      path: info.path,
-      slots: plan.slots,
-      contextPerSequence: plan.contextPerSequence,
-      cells: plan.kvCells,
-      unified: plan.unified,
-      threads: settings.threads || engineThreads(info.sizeBytes),
-      // Every slot must be able to decode in each step.
-      batchTokens: Math.max(settings.batchTokens, plan.slots),
-      storeTokens: storeTokens(info, settings.cacheRam),
-      stepMs: settings.stepTime,
-      ...(settings.cacheDir !== undefined && { files: { folder: settings.cacheDir, bytes: settings.cacheDisk } }),
-    };
-  }
-
-  #plan(info: ModelInfo) {
-    const { ctx, parallel, kv } = this.#options.settings;
-    return planMemory({
-      fileBytes: info.sizeBytes,
-      kvBytesPerToken: info.kvBytesPerToken,
-      availableBytes: availableMemory(),
-      trainedContext: info.contextLength,
-      kvLayout: kv,
-      unusedIsFree: process.platform === "linux",
-      ...(ctx > 0 && { requestedContext: ctx }),
-      ...(parallel > 0 && { requestedSlots: parallel }),
-    });
-  }
-
   /** @throws queue_full, with the seconds after which a place should be free. */
-  #admit({ process, pace, info, slots }: Loaded, choices: number): void {
-    const waiting = process.unfinished - slots;
+  #admit(loaded: Loaded, choices: number): void {
+    const waiting = waitingFor(loaded);
     if (waiting + choices <= this.#options.settings.maxQueue) return;
-    throw new ShimmyError("queue_full", { model: info.id, queued: Math.max(0, waiting), retry_after: pace.secondsUntil(waiting, slots) });
+    throw new ShimmyError("queue_full", { model: loaded.info.id, queued: Math.max(0, waiting), retry_after: retryAfter(loaded) });
   }
-}
-
-/** A model this small computes a token in less time than threads need to meet (docs/decisions.md). */
-const SINGLE_THREAD_BYTES = 16e6;
-
-function engineThreads(modelBytes: number): number {
-  return modelBytes < SINGLE_THREAD_BYTES ? 1 : allowedCores();
 }
 
 /** How long an engine may take at its end to write conversations to files. */
 const FILES_GRACE_MS = 10_000;
 
-/** Where nobody said how much memory conversations without a slot may take: as much as the weights, but this at least. */
-const LEAST_STORE_BYTES = 128 * 1024 ** 2;
-const STORE_SHARE = 1 / 8;
+/** Choices that have no slot. */
+function waitingFor({ process, serving }: Loaded): number {
+  return process.unfinished - serving.slots;
+}
 
-function storeTokens({ sizeBytes, kvBytesPerToken }: ModelInfo, set: number | undefined): number {
-  const bytes = set ?? Math.min(Math.max(sizeBytes, LEAST_STORE_BYTES), STORE_SHARE * availableMemory());
-  return kvBytesPerToken === 0 ? 0 : Math.floor(bytes / kvBytesPerToken);
+/** Seconds after which a place should be free. */
+function retryAfter(loaded: Loaded): number {
+  return loaded.pace.secondsUntil(waitingFor(loaded), loaded.serving.slots);
+}
+
+/** What an engine cannot know of a request that waited too long. */
+function withRetry(loaded: Loaded, error: unknown): unknown {
+  if (!(error instanceof ShimmyError) || error.code !== "queue_timeout") return error;
+  return new ShimmyError("queue_timeout", { ...error.details, model: loaded.info.id, retry_after: retryAfter(loaded) });
 }
 
 /** How long an answer takes lately, to tell when a queue will have moved on. */
@@ -290,7 +247,7 @@ function engineMessage(
   log: Logger,
   isolateCallers: boolean,
 ): Omit<GenerateMessage, "type" | "id"> {
-  const { choices, maxTokens, stop, sampling, constraint, topLogprobs, caller, priority, cachePrompt } = request;
+  const { choices, maxTokens, stop, sampling, constraint, topLogprobs, progress, caller, priority, cachePrompt } = request;
   const salt = cachePrompt === false ? `alone ${request.id}` : isolateCallers ? caller : undefined;
   return {
     prompt: request.prompt.kind === "tokens" ? { tokens: request.prompt.tokens } : { segments: segments(template, request, log) },
@@ -300,6 +257,7 @@ function engineMessage(
     ...(maxTokens !== undefined && { maxTokens }),
     ...(constraint && { constraint }),
     ...(topLogprobs !== undefined && { topLogprobs }),
+    ...(progress && { progress }),
     ...(caller !== undefined && { tenant: caller }),
     ...(salt !== undefined && { salt }),
     ...(priority !== undefined && { priority }),

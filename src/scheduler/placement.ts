@@ -34,12 +34,17 @@ export interface Placement {
 export interface PlacementOptions {
   /** Cells can be forgotten from any position on; recurrent models only keep or lose all of a sequence. */
   readonly canCut: boolean;
+  /** Steps are cheaper when those who run have neighbouring slots: separate streams, which libllama computes in runs of them. */
+  readonly gather: boolean;
 }
 
 /** In place, a conversation may lose this many tokens of its end, or a quarter of what is kept; */
 const SMALL_LOSS = 64;
 /** but only this many while an empty slot could take a copy. */
-const TINY_LOSS = 16;
+export const TINY_LOSS = 16;
+
+/** A conversation longer than this stays where it is, though its slot be far from the others. */
+const TOO_LONG_TO_MOVE = 2048;
 
 /** "wait": somebody else is computing what it needs. Undefined: no slot is idle. */
 export function place(
@@ -63,12 +68,16 @@ export function place(
   const keep = Math.max(found?.keep ?? 0, storedKeep);
   if (soonElsewhere(sequence, slots) >= keep + WORTH_A_COPY) return "wait";
 
+  const apart = (index: number) => (options.gather ? groupsWith(index, slots) : 0);
+  const best = leastLoss(idle, found?.slot, apart);
   if (found && found.keep === keep && !found.slot.owner) {
     const loss = found.slot.content.length - keep;
     const spare = idle.some(({ content }) => content.length === 0);
-    if (loss <= TINY_LOSS || (!spare && smallLoss(found.slot.content, keep))) return { slot: found.slot.index, keep };
+    // Where it would stand apart from those who run, it moves to them.
+    const near = keep > TOO_LONG_TO_MOVE || apart(found.slot.index) <= apart(best.index);
+    if (near && (loss <= TINY_LOSS || (!spare && smallLoss(found.slot.content, keep)))) return { slot: found.slot.index, keep };
   }
-  const target = leastLoss(idle, found?.slot);
+  const target = best;
   if (found && found.keep === keep && target === found.slot) return { slot: target.index, keep };
   if (keep < WORTH_A_COPY) return { slot: target.index, keep: usable(target.content) };
   const source: Source = found && found.keep === keep ? { from: "slot", index: found.slot.index } : { from: "store", entry: stored!.entry };
@@ -101,10 +110,20 @@ export function smallLoss(content: Content, keep: number): boolean {
   return content.length - keep <= Math.max(SMALL_LOSS, keep / 4);
 }
 
-/** An empty slot, else the one longest unused; the source of a copy only when there is no other. Of equals the lowest. */
-function leastLoss(idle: readonly SlotView[], source: SlotView | undefined): SlotView {
+/** Into how many groups of neighbours those who run would fall with this slot. */
+function groupsWith(index: number, slots: readonly SlotView[]): number {
+  const runs = (slot: SlotView | undefined) => slot !== undefined && (slot.owner !== undefined || slot.index === index);
+  return slots.filter((slot, i) => runs(slot) && !runs(slots[i - 1])).length;
+}
+
+/**
+ * The fewest groups, then an empty slot, else the one longest unused; the source of a copy only when there is no other. Of equals the
+ * lowest.
+ */
+function leastLoss(idle: readonly SlotView[], source: SlotView | undefined, apart: (index: number) => number): SlotView {
   const others = idle.filter((slot) => slot !== source);
   const candidates = others.length > 0 ? others : idle;
   const loss = ({ content, usedAt }: SlotView) => (content.length === 0 ? -1 : usedAt);
-  return candidates.reduce((least, slot) => (loss(slot) < loss(least) ? slot : least));
+  const worse = (a: SlotView, b: SlotView) => apart(a.index) - apart(b.index) || loss(a) - loss(b);
+  return candidates.reduce((least, slot) => (worse(slot, least) < 0 ? slot : least));
 }

@@ -1,4 +1,3 @@
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type Limits, type Plan, Scheduler } from "./scheduler.ts";
 import type { Arrival } from "./sequence.ts";
@@ -82,6 +81,55 @@ describe("a step", () => {
 
   test("of an empty scheduler computes nothing", () => {
     expect(make({}).plan(10)).toEqual({ actions: [], entries: [] });
+  });
+});
+
+describe("drafts", () => {
+  /** One step of a sequence that decodes, and what the next one begins with. */
+  function drafted(limits: Partial<Limits>, { maxTokens = 50, budget = 20, draft = [9, 8, 7], tokens = [9] } = {}) {
+    const scheduler = make(limits, sequence(0, 10, maxTokens));
+    apply(scheduler, scheduler.plan(10));
+    const plan = scheduler.plan(budget, () => draft);
+    const full = scheduler.apply(
+      plan,
+      tokens.map((token) => ({ key: 0, token, ended: false })),
+    );
+    return { plan, full, next: scheduler.plan(20) };
+  }
+
+  test("are computed behind the token that decodes; those that were right need not be computed again, the others are cut", () => {
+    const { plan, next } = drafted({}, { tokens: [9, 8, 5] });
+    expect(plan.entries.map(({ from, to, draft }) => [from, to, draft])).toEqual([[10, 11, [9, 8, 7]]]);
+    expect(next.actions).toEqual([{ type: "cut", slot: 0, from: 13 }]);
+    expect(next.entries.map(({ sequence, from, to }) => [sequence.tokens.slice(10), from, to])).toEqual([[[9, 9, 8, 5], 13, 14]]);
+  });
+
+  test("that were all right leave nothing to cut", () => {
+    const { next } = drafted({}, { tokens: [9, 8, 7, 3] });
+    expect(next.actions).toEqual([]);
+    expect(shares(next)).toEqual([[0, 0, 14, 15, true]]);
+  });
+
+  test("are no longer than budget, token limit, context and cells allow", () => {
+    const length = (limits: Partial<Limits>, options: { maxTokens?: number; budget?: number }) =>
+      drafted(limits, options).plan.entries[0]!.draft.length;
+    expect(length({}, { budget: 3 })).toBe(2);
+    expect(length({}, { maxTokens: 4 })).toBe(2);
+    expect(length({}, { maxTokens: 2 })).toBe(0);
+    expect(length({ cellsPerSequence: 13 }, {})).toBe(2);
+    expect(length({ cellsPerSequence: 11 }, {})).toBe(0);
+  });
+
+  test("end with the token limit like any other token", () => {
+    expect(drafted({}, { maxTokens: 4, tokens: [9, 8, 7] })).toMatchObject({ full: [0], next: { entries: [] } });
+  });
+
+  test("are not made beside a prompt, nor for a model that cannot cut", () => {
+    expect(drafted({ canCut: false }).plan.entries[0]!.draft).toEqual([]);
+    const scheduler = make({}, sequence(0, 10));
+    apply(scheduler, scheduler.plan(10));
+    scheduler.arrive(sequence(1, 5));
+    expect(scheduler.plan(50, () => [1]).entries.map(({ draft }) => draft)).toEqual([[], []]);
   });
 });
 
@@ -242,6 +290,21 @@ describe("a prefix that is in the cache is not computed again", () => {
     expect(ask(m, talk(2, range(1, 100), "a"))).toBe(2);
   });
 
+  test("and where neighbours are cheaper, those who run gather while the others keep their conversations", () => {
+    const m = machine({ slots: 8, cells: 8 * 400, gather: true });
+    for (let key = 0; key < 6; key++) ask(m, talk(key, range(1 + 1000 * key, 100)));
+    for (const key of [0, 2, 4]) m.arrive({ ...talk(10 + key, range(1 + 1000 * key, 110)), maxTokens: 5 });
+    const { entries } = m.step(1000);
+    expect(entries.map(({ slot, from, to }) => [slot, to - from])).toEqual([
+      [0, 10],
+      [1, 10],
+      [2, 10],
+    ]);
+    m.run(1000);
+    for (const key of [1, 3, 5]) expect(ask(m, talk(20 + key, range(1 + 1000 * key, 110)))).toBe(11);
+    expect(m.actions.some(({ type }) => type === "restore")).toBe(false);
+  });
+
   test("is told as cached once, of the prompt alone", () => {
     const scheduler = make({});
     scheduler.arrive(talk(0, range(1, 50)));
@@ -259,124 +322,5 @@ describe("a prefix that is in the cache is not computed again", () => {
     const copy = plan.actions.find(({ type }) => type === "copy")!;
     scheduler.lost(copy);
     expect(shares(scheduler.plan(500))).toEqual([[1, 1, 0, 61, true]]);
-  });
-});
-
-const limits = fc
-  .record({ slots: fc.integer({ min: 1, max: 5 }), cellsPerSequence: fc.integer({ min: 1, max: 80 }), spare: fc.nat(60) })
-  .map(({ slots, cellsPerSequence, spare }) => ({
-    slots,
-    cellsPerSequence,
-    cells: Math.min(cellsPerSequence + spare, slots * cellsPerSequence),
-  }));
-
-/** Prompts that branch: a few beginnings, a few ways to go on, so that prefixes meet. */
-const branching = fc
-  .record({
-    root: fc.nat(1),
-    stem: fc.integer({ min: 0, max: 70 }),
-    branch: fc.nat(2),
-    leaf: fc.integer({ min: 1, max: 20 }),
-    salt: fc.nat(5),
-  })
-  .map(({ root, stem, branch, leaf, salt }) => ({
-    prompt: [...range(1 + root * 100, stem), ...range(1000 + branch * 100, leaf)],
-    salt: salt === 5 ? "other" : "",
-  }));
-
-test("with shared prefixes, salts, a store, aborts and small caches every sequence still ends with the tokens that it gives alone", () => {
-  const step = fc.oneof(
-    { weight: 3, arbitrary: fc.record({ arrival: branching, maxTokens: fc.nat(30) }) },
-    { weight: 6, arbitrary: fc.constant("step" as const) },
-    { weight: 1, arbitrary: fc.record({ abort: fc.nat(20) }) },
-  );
-  const setting = fc.record({
-    slots: fc.integer({ min: 1, max: 4 }),
-    room: fc.nat(300),
-    storeTokens: fc.constantFrom(0, 60, 400),
-    canCut: fc.boolean(),
-    budget: fc.integer({ min: 4, max: 64 }),
-  });
-  const seen = new Set<string>();
-  fc.assert(
-    fc.property(setting, fc.array(step, { maxLength: 50, size: "max" }), ({ slots, room, storeTokens, canCut, budget }, steps) => {
-      const limits = { slots, cellsPerSequence: 130, cells: Math.min(130 + room, slots * 130), storeTokens, canCut };
-      const m = new Machine(limits, { fifo: false });
-      const wanted = new Map<number, Arrival>();
-      for (const step of steps) {
-        if (step === "step") m.step(budget);
-        else if ("abort" in step) {
-          if (!m.outcomes.has(step.abort)) wanted.delete(step.abort);
-          m.abort(step.abort);
-        } else {
-          const arrival = { key: wanted.size + 100 * m.outcomes.size + steps.indexOf(step), ...step.arrival, maxTokens: step.maxTokens };
-          if (wanted.has(arrival.key) || m.outcomes.has(arrival.key)) continue;
-          wanted.set(arrival.key, arrival);
-          m.arrive(arrival);
-        }
-      }
-      m.run(budget);
-      for (const [key, arrival] of wanted) expect(m.outcomes.get(key)).toEqual(alone(arrival, limits));
-      for (const { type } of m.actions) seen.add(type);
-    }),
-    { numRuns: 300 },
-  );
-  expect(seen).toEqual(new Set(["cut", "copy", "save", "restore", "drop"]));
-});
-
-const event = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ type: fc.constant("arrive" as const), length: fc.nat(200), maxTokens: fc.nat(100) }) },
-  { weight: 1, arbitrary: fc.record({ type: fc.constant("abort" as const), key: fc.nat(20) }) },
-  { weight: 8, arbitrary: fc.record({ type: fc.constant("step" as const) }) },
-  { weight: 1, arbitrary: fc.record({ type: fc.constant("full" as const) }) },
-);
-type Event = typeof event extends fc.Arbitrary<infer T> ? T : never;
-
-describe("any arrivals, lengths, aborts, limits and budgets", () => {
-  // What holds at each step is checked by the machine: see simulation.ts.
-  const scenario = fc.tuple(
-    limits,
-    fc.oneof(fc.integer({ min: 1, max: 6 }), fc.integer({ min: 1, max: 50 })),
-    fc.array(event, { maxLength: 60, size: "max" }),
-  );
-
-  function play(limits: Limits, budget: number, events: readonly Event[]) {
-    const machine = new Machine(limits);
-    const wanted = new Map<number, Arrival>();
-    let key = 0;
-    for (const event of events) {
-      if (event.type === "arrive") {
-        const arrival = sequence(
-          key++,
-          1 + (event.length % limits.cellsPerSequence),
-          event.maxTokens > 80 ? Number.POSITIVE_INFINITY : event.maxTokens,
-        );
-        wanted.set(arrival.key, arrival);
-        machine.arrive(arrival);
-      } else if (event.type === "abort") {
-        if (!machine.outcomes.has(event.key)) wanted.delete(event.key);
-        machine.abort(event.key);
-      } else machine.step(budget, event.type === "full");
-    }
-    machine.run(budget);
-    return { machine, wanted };
-  }
-
-  test("every sequence ends with the tokens that it gives alone", () => {
-    fc.assert(
-      fc.property(scenario, ([limits, budget, events]) => {
-        const { machine, wanted } = play(limits, budget, events);
-        expect([...machine.outcomes.keys()].sort()).toEqual([...wanted.keys()].sort());
-        for (const [key, arrival] of wanted) expect(machine.outcomes.get(key)).toEqual(alone(arrival, limits));
-      }),
-      { numRuns: 150 },
-    );
-  });
-
-  test("the scenarios are worth their time: they preempt, and end in both ways", () => {
-    const runs = fc.sample(scenario, { numRuns: 200, seed: 1 }).map((values) => play(...values).machine);
-    expect(runs.filter(({ preemptions }) => preemptions > 0).length).toBeGreaterThan(10);
-    const reasons = runs.flatMap(({ outcomes }) => [...outcomes.values()].map(({ reason }) => reason));
-    expect(new Set(reasons)).toEqual(new Set(["stop", "length"]));
   });
 });

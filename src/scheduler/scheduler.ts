@@ -6,8 +6,9 @@
  *                ▲                                                  │
  *                └────────────── preempt (cells ran out) ───────────┘
  */
-import type { CellAction, Content } from "./cells.ts";
-import { type Placement, place, smallLoss } from "./placement.ts";
+import { type CellAction, type Content, WORTH_A_COPY } from "./cells.ts";
+import { draft, type Propose } from "./draft.ts";
+import { type Placement, place, smallLoss, TINY_LOSS } from "./placement.ts";
 import { FairQueue } from "./queue.ts";
 import type { Arrival, Sequence } from "./sequence.ts";
 import { PrefixStore } from "./store.ts";
@@ -23,6 +24,8 @@ export interface Limits {
   readonly storeTokens?: number;
   /** Whether a sequence can lose its end and keep its beginning; absent: yes. */
   readonly canCut?: boolean;
+  /** Each sequence has a stream of its own, and steps over neighbouring slots are cheaper; absent: no. */
+  readonly gather?: boolean;
 }
 
 /** Tokens `from` … `to` − 1 of a sequence, to be computed in its slot; the last one's logits are wanted when `samples`. */
@@ -32,6 +35,8 @@ export interface PlanEntry {
   readonly from: number;
   readonly to: number;
   readonly samples: boolean;
+  /** Guesses at the tokens from `to` on, to be computed too, the logits of each wanted: empty unless it samples. */
+  readonly draft: readonly number[];
 }
 
 export interface Plan {
@@ -41,7 +46,10 @@ export interface Plan {
   readonly entries: readonly PlanEntry[];
 }
 
-/** What was sampled for an entry that `samples`; `ended` when the text is complete (end of generation, stop string). */
+/**
+ * What was sampled for an entry that `samples`; `ended` when the text is complete (end of generation, stop string). Of an entry
+ * with a draft the tokens come one after the other: a next one may be sampled where the one before was what the draft says.
+ */
 export interface Sampled {
   readonly key: number;
   readonly token: number;
@@ -69,6 +77,18 @@ class Slot {
   empty(): void {
     this.#idle = EMPTY;
   }
+
+  /** What another slot held was copied here. */
+  hold(content: Content, usedAt: number): void {
+    this.#idle = { ...content, tokens: content.tokens.slice(0, content.length) };
+    this.usedAt = usedAt;
+  }
+}
+
+/** What a placement copies from: not to be overwritten or dropped before. */
+interface Kept {
+  readonly slot?: Slot;
+  readonly entry?: number;
 }
 
 const EMPTY: Content = { tokens: [], length: 0, salt: "" };
@@ -103,6 +123,11 @@ export class Scheduler {
     return this.#running.length;
   }
 
+  /** Cells with something in them, those shared with others counted for each, and tokens put aside in memory. */
+  get held(): { readonly cells: number; readonly stored: number } {
+    return { cells: this.#cellsUsed(), stored: this.#store.used };
+  }
+
   get idle(): boolean {
     return this.#waiting.length + this.#running.length === 0;
   }
@@ -130,8 +155,8 @@ export class Scheduler {
     return this.#running.filter(({ needed }) => needed === 1).length;
   }
 
-  /** What the next step computes: at most `budget` tokens, one each for those that decode, the rest for prompts. */
-  plan(budget: number): Plan {
+  /** What the next step computes: at most `budget` tokens, one each for those that decode, the rest for prompts, else for drafts. */
+  plan(budget: number, propose?: Propose): Plan {
     this.#now++;
     this.#makeRoom();
     const shares = new Map<Sequence, number>();
@@ -157,7 +182,9 @@ export class Scheduler {
     for (const sequence of prompts.toSorted((a, b) => a.needed - b.needed)) give(sequence, sequence.needed);
     const actions = this.#actions;
     this.#actions = [];
-    return { actions, entries: [...shares].map(entry).sort((a, b) => a.slot - b.slot) };
+    const drafts = propose && draft([...shares.keys()], { ...this.#limits, room: Math.min(left, cells - given) }, propose);
+    const entries = [...shares].map(([sequence, count]) => entry(sequence, count, drafts?.get(sequence)));
+    return { actions, entries: entries.sort((a, b) => a.slot - b.slot) };
   }
 
   /**
@@ -176,10 +203,14 @@ export class Scheduler {
     for (const { key, token, ended } of sampled) {
       const sequence = byKey.get(key);
       if (!sequence) continue;
+      sequence.computed = sequence.tokens.length; // the token before this one, if a draft said it, is computed already
       sequence.tokens.push(token);
       const atLimit = sequence.generated >= sequence.maxTokens || sequence.tokens.length > this.#limits.cellsPerSequence;
       if (!ended && atLimit) full.push(key);
       if (ended || atLimit) this.#leave(sequence);
+    }
+    for (const { sequence, slot, to, draft } of plan.entries) {
+      if (sequence.computed < to + draft.length) this.#actions.push({ type: "cut", slot, from: sequence.computed });
     }
     return full;
   }
@@ -202,6 +233,11 @@ export class Scheduler {
   /** Cells that the engine found in a file. @returns the entry by which it will be asked to restore or drop them. */
   remember(content: Content): number {
     return this.#store.remember(content);
+  }
+
+  /** What the engine keeps in memory for the store. */
+  get stored(): ReadonlyArray<{ readonly entry: number; readonly content: Content }> {
+    return this.#store.inMemory;
   }
 
   /** What the cells of a slot hold, if nobody computes in it. */
@@ -230,7 +266,7 @@ export class Scheduler {
   }
 
   #admit(sequence: Sequence): "admitted" | "waits" | "no room" {
-    const wanted = place(sequence, this.#slots, this.#store, { canCut: this.#limits.canCut ?? true });
+    const wanted = place(sequence, this.#slots, this.#store, { canCut: this.#limits.canCut ?? true, gather: this.#limits.gather ?? false });
     if (wanted === undefined) return "no room";
     if (wanted === "wait") return "waits";
     const placement = [wanted, ...inPlace(wanted, this.#slots)].find((each) => this.#makeRoomFor(sequence, each));
@@ -248,32 +284,39 @@ export class Scheduler {
   }
 
   /** Evicts idle cells until the sequence can be computed there. @returns false when even that is not enough. */
-  #makeRoomFor(sequence: Sequence, { slot: index, source }: Placement): boolean {
-    const slot = this.#slots[index]!;
-    const from = source?.from === "slot" ? this.#slots[source.index] : undefined;
+  #makeRoomFor(sequence: Sequence, placement: Placement): boolean {
+    const slot = this.#slots[placement.slot]!;
+    const source = this.#sourceOf(placement);
     // What those who run still have to compute is theirs already.
     const promised = this.#running.reduce((n, { needed }) => n + needed + HEADROOM, 0);
     const needed = () => this.#cellsUsed() - slot.content.length + sequence.tokens.length + promised;
-    while (needed() > this.#limits.cells) if (!this.#evictOldest(slot, from)) return false;
+    while (needed() > this.#limits.cells) if (!this.#evictOldest(source, slot)) return false;
     return true;
   }
 
   /** Makes the slot hold what the placement promises and nothing else. */
-  #bring({ keep, source }: Placement, slot: Slot): void {
+  #bring(placement: Placement, slot: Slot): void {
+    const { keep, source } = placement;
     if (!source) {
-      if (keep < slot.content.length) {
-        if (!smallLoss(slot.content, keep)) this.#actions.push(...this.#store.save(slot.index, slot.content, this.#now));
-        this.#actions.push({ type: "cut", slot: slot.index, from: keep });
-      }
+      if (keep === slot.content.length) return;
+      if (!smallLoss(slot.content, keep)) this.#preserve(slot);
+      this.#actions.push({ type: "cut", slot: slot.index, from: keep });
       return;
     }
-    this.#evict(slot, source.from === "store" ? source.entry : undefined);
+    this.#evict(slot, this.#sourceOf(placement));
     if (source.from === "slot") {
       this.#actions.push({ type: "copy", source: source.index, slot: slot.index, keep });
+      const from = this.#slots[source.index]!;
+      if (!from.owner && from.content.length - keep <= TINY_LOSS) this.#clear(from); // it has moved
     } else {
       this.#store.hit(source.entry, this.#now);
       this.#actions.push({ type: "restore", entry: source.entry, slot: slot.index, keep });
     }
+  }
+
+  #sourceOf({ source }: Placement): Kept {
+    if (source?.from === "slot") return { slot: this.#slots[source.index]! };
+    return source ? { entry: source.entry } : {};
   }
 
   #leave(sequence: Sequence): void {
@@ -283,18 +326,48 @@ export class Scheduler {
   }
 
   /** Empties the idle slot that was longest unused. @returns false when there is none. */
-  #evictOldest(...except: Array<Slot | undefined>): boolean {
-    const idle = this.#slots.filter((slot) => !slot.owner && slot.content.length > 0 && !except.includes(slot));
+  #evictOldest(kept: Kept = {}, except?: Slot): boolean {
+    const idle = this.#slots.filter((slot) => !slot.owner && slot.content.length > 0 && slot !== kept.slot && slot !== except);
     if (idle.length === 0) return false;
-    this.#evict(idle.reduce((oldest, slot) => (slot.usedAt < oldest.usedAt ? slot : oldest)));
+    this.#evict(
+      idle.reduce((oldest, slot) => (slot.usedAt < oldest.usedAt ? slot : oldest)),
+      kept,
+    );
     return true;
   }
 
-  /** `needed`: an entry of the store that must not make room for it. */
-  #evict(slot: Slot, needed?: number): void {
+  #evict(slot: Slot, kept: Kept = {}): void {
     if (slot.content.length === 0) return;
-    this.#actions.push(...this.#store.save(slot.index, slot.content, this.#now, needed), { type: "cut", slot: slot.index, from: 0 });
+    this.#preserve(slot, kept);
+    this.#clear(slot);
+  }
+
+  #clear(slot: Slot): void {
+    this.#actions.push({ type: "cut", slot: slot.index, from: 0 });
     slot.empty();
+  }
+
+  /** Keeps what the cells of an idle slot hold somewhere else: in an unused slot, in that of somebody longer gone, or in the store. */
+  #preserve(slot: Slot, kept: Kept = {}): void {
+    if (this.#limits.gather && slot.content.length >= WORTH_A_COPY && this.#move(slot, kept)) return;
+    this.#actions.push(...this.#store.save(slot.index, slot.content, this.#now, kept.entry));
+  }
+
+  #move(slot: Slot, kept: Kept): boolean {
+    const others = this.#slots.filter((other) => !other.owner && other !== slot && other !== kept.slot);
+    const age = ({ content, usedAt }: Slot) => (content.length === 0 ? -1 : usedAt);
+    // Of equals the highest: the low ones are for those who run.
+    const target = others
+      .filter((other) => age(other) < slot.usedAt)
+      .reduce<Slot | undefined>((oldest, other) => (!oldest || age(other) <= age(oldest) ? other : oldest), undefined);
+    if (!target) return false;
+    if (target.content.length > 0) {
+      this.#actions.push(...this.#store.save(target.index, target.content, this.#now, kept.entry));
+      this.#actions.push({ type: "cut", slot: target.index, from: 0 });
+    }
+    this.#actions.push({ type: "copy", source: slot.index, slot: target.index, keep: slot.content.length });
+    target.hold(slot.content, slot.usedAt);
+    return true;
   }
 }
 
@@ -303,8 +376,8 @@ function inPlace({ keep, source }: Placement, slots: readonly Slot[]): Placement
   return source?.from === "slot" && !slots[source.index]!.owner ? [{ slot: source.index, keep }] : [];
 }
 
-function entry([sequence, count]: [Sequence, number]): PlanEntry {
+function entry(sequence: Sequence, count: number, draft: readonly number[] = []): PlanEntry {
   const to = sequence.computed + count;
   const samples = to === sequence.tokens.length && sequence.maxTokens > 0;
-  return { sequence, slot: sequence.slot!, from: sequence.computed, to, samples };
+  return { sequence, slot: sequence.slot!, from: sequence.computed, to, samples, draft };
 }

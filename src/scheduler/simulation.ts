@@ -4,6 +4,7 @@
  */
 import { expect } from "vitest";
 import type { CellAction } from "./cells.ts";
+import type { Propose } from "./draft.ts";
 import { type Limits, type Plan, type Sampled, Scheduler } from "./scheduler.ts";
 import type { Arrival } from "./sequence.ts";
 
@@ -15,7 +16,7 @@ export interface Outcome {
 
 /** A hash of all tokens, so that one that is missing or wrong shows in everything after it. Divisible by 40: the end. */
 function nextToken(tokens: readonly number[]): number {
-  return tokens.reduce((hash, token) => (Math.imul(hash ^ token, 16_777_619) >>> 0) % 1_000_003, 7);
+  return tokens.reduce((hash, token) => (Math.imul(Math.imul(hash, 31) ^ token, 16_777_619) >>> 0) % 1_000_003, 7);
 }
 
 const isEnd = (token: number) => token % 40 === 0;
@@ -38,16 +39,31 @@ interface Cells {
   salt: string;
 }
 
+/** How a guess at the next tokens turns out: so many are right, so many behind them are not. */
+export interface GuessedRight {
+  readonly right: number;
+  readonly wrong: number;
+}
+
+export interface MachineOptions {
+  /** Whether nobody may overtake: not so where some wait for a prefix that others compute. */
+  readonly fifo?: boolean;
+  /** In turn for each draft that is asked for; absent: nobody asks. */
+  readonly guesses?: readonly GuessedRight[];
+}
+
 export class Machine {
   readonly scheduler: Scheduler;
   readonly outcomes = new Map<number, Outcome>();
   preemptions = 0;
-  /** Tokens computed in all. */
+  /** Tokens computed in all, without drafts; those of drafts, and how many were right. */
   computed = 0;
+  drafted = 0;
+  accepted = 0;
   readonly actions: CellAction[] = [];
   readonly #limits: Limits;
-  /** Whether nobody may overtake: not so where some wait for a prefix that others compute. */
   readonly #fifo: boolean;
+  readonly #propose: Propose | undefined;
   /** By slot. */
   readonly #cells: Cells[];
   readonly #store = new Map<number, Cells>();
@@ -56,9 +72,10 @@ export class Machine {
   /** Everything that is neither ended nor aborted, in order of arrival. */
   readonly #live = new Map<number, { arrival: Arrival; generated: number[] }>();
 
-  constructor(limits: Limits, { fifo = true } = {}) {
+  constructor(limits: Limits, { fifo = true, guesses = [] }: MachineOptions = {}) {
     this.#limits = limits;
     this.#fifo = fifo;
+    this.#propose = guesses.length > 0 ? drafter(guesses) : undefined;
     this.scheduler = new Scheduler(limits);
     this.#cells = Array.from({ length: limits.slots }, () => ({ tokens: [], salt: "" }));
   }
@@ -75,8 +92,9 @@ export class Machine {
 
   /** `full`: the machine says that no cells are left, as libllama may although the scheduler counted. */
   step(budget: number, full = false): Plan {
-    const decoding = [...this.#owners].filter(([slot, key]) => this.#tokens(key).length - this.#cells[slot]!.tokens.length === 1);
-    const plan = this.scheduler.plan(budget);
+    // Of a decoding sequence the cells of refused drafts are still there.
+    const decoding = [...this.#owners].filter(([slot, key]) => this.#tokens(key).length - this.#cells[slot]!.tokens.length <= 1);
+    const plan = this.scheduler.plan(budget, this.#propose);
     for (const action of plan.actions) this.#do(action);
     this.#check(plan, budget, decoding);
     if (full && this.scheduler.running > 1) {
@@ -111,7 +129,9 @@ export class Machine {
       expect(stored).toBeLessThanOrEqual(this.#limits.storeTokens ?? 0);
       return;
     }
-    if (this.#owners.delete(action.slot)) this.preemptions++; // of an ended sequence the owner is gone already
+    const draftOnly = action.type === "cut" && action.from > 0;
+    // Of an ended sequence the owner is gone already.
+    if (!draftOnly && this.#owners.delete(action.slot)) this.preemptions++;
     if (action.type === "cut") {
       expect(action.from).toBeLessThan(cells.tokens.length);
       if (this.#limits.canCut === false) expect(action.from).toBe(0);
@@ -127,7 +147,7 @@ export class Machine {
 
   #check(plan: Plan, budget: number, decoding: ReadonlyArray<[slot: number, key: number]>): void {
     expect(this.scheduler.idle || plan.entries.length > 0).toBe(true); // or the engine would turn for ever
-    expect(plan.entries.reduce((sum, { from, to }) => sum + to - from, 0)).toBeLessThanOrEqual(budget);
+    expect(plan.entries.reduce((sum, { from, to, draft }) => sum + to - from + draft.length, 0)).toBeLessThanOrEqual(budget);
     const slots = plan.entries.map(({ slot }) => slot);
     expect(slots).toEqual([...new Set(slots)].sort((a, b) => a - b));
     if (budget >= this.#limits.slots) {
@@ -139,7 +159,7 @@ export class Machine {
 
   #compute(plan: Plan): Sampled[] {
     const sampled: Sampled[] = [];
-    for (const { sequence, slot, from, to, samples } of plan.entries) {
+    for (const { sequence, slot, from, to, samples, draft } of plan.entries) {
       const { key } = sequence;
       const cells = this.#cells[slot]!;
       expect(this.#owners.get(slot) ?? key).toBe(key); // nobody else is in there
@@ -153,11 +173,24 @@ export class Machine {
       cells.tokens.push(...sequence.tokens.slice(from, to));
       this.computed += to - from;
       expect(samples).toBe(to === sequence.tokens.length && sequence.maxTokens > 0);
-      if (!samples) continue;
-      const token = nextToken(cells.tokens);
+      if (samples) sampled.push(...this.#sample(key, cells.tokens, draft));
+      else expect(draft).toEqual([]);
+      cells.tokens.push(...draft);
+      this.drafted += draft.length;
+    }
+    return sampled;
+  }
+
+  /** As long as the draft is right. */
+  #sample(key: number, tokens: readonly number[], draft: readonly number[]): Sampled[] {
+    const sampled: Sampled[] = [];
+    for (let i = 0; i <= draft.length; i++) {
+      const token = nextToken([...tokens, ...draft.slice(0, i)]);
       this.#live.get(key)!.generated.push(token);
       sampled.push({ key, token, ended: isEnd(token) });
+      if (isEnd(token) || token !== draft[i]) break;
     }
+    this.accepted += sampled.length - 1;
     return sampled;
   }
 
@@ -187,4 +220,15 @@ export class Machine {
     this.#live.delete(key);
     for (const [slot, owner] of this.#owners) if (owner === key) this.#owners.delete(slot);
   }
+}
+
+function drafter(guesses: readonly GuessedRight[]): Propose {
+  let asked = 0;
+  return ({ tokens }) => {
+    const { right, wrong } = guesses[asked++ % guesses.length]!;
+    const goesOn = [...tokens];
+    for (let i = 0; i < right; i++) goesOn.push(nextToken(goesOn));
+    for (let i = 0; i < wrong; i++) goesOn.push(nextToken(goesOn) + 1);
+    return goesOn.slice(tokens.length);
+  };
 }

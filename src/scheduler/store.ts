@@ -35,6 +35,11 @@ export class PrefixStore {
     return number;
   }
 
+  /** What is kept in memory. */
+  get inMemory(): ReadonlyArray<{ readonly entry: number; readonly content: Content }> {
+    return this.#entries.filter(({ inMemory }) => inMemory).map((content) => ({ entry: content.number, content }));
+  }
+
   /** The entry that begins most like `wanted`. */
   best(wanted: Content): { entry: number; content: Content; shared: number } | undefined {
     let best: { entry: number; content: Content; shared: number } | undefined;

@@ -50,7 +50,7 @@ export async function* observe(
     for await (const event of events) {
       if (event.type === "started") promptTokens = event.promptTokens;
       else if (event.type === "text") exchange.record.firstToken(info.id);
-      else {
+      else if (event.type === "finished") {
         cachedTokens = event.cachedTokens;
         completionTokens += event.completionTokens;
       }

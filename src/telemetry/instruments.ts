@@ -3,7 +3,7 @@
  * it must not import that library itself. A name that was once published keeps its meaning.
  */
 import type { Counter, Histogram, Registry } from "prom-client";
-import type { MetricsOptions } from "./metrics.ts";
+import type { EngineGauges, MetricsOptions, ModelGauges } from "./metrics.ts";
 
 type Prometheus = typeof import("prom-client");
 
@@ -44,9 +44,26 @@ export function createInstruments(library: Prometheus, registry: Registry, optio
   };
 }
 
+/** Of loaded models only. */
+const ENGINE_GAUGES: ReadonlyArray<readonly [keyof EngineGauges, name: string, help: string]> = [
+  ["slots", "shimmy_slots", "Requests that a model works on at once."],
+  ["cells", "shimmy_kv_cells", "Cells of the KV cache, one a token."],
+  ["cellsUsed", "shimmy_kv_cells_used", "Cells that hold something, of ended conversations too; shared ones count for each."],
+  ["storedTokens", "shimmy_kv_store_tokens", "Tokens whose cells were put aside in memory."],
+  ["storedBytes", "shimmy_kv_store_bytes", "Memory of the cells that were put aside."],
+  ["threads", "shimmy_engine_threads", "Threads that a step uses now."],
+  ["stepTokens", "shimmy_step_budget_tokens", "Most tokens of the latest step; 0 before the first."],
+];
+
+/** They begin anew with each engine process, as counters may. */
+const ENGINE_COUNTERS: ReadonlyArray<readonly [keyof EngineGauges, name: string, help: string]> = [
+  ["draftedTokens", "shimmy_drafted_tokens_total", "Tokens that were guessed and computed beside the next one."],
+  ["acceptedTokens", "shimmy_accepted_tokens_total", "Guessed tokens that came true."],
+];
+
 /** Mirrors of the pool, read when they are asked for, so that they cannot drift from it. */
-function addStateGauges({ Gauge }: Prometheus, registers: Registry[], { models, version }: MetricsOptions): void {
-  const perModel = (name: string, help: string, read: (state: ReturnType<MetricsOptions["models"]>[number]) => number) =>
+function addStateGauges({ Counter, Gauge }: Prometheus, registers: Registry[], { models, version }: MetricsOptions): void {
+  const perModel = (name: string, help: string, read: (state: ModelGauges) => number | undefined) =>
     new Gauge({
       name,
       help,
@@ -54,11 +71,27 @@ function addStateGauges({ Gauge }: Prometheus, registers: Registry[], { models, 
       registers,
       collect() {
         this.reset();
-        for (const state of models()) this.set({ model: state.model }, read(state));
+        for (const state of models()) {
+          const value = read(state);
+          if (value !== undefined) this.set({ model: state.model }, value);
+        }
       },
     });
   perModel("shimmy_queue_depth", "Requests that wait.", (state) => state.queued);
   perModel("shimmy_running_requests", "Requests that are worked on.", (state) => state.running);
+  for (const [key, name, help] of ENGINE_GAUGES) perModel(name, help, ({ engine }) => engine?.[key]);
+  for (const [key, name, help] of ENGINE_COUNTERS) {
+    new Counter({
+      name,
+      help,
+      labelNames: ["model"],
+      registers,
+      collect() {
+        this.reset();
+        for (const { model, engine } of models()) if (engine) this.inc({ model }, engine[key]);
+      },
+    });
+  }
   new Gauge({
     name: "shimmy_models_loaded",
     help: "Models that are loaded.",

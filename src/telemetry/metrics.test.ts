@@ -71,6 +71,21 @@ test("gauges follow the pool at each scrape and forget models that are gone", as
   expect(await sampleOf(metrics, 'shimmy_queue_depth{model="b"}')).toBe(1);
 });
 
+test("what an engine holds is told for loaded models only", async () => {
+  const drafts = { draftedTokens: 40, acceptedTokens: 30 };
+  const engine = { slots: 8, cells: 4096, cellsUsed: 100, storedTokens: 50, storedBytes: 7000, threads: 2, stepTokens: 128, ...drafts };
+  const models: ModelGauges[] = [
+    { model: "a", queued: 0, running: 0, loaded: true, engine },
+    { model: "b", queued: 0, running: 0, loaded: false },
+  ];
+  const { metrics } = create(() => models);
+  const names = ["slots", "kv_cells", "kv_cells_used", "kv_store_tokens", "kv_store_bytes", "engine_threads", "step_budget_tokens"];
+  names.push("drafted_tokens_total", "accepted_tokens_total");
+  const told = await Promise.all(names.map((name) => sampleOf(metrics, `shimmy_${name}{model="a"}`)));
+  expect(told).toEqual([8, 4096, 100, 50, 7000, 2, 128, 40, 30]);
+  for (const name of names) expect(await sampleOf(metrics, `shimmy_${name}{model="b"}`)).toBeUndefined();
+});
+
 test("loads and restarts are counted", async () => {
   const { metrics } = create();
   metrics.modelLoaded("m", 0.75);

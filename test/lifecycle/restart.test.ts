@@ -16,8 +16,8 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-const start = async () => {
-  server = await startServer({ args: ["--cache-dir", folder] });
+const start = async (...args: string[]) => {
+  server = await startServer({ args: ["--cache-dir", folder, ...args] });
 };
 const files = () => readdirSync(folder).filter((name) => name.endsWith(".kv"));
 const system = `You tell stories. ${"The fox and the hen live by the river near the old mill. ".repeat(20)}`;
@@ -55,6 +55,21 @@ test("the next turn after a restart computes only the new turn", async () => {
   expect(prompt - cached).toBeLessThan(32);
   // And what comes from a file is as good as what was computed.
   expect((await ask([...messages.slice(0, 1), { role: "user", content: "Who lives by the river?" }])).text).toBe(before.text);
+});
+
+test("a file serves the type of cache that it was written for, and no other", async () => {
+  const messages = await firstTurn();
+  await server.stop();
+  for (const first of [true, false]) {
+    await start("--kv-type", "q8_0");
+    const { prompt, cached } = await ask(messages);
+    if (first) expect(cached).toBe(0);
+    else expect(prompt - cached).toBeLessThan(32);
+    await server.stop();
+  }
+  await start();
+  const { prompt, cached } = await ask(messages);
+  expect(prompt - cached).toBeLessThan(32);
 });
 
 test("conversations are written while nobody asks, so a server that is killed has lost little", async () => {

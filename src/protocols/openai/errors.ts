@@ -13,8 +13,8 @@ const TYPES: Readonly<Record<ErrorKind, string>> = {
   internal: "server_error",
 };
 
-/** Details that clients read as numbers, beside OpenAI's four fields; the spelling is llama.cpp's. */
-const TOLD_DETAILS = ["n_prompt_tokens", "n_ctx"] as const;
+/** Details that clients read as numbers, beside OpenAI's four fields. The first two are llama.cpp's; a frame has no Retry-After. */
+const TOLD_DETAILS = ["n_prompt_tokens", "n_ctx", "retry_after"] as const;
 
 export function encodeError(error: ShimmyError): EncodedError {
   return { status: error.status, body: { error: errorObject(error) } };

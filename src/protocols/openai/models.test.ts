@@ -30,6 +30,35 @@ test("a model that is not loaded, or cannot generate, says so", () => {
   expect(encodeModel({ ...STATUS, info: { ...INFO, generative: false } }).capabilities).toEqual([]);
 });
 
+test("a loaded model tells how it is served, beside what llama.cpp tells", () => {
+  const serving = {
+    slots: 16,
+    kvCells: 16_384,
+    kvUnified: true,
+    kvType: "q8_0",
+    flashAttention: "on",
+    threads: 2,
+    batchTokens: 512,
+    stepMs: 100,
+    storeTokens: 5000,
+  } as const;
+  expect(encodeModel({ ...STATUS, serving }).meta).toEqual({
+    n_ctx: 2048,
+    n_ctx_train: 4096,
+    n_params: 2_500_000,
+    size: 3_000_000,
+    n_slots: 16,
+    n_threads: 2,
+    n_batch: 512,
+    step_ms: 100,
+    kv_type: "q8_0",
+    kv_unified: true,
+    kv_cells: 16_384,
+    kv_store_tokens: 5000,
+    flash_attention: "on",
+  });
+});
+
 test("the list keeps the order and tells no path", () => {
   const other = { ...STATUS, info: { ...INFO, id: "other" } };
   const list = encodeModels([STATUS, other]);

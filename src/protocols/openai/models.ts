@@ -3,14 +3,14 @@
  * llama.cpp tell the context, so that every client finds it. Never a path of the file system.
  */
 import type { Model } from "openai/resources/models";
-import type { ModelState, ModelStatus } from "../../contract/model.ts";
+import type { ModelState, ModelStatus, Serving } from "../../contract/model.ts";
 
 export interface WireModel extends Model {
   /** Tokens one request may use here; the two below are the same number. */
   context_length: number;
   max_model_len: number;
   max_context_length: number;
-  meta: { n_ctx: number; n_ctx_train: number; n_params: number; size: number };
+  meta: { n_ctx: number; n_ctx_train: number; n_params: number; size: number } & Partial<WireServing>;
   /** Bytes. */
   size: number;
   quantization: string;
@@ -21,7 +21,21 @@ export interface WireModel extends Model {
   capabilities: string[];
 }
 
-export function encodeModel({ info, state, servedContext }: ModelStatus): WireModel {
+/** How a loaded model is served. Counts in tokens, times in milliseconds. */
+export interface WireServing {
+  n_slots: number;
+  n_threads: number;
+  n_batch: number;
+  step_ms: number;
+  kv_type: Serving["kvType"];
+  kv_unified: boolean;
+  /** Of all slots together. */
+  kv_cells: number;
+  kv_store_tokens: number;
+  flash_attention: Serving["flashAttention"];
+}
+
+export function encodeModel({ info, state, servedContext, serving }: ModelStatus): WireModel {
   return {
     id: info.id,
     object: "model",
@@ -31,7 +45,13 @@ export function encodeModel({ info, state, servedContext }: ModelStatus): WireMo
     context_length: servedContext,
     max_model_len: servedContext,
     max_context_length: servedContext,
-    meta: { n_ctx: servedContext, n_ctx_train: info.contextLength, n_params: info.parameters, size: info.sizeBytes },
+    meta: {
+      n_ctx: servedContext,
+      n_ctx_train: info.contextLength,
+      n_params: info.parameters,
+      size: info.sizeBytes,
+      ...(serving && encodeServing(serving)),
+    },
     size: info.sizeBytes,
     quantization: info.quantization,
     family: info.family,
@@ -39,6 +59,20 @@ export function encodeModel({ info, state, servedContext }: ModelStatus): WireMo
     loaded: state === "loaded",
     status: { value: state },
     capabilities: info.generative ? ["completion", "chat"] : [],
+  };
+}
+
+function encodeServing(serving: Serving): WireServing {
+  return {
+    n_slots: serving.slots,
+    n_threads: serving.threads,
+    n_batch: serving.batchTokens,
+    step_ms: serving.stepMs,
+    kv_type: serving.kvType,
+    kv_unified: serving.kvUnified,
+    kv_cells: serving.kvCells,
+    kv_store_tokens: serving.storeTokens,
+    flash_attention: serving.flashAttention,
   };
 }
 

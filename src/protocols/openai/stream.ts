@@ -3,8 +3,8 @@
  * The hot path: hundreds of chunks a second on a core shared with the engine, so a text chunk is one concatenation.
  * It must not know what a choice of an endpoint looks like.
  *
- *     started            text …             finished, each choice    end of events
- *     opening × choices  text chunk …       closing                  [usage]  [DONE]
+ *     started            progress …      text …        finished, each choice    end of events
+ *     opening × choices  [progress] …    text chunk …  closing                  [usage]  [DONE]
  */
 import type { CompletionUsage } from "openai/resources/completions";
 import type { FinishReason, GenerationEvent, TokenLogprob } from "../../contract/generation.ts";
@@ -24,6 +24,15 @@ export interface ChunkWriter<Choice> {
 interface Extras {
   usage?: CompletionUsage | null;
   timings?: WireTimings;
+  prompt_progress?: WireProgress;
+}
+
+/** llama.cpp's, of tools/server/README.md: tokens of the prompt, of these cached, of these in the cache now; milliseconds. */
+export interface WireProgress {
+  total: number;
+  cache: number;
+  processed: number;
+  time_ms: number;
 }
 
 type TextFrame = (event: GenerationEvent & { readonly type: "text" }) => string;
@@ -54,6 +63,13 @@ export async function* streamFrames<Choice>(
       case "started":
         for (const opening of openings(call.request.choices, writer)) yield frame([opening]);
         break;
+      case "progress": {
+        const { total, cached: cache, processed, ms } = event;
+        // As a piece of text without any: clients that do not know the field read on.
+        const progress = { prompt_progress: { total, cache, processed, time_ms: Math.round(ms) } };
+        yield frame([writer.text(event.choice, "")], { ...usual(), ...progress });
+        break;
+      }
       case "text":
         if (event.text !== "" || event.logprobs?.length) yield textFrame(event);
         break;

@@ -35,6 +35,7 @@ export class Tally {
       this.promptTokens = event.promptTokens;
       return;
     }
+    if (event.type === "progress") return;
     const tokens = this.running.get(event.choice);
     if (tokens === undefined) throw broken(`choice ${event.choice} is unknown or has ended`);
     if (event.type === "text") {

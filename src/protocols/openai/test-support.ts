@@ -43,6 +43,15 @@ export const finished = (choice = 0, more: Partial<GenerationEvent & { type: "fi
   ...more,
 });
 
+export const progress = (processed: number, choice = 0): GenerationEvent => ({
+  type: "progress",
+  choice,
+  total: 7,
+  cached: 2,
+  processed,
+  ms: 12.4,
+});
+
 /** A token as the engine reports it, with itself as its only alternative. */
 export function token(piece: string | Uint8Array, logprob = -0.5): TokenLogprob {
   const bytes = typeof piece === "string" ? new TextEncoder().encode(piece) : piece;

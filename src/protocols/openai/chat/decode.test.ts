@@ -57,6 +57,12 @@ describe("accepted fields", () => {
     expect(decode({ cache_prompt: true, foo: { bar: [1] }, messages })).toEqual(decode());
   });
 
+  test("progress is asked for with return_progress, of a stream only", () => {
+    expect(decodeChat({ messages, stream: true, return_progress: true }, CONTEXT).request.progress).toBe(true);
+    expect(decodeChat({ messages, return_progress: true }, CONTEXT).request).not.toHaveProperty("progress");
+    expect(decodeChat({ messages, stream: true, return_progress: false }, CONTEXT).request).not.toHaveProperty("progress");
+  });
+
   test("every sampling field arrives", () => {
     const fields = {
       temperature: 0,

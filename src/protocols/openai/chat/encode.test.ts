@@ -4,7 +4,7 @@ import { Stream } from "openai/streaming";
 import { describe, expect, test } from "vitest";
 import type { GenerationEvent } from "../../../contract/generation.ts";
 import type { WireTimings } from "../tally.ts";
-import { anyEvents, CONTEXT, finished, MODEL, play, readFrames, started, text, token } from "../test-support.ts";
+import { anyEvents, CONTEXT, finished, MODEL, play, progress, readFrames, started, text, token } from "../test-support.ts";
 import { decodeChat } from "./decode.ts";
 import { encodeStreamChat, encodeWholeChat } from "./encode.ts";
 
@@ -150,6 +150,18 @@ describe("a stream", () => {
       const { chunks } = await stream(events, fields);
       expect(chunks.map((chunk) => chunk.timings?.predicted_n)).toEqual([...chunks.slice(1).map(() => undefined), 4]);
     }
+  });
+
+  test("progress of the prompt is llama.cpp's prompt_progress on an empty piece of text, after the role", async () => {
+    const { chunks } = await stream([started(7), progress(2), progress(7), text("a"), finished()]);
+    expect(chunks.map((chunk) => ("prompt_progress" in chunk ? chunk.prompt_progress : chunk.choices[0]?.delta))).toEqual([
+      { role: "assistant", content: "" },
+      { total: 7, cache: 2, processed: 2, time_ms: 12 },
+      { total: 7, cache: 2, processed: 7, time_ms: 12 },
+      { content: "a" },
+      {},
+    ]);
+    expect(chunks[1]?.choices).toEqual([{ index: 0, delta: { content: "" }, finish_reason: null }]);
   });
 
   test("T7 a failure in the middle leaves no end mark and reaches the server", async () => {

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import type { Completion } from "openai/resources/completions";
 import { describe, expect, test } from "vitest";
 import type { GenerationEvent } from "../../../contract/generation.ts";
-import { anyEvents, CONTEXT, finished, MODEL, play, readFrames, started, text, token } from "../test-support.ts";
+import { anyEvents, CONTEXT, finished, MODEL, play, progress, readFrames, started, text, token } from "../test-support.ts";
 import { decodeCompletion } from "./decode.ts";
 import { encodeStreamCompletion, encodeWholeCompletion } from "./encode.ts";
 
@@ -67,6 +67,14 @@ describe("T26 logprobs", () => {
   test("go on with their offsets from chunk to chunk", async () => {
     const { chunks } = await stream(events, { logprobs: 1 });
     expect(chunks.flatMap(({ choices }) => choices[0]?.logprobs?.text_offset ?? [])).toEqual(lists.text_offset);
+  });
+});
+
+test("progress of the prompt is an empty piece of text", async () => {
+  const { chunks } = await stream([started(7), progress(2, 1), text("a"), finished(), finished(1)], { n: 2 });
+  expect(chunks[0]).toMatchObject({
+    choices: [{ index: 1, text: "", logprobs: null, finish_reason: null }],
+    prompt_progress: { total: 7, cache: 2, processed: 2, time_ms: 12 },
   });
 });
 

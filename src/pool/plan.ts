@@ -1,0 +1,104 @@
+/**
+ * What an engine is started with: the settings, and the choice where they say "auto". Called by pool.ts for each model. It measures
+ * memory and cores, and must not know processes or requests.
+ */
+import type { Config } from "../config/table.ts";
+import { ShimmyError } from "../contract/errors.ts";
+import type { ModelInfo, Serving } from "../contract/model.ts";
+import type { EngineOptions, EngineReady } from "../engine/ipc.ts";
+import { allowedCores, availableMemory } from "../models/machine.ts";
+import { type MemoryPlan, planMemory } from "../models/memory.ts";
+
+export type EngineSettings = Pick<
+  Config,
+  | "ctx"
+  | "parallel"
+  | "kv"
+  | "kvType"
+  | "flashAttention"
+  | "threads"
+  | "batchTokens"
+  | "cacheRam"
+  | "cacheDir"
+  | "cacheDisk"
+  | "stepTime"
+  | "speculation"
+  | "maxQueueTime"
+>;
+
+/** A model this small computes a token in less time than threads need to meet (docs/decisions.md). */
+const SINGLE_THREAD_BYTES = 16e6;
+/** Where nobody said how much memory conversations without a slot may take: as much as the weights, but this at least. */
+const LEAST_STORE_BYTES = 128 * 1024 ** 2;
+const STORE_SHARE = 1 / 8;
+
+/**
+ * @returns the options, and for people what was chosen and why.
+ * @throws model_load_failed when the model cannot be served as it was set.
+ */
+export function engineOptions(info: ModelInfo, settings: EngineSettings): { options: EngineOptions; reason: string } {
+  if (settings.kvType === "q8_0" && info.kvBytesPerToken > 0 && info.kvQuantizes === false) {
+    const reason = "its attention heads are no multiple of 32 wide, which a KV cache of q8_0 (--kv-type) needs";
+    throw new ShimmyError("model_load_failed", { model: info.id, reason });
+  }
+  const plan = memoryPlan(info, settings);
+  const threads = threadPlan(info, settings.threads);
+  const options: EngineOptions = {
+    model: info.id,
+    path: info.path,
+    slots: plan.slots,
+    contextPerSequence: plan.contextPerSequence,
+    cells: plan.kvCells,
+    unified: plan.unified,
+    kvType: plan.kvType,
+    flashAttention: settings.flashAttention,
+    threads: threads.count,
+    // Every slot must be able to decode in each step.
+    batchTokens: Math.max(settings.batchTokens, plan.slots),
+    storeTokens: storeTokens(info.sizeBytes, plan.kvBytesPerToken, settings.cacheRam),
+    stepMs: settings.stepTime,
+    queueMs: settings.maxQueueTime,
+    speculation: settings.speculation === "auto",
+    ...(settings.cacheDir !== undefined && { files: { folder: settings.cacheDir, bytes: settings.cacheDisk } }),
+  };
+  const step = `steps of at most ${options.batchTokens} tokens and about ${options.stepMs} ms`;
+  const store = `${options.storeTokens} tokens may be put aside`;
+  return { options, reason: [plan.reason, `flash attention ${settings.flashAttention}`, threads.reason, step, store].join("; ") };
+}
+
+export function memoryPlan(info: ModelInfo, { ctx, parallel, kv, kvType, flashAttention }: EngineSettings): MemoryPlan {
+  return planMemory({
+    fileBytes: info.sizeBytes,
+    kvBytesPerToken: info.kvBytesPerToken,
+    kvType,
+    kvQuantizes: info.kvQuantizes === true && flashAttention !== "off",
+    availableBytes: availableMemory(),
+    trainedContext: info.contextLength,
+    kvLayout: kv,
+    unusedIsFree: process.platform === "linux",
+    ...(ctx > 0 && { requestedContext: ctx }),
+    ...(parallel > 0 && { requestedSlots: parallel }),
+  });
+}
+
+/** For the list of models. */
+export function servingOf(options: EngineOptions, { flashAttention }: EngineReady): Serving {
+  const { slots, cells, unified, kvType, threads, batchTokens, stepMs, storeTokens } = options;
+  return { slots, kvCells: cells, kvUnified: unified, kvType, flashAttention, threads, batchTokens, stepMs, storeTokens };
+}
+
+function threadPlan({ sizeBytes }: ModelInfo, set: number): { count: number; reason: string } {
+  if (set > 0) return { count: set, reason: `${threadsText(set)} as set` };
+  if (sizeBytes < SINGLE_THREAD_BYTES) return { count: 1, reason: "1 thread: more would wait for each other in a model this small" };
+  const cores = allowedCores();
+  return { count: cores, reason: `${threadsText(cores)}, one a core` };
+}
+
+function threadsText(count: number): string {
+  return count === 1 ? "1 thread" : `${count} threads`;
+}
+
+function storeTokens(modelBytes: number, kvBytesPerToken: number, set: number | undefined): number {
+  const bytes = set ?? Math.min(Math.max(modelBytes, LEAST_STORE_BYTES), STORE_SHARE * availableMemory());
+  return kvBytesPerToken === 0 ? 0 : Math.floor(bytes / kvBytesPerToken);
+}
