@@ -71,6 +71,8 @@ class Terminal {
   }
 }
 
+/** The answer must still run when the key arrives: a context that takes many seconds to fill, and no guesses that fill it faster. */
+const ENDLESS = ["--ctx", "32768", "--speculation", "off"];
 const CTRL_C = "\x03";
 const CTRL_D = "\x04";
 
@@ -102,7 +104,7 @@ describe.skipIf(missing)(`a chat on a terminal${missing ? ` (skipped: ${missing}
   });
 
   test("Ctrl-C stops the answer, not the program; what was shown stays in the history", async () => {
-    const terminal = new Terminal(["--chat-template-file", template]);
+    const terminal = new Terminal(["--chat-template-file", template, ...ENDLESS]);
     await terminal.shows("> ");
     terminal.type("go on for ever\r");
     await terminal.shows("for ever");
@@ -122,7 +124,7 @@ describe.skipIf(missing)(`a chat on a terminal${missing ? ` (skipped: ${missing}
   });
 
   test("Ctrl-D while an answer runs ends both", async () => {
-    const terminal = new Terminal(["--chat-template-file", template]);
+    const terminal = new Terminal(["--chat-template-file", template, ...ENDLESS]);
     await terminal.shows("> ");
     terminal.type("go on for ever\r");
     await terminal.shows("for ever");
