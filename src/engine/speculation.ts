@@ -33,8 +33,8 @@ const HOPED_COST = 0.2;
 /** How much of that hope returns with each plain step. */
 const FORGETTING = 0.0005;
 /** In plain steps: what may be lost at first and after any gain, and what is granted with each step. */
-const CREDIT = 8;
-const ALLOWANCE = 0.015;
+const CREDIT = 3;
+const ALLOWANCE = 0.005;
 
 export interface StepEffort {
   /** From its beginning to the last sampled token. */
