@@ -232,7 +232,7 @@ const table = {
   }),
   speculation: setting({
     kind: choice("auto", "off"),
-    default: "auto",
+    default: "off",
     flag: "speculation",
     env: ["SHIMMY_SPECULATION"],
     file: "speculation",
