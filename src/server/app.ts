@@ -7,6 +7,9 @@ import { type Context, Hono, type MiddlewareHandler } from "hono";
 import { ShimmyError } from "../contract/errors.ts";
 import { chatCompletions, completions, encodeError, encodeModel, encodeModels } from "../protocols/openai/index.ts";
 import type { Protocol } from "../protocols/protocol.ts";
+import { API_ROUTES } from "./api/index.ts";
+import type { ApiCall, ApiRoute } from "./api/route.ts";
+import { readJson } from "./body.ts";
 import { generate } from "./generate.ts";
 import { checkHost, checkKey, corsHeaders, preflightHeaders } from "./guards.ts";
 import { health } from "./health.ts";
@@ -19,7 +22,7 @@ type Handler = (services: Services, id: string) => Promise<Response> | Response;
 
 /** What this server tells. A path that begins with /v1 is answered without it too. */
 const GET: Readonly<Record<string, Handler>> = {
-  "/": ({ version }) => Response.json({ service: "shimmy", version, routes: [...Object.keys(GET), ...Object.keys(GENERATE)] }),
+  "/": ({ version }) => Response.json({ service: "shimmy", version, routes: ROUTES }),
   "/health": async (services) => {
     const { status, body } = await health(services);
     return Response.json(body, { status });
@@ -43,6 +46,8 @@ const GENERATE: Readonly<Record<string, Protocol>> = {
   "/v1/completions": completions as Protocol,
 };
 
+const ROUTES = [...new Set([...Object.keys(GET), ...Object.keys(GENERATE), ...API_ROUTES.map(({ path }) => path)])];
+
 interface Variables {
   /** Who asks, where keys are asked for. */
   Variables: { caller?: string };
@@ -56,12 +61,18 @@ export function createApp(services: Services): App {
     if (caller !== undefined) c.set("caller", caller);
     await next();
   });
-  for (const [route, handler] of Object.entries(GET)) addRoute(app, "GET", route, (c) => tell(services, route, handler, c));
-  for (const [route, protocol] of Object.entries(GENERATE)) {
-    addRoute(app, "POST", route, (c) =>
-      generate(services, protocol, openExchange(services, route, randomUUID(), c.req.raw), c.get("caller")),
-    );
+  const routes = new Map<string, MethodHandlers>();
+  const add = (method: Method, route: string, handler: RouteHandler) => routes.set(route, { ...routes.get(route), [method]: handler });
+  for (const [route, handler] of Object.entries(GET)) {
+    add("GET", route, (c) => tell(services, route, c, () => handler(services, c.req.param("id") ?? "")));
   }
+  for (const [route, protocol] of Object.entries(GENERATE)) {
+    add("POST", route, (c) => generate(services, protocol, openExchange(services, route, randomUUID(), c.req.raw), c.get("caller")));
+  }
+  for (const api of API_ROUTES) {
+    add(api.method, api.path, (c) => tell(services, api.path, c, (requestId) => api.handle(services, apiCall(services, c, requestId))));
+  }
+  for (const [route, handlers] of routes) addRoute(app, route, handlers);
   const refuse = (error: ShimmyError, c: Context) => {
     openExchange(services, "unmatched", randomUUID(), c.req.raw).fail(error);
     return errorResponse(error, encodeError);
@@ -71,20 +82,43 @@ export function createApp(services: Services): App {
   return app;
 }
 
-/** The route with its method; any other method is told which one it answers. */
-function addRoute(app: App, method: "GET" | "POST", route: string, handler: (c: Context<Variables>) => Promise<Response>): void {
+type Method = ApiRoute["method"];
+type RouteHandler = (c: Context<Variables>) => Promise<Response>;
+type MethodHandlers = Partial<Record<Method, RouteHandler>>;
+
+/** The route with its methods; any other method is told which ones it answers. */
+function addRoute(app: App, route: string, handlers: MethodHandlers): void {
   for (const path of new Set([route, route.replace(/^\/v1(?=\/)/, "")])) {
-    app.on(method, path, handler);
+    for (const [method, handler] of Object.entries(handlers)) app.on(method, path, handler);
     app.all(path, ({ req }) => {
-      throw new ShimmyError("method_not_allowed", { path: req.path, method: req.method, allowed: method });
+      throw new ShimmyError("method_not_allowed", { path: req.path, method: req.method, allowed: Object.keys(handlers).join(", ") });
     });
   }
 }
 
-async function tell(services: Services, route: string, handler: Handler, c: Context): Promise<Response> {
-  const exchange = openExchange(services, route, randomUUID(), c.req.raw);
+function apiCall({ config }: Services, c: Context<Variables>, requestId: string): ApiCall {
+  const { raw } = c.req;
+  const caller = c.get("caller");
+  return {
+    params: c.req.param() as Record<string, string>,
+    query: new URL(raw.url).searchParams,
+    json: async () => (raw.body === null ? undefined : await readJson(raw, config.maxBodySize)),
+    signal: raw.signal,
+    requestId,
+    ...(caller !== undefined && { caller }),
+  };
+}
+
+async function tell(
+  services: Services,
+  route: string,
+  c: Context<Variables>,
+  handle: (requestId: string) => Promise<Response> | Response,
+): Promise<Response> {
+  const requestId = randomUUID();
+  const exchange = openExchange(services, route, requestId, c.req.raw);
   try {
-    const response = await handler(services, c.req.param("id") ?? "");
+    const response = await handle(requestId);
     exchange.end({ status: response.status });
     return response;
   } catch (thrown) {
