@@ -23,6 +23,8 @@ export interface ChatOptions {
   readonly tokens: number;
   /** The answer may end by itself before that, as one whose schema says where it ends. */
   readonly mayEnd?: boolean;
+  /** More fields of the request. */
+  readonly extra?: Readonly<Record<string, unknown>>;
   /** OpenAI's `response_format`. */
   readonly responseFormat?: unknown;
   /** Who sends it: the number of the client, and its role where a workload has several. */
@@ -106,7 +108,7 @@ export function streamChat(target: Target, options: ChatOptions): Promise<Reques
   });
 }
 
-function bodyOf(target: Target, { messages, tokens, mayEnd, responseFormat }: ChatOptions): string {
+function bodyOf(target: Target, { messages, tokens, mayEnd, responseFormat, extra }: ChatOptions): string {
   return JSON.stringify({
     model: target.modelId,
     messages,
@@ -116,6 +118,7 @@ function bodyOf(target: Target, { messages, tokens, mayEnd, responseFormat }: Ch
     temperature: 0,
     ...(mayEnd ? {} : { logit_bias: BAN_END_OF_GENERATION }),
     ...(responseFormat === undefined ? {} : { response_format: responseFormat }),
+    ...extra,
   });
 }
 

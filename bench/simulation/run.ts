@@ -108,10 +108,11 @@ class Simulation {
     const plan = this.#scheduler.plan(budget);
     let own = performance.now() - began;
     const tokens = plan.entries.reduce((sum, { from, to }) => sum + to - from, 0);
+    const promptTokens = plan.entries.reduce((sum, { from, to }) => sum + (to - from > 1 ? to - from : 0), 0);
     check(tokens > 0 && tokens <= budget, `a plan of ${tokens} tokens with a budget of ${budget}`);
     const { ms, sampled } = this.#gpu.step(plan, (key) => this.#lives[key]!.tokens.length + 1 === this.requests[key]!.answer);
     this.#now += ms;
-    this.#budget.observe(tokens, ms);
+    this.#budget.observe(promptTokens, tokens, ms);
     this.#samples.push({ ms: this.#now, running, waiting, stepMs: ms, tokens });
     this.#note(plan, sampled, ms);
     began = performance.now();

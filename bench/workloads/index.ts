@@ -2,6 +2,7 @@
 import { burst } from "./burst.ts";
 import { busy1, busy4 } from "./busy.ts";
 import { decode } from "./decode.ts";
+import { draftsOfPlainText } from "./drafts.ts";
 import { edit } from "./edit.ts";
 import { json4, json4Diff, json4Text } from "./json.ts";
 import { mixed } from "./mixed.ts";
@@ -19,7 +20,7 @@ export const WORKLOADS: readonly Workload[] = [
   ...[decode, shared8, turns, mixed, burst],
   ...JSON_WORKLOADS,
   ...SCHEMA_WORKLOADS,
-  ...[edit, ...BUSY_WORKLOADS, restart],
+  ...[edit, draftsOfPlainText, ...BUSY_WORKLOADS, restart],
 ];
 
 /** Names for several. */

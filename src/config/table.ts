@@ -232,7 +232,7 @@ const table = {
   }),
   speculation: setting({
     kind: choice("auto", "off"),
-    default: "off",
+    default: "auto",
     flag: "speculation",
     env: ["SHIMMY_SPECULATION"],
     file: "speculation",

@@ -72,6 +72,8 @@ export interface GenerationRequest {
   readonly priority?: number;
   /** False: compute the whole prompt, whatever is in the cache. */
   readonly cachePrompt?: boolean;
+  /** Most tokens that may be guessed and verified in one step (speculation); 0: none. Absent: what pays. */
+  readonly maxDraft?: number;
   /** How many alternatives to report a token; absent: no logprobs at all. */
   readonly topLogprobs?: number;
   /** True: tell how far the prompt is, by `progress` events. */

@@ -48,6 +48,8 @@ export interface GenerateMessage {
   readonly sampling: SamplingParams;
   readonly constraint?: Constraint;
   readonly topLogprobs?: number;
+  /** Most tokens drafted in a step; absent: no limit of the request's own. */
+  readonly maxDraft?: number;
   /** Whether to send `progress` events. */
   readonly progress?: boolean;
   /** For fairness in the queue, and to keep caches apart: see scheduler/sequence.ts. */

@@ -160,9 +160,9 @@ export class EngineLoop {
       );
       const sampler = grammar ? new ConstrainedSampler(this.#constraints!, grammar.clone(), free) : free;
       const key = this.#nextKey++;
-      const { id, stop, topLogprobs, maxTokens = Number.POSITIVE_INFINITY, tenant = "", salt = "", priority = 0 } = message;
+      const { id, stop, topLogprobs, maxTokens = Number.POSITIVE_INFINITY, maxDraft, tenant = "", salt = "", priority = 0 } = message;
       this.#choices.set(key, new Choice(this.#model, { id, choice, sampler, stop, topLogprobs }));
-      this.#scheduler.arrive({ key, prompt, maxTokens, tenant, salt, priority });
+      this.#scheduler.arrive({ key, prompt, maxTokens, ...(maxDraft !== undefined && { maxDraft }), tenant, salt, priority });
       if (message.progress) this.#progress.watch(key, choice);
     }
     grammar?.free();
@@ -224,7 +224,7 @@ export class EngineLoop {
     if (begun.length > 0) this.#flush(); // at once: the step may take long
     const { threads } = this.#governor;
     const decodesAt = performance.now();
-    if (this.#decode(tokensOf(plan)) === "full") {
+    if (this.#decode(plan) === "full") {
       // The scheduler counts cells, so this is libllama seeing it differently (padding, sliding windows): make room and go on.
       if (!this.#scheduler.preempt()) throw new Error("the KV cache is full with one sequence in it");
       return;
@@ -253,7 +253,8 @@ export class EngineLoop {
     return sampled;
   }
 
-  #decode(tokens: number): DecodeResult {
+  #decode(plan: Plan): DecodeResult {
+    const { tokens, promptTokens } = sizeOf(plan);
     const threads = this.#governor.threads;
     this.#context.threads = threads;
     const wallBefore = performance.now();
@@ -262,7 +263,7 @@ export class EngineLoop {
     const cpu = process.cpuUsage(cpuBefore);
     const nowMs = performance.now();
     const cpuMs = (cpu.user + cpu.system) / 1000;
-    this.#budget.observe(tokens, nowMs - wallBefore);
+    this.#budget.observe(promptTokens, tokens, nowMs - wallBefore);
     this.#governor.observe({ tokens, wallMs: nowMs - wallBefore, cpuMs, nowMs, idleCores: this.#idleCores.sample(nowMs) });
     return result;
   }
@@ -318,6 +319,13 @@ interface Output {
   readonly draft: readonly number[];
 }
 
-function tokensOf(plan: Plan): number {
-  return plan.entries.reduce((n, { from, to, draft }) => n + to - from + draft.length, 0);
+/** What a step computes, and how much of it are prompts. */
+function sizeOf({ entries }: Plan): { tokens: number; promptTokens: number } {
+  let tokens = 0;
+  let promptTokens = 0;
+  for (const { from, to, draft } of entries) {
+    tokens += to - from + draft.length;
+    if (to - from > 1) promptTokens += to - from;
+  }
+  return { tokens, promptTokens };
 }

@@ -6,7 +6,7 @@ function after(ms: number, { most = 512, targetMs = 100, steps = 20, decoding = 
   const budget = new StepBudget(most, targetMs);
   for (let step = 0; step < steps; step++) {
     const tokens = budget.tokens(decoding);
-    budget.observe(tokens, tokens * ms);
+    budget.observe(tokens, tokens, tokens * ms);
   }
   return budget;
 }
@@ -38,7 +38,7 @@ test("noise of a tenth does not move the parts of a prompt", () => {
   for (let step = 0; step < 50; step++) {
     const tokens = budget.tokens(4);
     seen.add(tokens);
-    budget.observe(tokens, tokens * 2 * (step % 2 ? 1.1 : 0.9));
+    budget.observe(tokens, tokens, tokens * 2 * (step % 2 ? 1.1 : 0.9));
   }
   expect(seen.size).toBe(1);
 });
@@ -46,6 +46,6 @@ test("noise of a tenth does not move the parts of a prompt", () => {
 test("a step that only decodes says nothing about prompts", () => {
   const budget = after(2);
   const before = budget.tokens(4);
-  budget.observe(8, 4000);
+  budget.observe(0, 64, 4000);
   expect(budget.tokens(4)).toBe(before);
 });

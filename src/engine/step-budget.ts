@@ -41,9 +41,9 @@ export class StepBudget {
     return this.#latest;
   }
 
-  /** What a step took. Only those with prompts in them tell what a prompt costs. */
-  observe(tokens: number, wallMs: number): void {
-    if (tokens < GRAIN) return;
+  /** What a step of `tokens` took. Only those with a piece of a prompt in them tell what a prompt costs, however many sequences decode. */
+  observe(promptTokens: number, tokens: number, wallMs: number): void {
+    if (promptTokens < GRAIN) return;
     const msPerToken = wallMs / tokens;
     this.#msPerToken = this.#measured ? (1 - SMOOTHING) * this.#msPerToken + SMOOTHING * msPerToken : msPerToken;
     this.#measured = true;

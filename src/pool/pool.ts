@@ -247,7 +247,7 @@ function engineMessage(
   log: Logger,
   isolateCallers: boolean,
 ): Omit<GenerateMessage, "type" | "id"> {
-  const { choices, maxTokens, stop, sampling, constraint, topLogprobs, progress, caller, priority, cachePrompt } = request;
+  const { choices, maxTokens, stop, sampling, constraint, topLogprobs, progress, caller, priority, cachePrompt, maxDraft } = request;
   const salt = cachePrompt === false ? `alone ${request.id}` : isolateCallers ? caller : undefined;
   return {
     prompt: request.prompt.kind === "tokens" ? { tokens: request.prompt.tokens } : { segments: segments(template, request, log) },
@@ -258,6 +258,7 @@ function engineMessage(
     ...(constraint && { constraint }),
     ...(topLogprobs !== undefined && { topLogprobs }),
     ...(progress && { progress }),
+    ...(maxDraft !== undefined && { maxDraft }),
     ...(caller !== undefined && { tenant: caller }),
     ...(salt !== undefined && { salt }),
     ...(priority !== undefined && { priority }),

@@ -36,9 +36,9 @@ export function draft(
   if (canCut === false || sequences.some(({ needed }) => needed > 1)) return drafts;
   let drafted = 0;
   for (const sequence of sequences) {
-    const { tokens, maxTokens, generated } = sequence;
+    const { tokens, maxTokens, maxDraft, generated } = sequence;
     // One token is sampled beyond the last draft, and it is the last that fits.
-    const most = Math.min(room - drafted, maxTokens - generated - 1, cellsPerSequence - tokens.length);
+    const most = Math.min(room - drafted, maxDraft, maxTokens - generated - 1, cellsPerSequence - tokens.length);
     if (most <= 0) continue;
     const guesses = propose(sequence, most, { sequences: sequences.length, drafted }).slice(0, most);
     drafts.set(sequence, guesses);

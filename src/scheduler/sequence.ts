@@ -16,6 +16,8 @@ export interface Arrival {
   readonly prompt: readonly number[];
   /** Most tokens to generate; Infinity when only the context ends it. */
   readonly maxTokens: number;
+  /** Most tokens drafted for it in a step; absent: as many as pay. */
+  readonly maxDraft?: number;
   /** Only sequences of the same salt share cells: what one tenant computed must not show in another's response time. */
   readonly salt?: string;
   /** Who asks: arrivals of one tenant do not hold up those of another. */
@@ -29,6 +31,7 @@ export class Sequence {
   readonly tokens: number[];
   readonly promptLength: number;
   readonly maxTokens: number;
+  readonly maxDraft: number;
   readonly salt: string;
   /** Its place in the queue: see queue.ts. */
   readonly tag: number;
@@ -43,6 +46,7 @@ export class Sequence {
     this.tokens = [...arrival.prompt];
     this.promptLength = arrival.prompt.length;
     this.maxTokens = arrival.maxTokens;
+    this.maxDraft = arrival.maxDraft ?? Number.POSITIVE_INFINITY;
     this.salt = arrival.salt ?? "";
     this.tag = tag;
   }

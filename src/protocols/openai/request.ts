@@ -48,6 +48,7 @@ export function commonCall(
       sampling: samplingOf(fields),
       ...(maxTokens !== undefined && { maxTokens }),
       ...(fields.cache_prompt === false && { cachePrompt: false }),
+      ...(typeof fields["speculative.n_max"] === "number" && { maxDraft: fields["speculative.n_max"] }),
       ...(fields.return_progress && fields.stream && { progress: true }),
     },
   };

@@ -74,6 +74,8 @@ export const commonFields = {
   user: z.nullish(z.string()),
   /** llama-server's: false computes the whole prompt, whatever is in the cache. */
   cache_prompt: z.nullish(z.boolean()),
+  /** llama-server's: most tokens that speculation may guess at once; 0 turns it off for this request. */
+  "speculative.n_max": wholeRange(0, INT32_MAX),
   /** llama-server's: chunks of a stream tell how far the prompt is. */
   return_progress: z.nullish(z.boolean()),
   response_format: z.nullish(z.object({ type: z.string() })),
