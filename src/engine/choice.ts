@@ -12,6 +12,8 @@ import { TextStream } from "./text.ts";
 export interface TokenSource {
   sample(context: LlamaContext, index: number): number | undefined;
   readonly complete?: boolean;
+  /** Tokens that must follow, as far as there is no choice. */
+  readonly demanded?: readonly number[];
   free(): void;
 }
 
@@ -55,6 +57,11 @@ export class Choice {
   start(cachedTokens: number): void {
     this.#startedAt ??= performance.now();
     this.#cachedTokens = cachedTokens;
+  }
+
+  /** Tokens that must follow because a grammar leaves no choice: a guess, since other tokens may spell the same text. */
+  get demanded(): readonly number[] {
+    return this.#sampler.demanded ?? [];
   }
 
   /** Samples from the logits at `index`. `ended`: end of generation, a stop string, or a constraint that lets nothing follow. */

@@ -1,6 +1,7 @@
 /**
- * Sampling under a grammar, at nearly the cost of free sampling: the request's own chain draws freely, the winner alone is
- * tested, and only a refused winner makes the grammar look at other tokens. Owned by choice.ts, one for each constrained answer.
+ * Sampling under a grammar, at nearly the cost of free sampling. Where the grammar leaves no choice the text is taken as the tokenizer
+ * cuts it, without a draw. Else the request's own chain draws freely, the winner alone is tested, and only a refused winner makes the
+ * grammar look at other tokens. Owned by choice.ts, one for each constrained answer.
  *
  * The distribution is llama.cpp's (common_sampler_sample in common/sampling.cpp does the same): an allowed winner stays, a refused
  * one is drawn again from the allowed tokens. Without truncation (top_k, top_p, min_p) that is exactly the constrained
@@ -23,6 +24,8 @@ const LIKELIEST = 128;
 const FEW_ROOTS = 0.25;
 
 const SLOW_MS = 5;
+/** How far a text without a choice is followed: property names are shorter. */
+const MOST_DEMANDED_BYTES = 64;
 
 /** What all constrained answers of a model share: one thread, one scratch. */
 export class Constraints {
@@ -53,6 +56,8 @@ export class ConstrainedSampler {
   #ambiguous = false;
   /** A token that could follow lately, asked first when the question is whether anything can. */
   #follower: number | undefined;
+  /** What `demanded` answers until another token comes. */
+  #demanded: readonly number[] | undefined;
 
   /** Takes over grammar and sampler: `free` frees both. */
   constructor(shared: Constraints, grammar: Grammar, sampler: Sampler) {
@@ -68,7 +73,44 @@ export class ConstrainedSampler {
     this.#grammar.accept(token);
     this.#sampler.remember(token);
     this.#utf8 = continueUtf8(this.#utf8, this.#shared.model.piece(token)) ?? BETWEEN_CHARACTERS;
+    const rest = this.#demanded?.[0] === token ? this.#demanded.slice(1) : [];
+    // At its end the text is asked for anew, and its last token with what follows.
+    this.#demanded = rest.length > 0 ? rest : undefined;
     return token;
+  }
+
+  /**
+   * Tokens of the text that must follow, as the tokenizer cuts it: names of properties and the like. They are taken without a draw, and
+   * can be computed together. A draw would often spell a name that the model did not expect in single letters, and read it badly then.
+   * Without the last token: what comes behind the text may belong to it.
+   */
+  get demanded(): readonly number[] {
+    this.#demanded ??= this.#shared.model.tokensOf(this.#demandedText()).slice(0, -1);
+    return this.#demanded;
+  }
+
+  #demandedText(): Buffer {
+    const { forest, model } = this.#shared;
+    const pieces: Buffer[] = [];
+    let probe: Grammar | undefined;
+    for (let bytes = 0; bytes < MOST_DEMANDED_BYTES && !this.#ambiguous && forest.grow(); bytes++) {
+      const only = this.#onlyRoot(probe ?? this.#grammar);
+      if (only === undefined) break;
+      probe ??= this.#grammar.clone();
+      if (!probe.allows(only, this.#shared.candidates)) break;
+      probe.accept(only);
+      pieces.push(model.piece(only));
+    }
+    probe?.free();
+    return Buffer.concat(pieces);
+  }
+
+  /** The one first character that may follow; undefined when there is a choice or the text may end. */
+  #onlyRoot(grammar: Grammar): number | undefined {
+    const { candidates, forest, endOfGeneration } = this.#shared;
+    const [only, other] = this.#filter(forest.roots, grammar);
+    if (only === undefined || other !== undefined) return undefined;
+    return endOfGeneration !== undefined && grammar.allows(endOfGeneration, candidates) ? undefined : only;
   }
 
   /** Whether the text is whole and nothing can be added. */
@@ -88,6 +130,8 @@ export class ConstrainedSampler {
 
   #draw(context: LlamaContext, index: number): number | undefined {
     const { candidates } = this.#shared;
+    const [demanded] = this.demanded;
+    if (demanded !== undefined && this.#allows(demanded)) return demanded;
     // Mirostat learns from each draw, also from one that is refused: it draws from the allowed tokens only.
     if (!this.#sampler.adapts) {
       const token = this.#sampler.draw(context, index, candidates);
@@ -124,15 +168,14 @@ export class ConstrainedSampler {
         return allowed;
       }
     }
-    candidates.fillAll(logits);
     const { reach } = this.#sampler;
     if (reach <= LIKELIEST) {
-      candidates.keepBest(LIKELIEST);
+      candidates.fillLikeliest(logits, LIKELIEST);
       this.#grammar.restrict(candidates);
       const likeliest = candidates.possible();
       if (likeliest.length >= reach) return likeliest;
-      candidates.fillAll(logits);
     }
+    candidates.fillAll(logits);
     this.#grammar.restrict(candidates);
     return candidates.possible();
   }
@@ -144,10 +187,10 @@ export class ConstrainedSampler {
     return tokens;
   }
 
-  #filter(tokens: readonly number[]): number[] {
+  #filter(tokens: readonly number[], grammar = this.#grammar): number[] {
     if (tokens.length === 0) return [];
     this.#shared.candidates.fill(tokens);
-    this.#grammar.restrict(this.#shared.candidates);
+    grammar.restrict(this.#shared.candidates);
     return this.#shared.candidates.possible();
   }
 }

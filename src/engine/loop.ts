@@ -93,7 +93,8 @@ export class EngineLoop {
     this.#budget = new StepBudget(context.batchTokens, stepMs);
     this.#waits = new WaitLimit(queueMs);
     this.#speculation = speculation;
-    this.#propose = speculation && ((sequence, most, step) => speculation.propose(sequence, most, step));
+    this.#propose =
+      speculation && ((sequence, most, step) => speculation.propose(sequence, most, step, () => this.#choices.get(sequence.key)!.demanded));
     this.#report = new StateReport(() => this.state);
   }
 

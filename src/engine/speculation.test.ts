@@ -78,6 +78,16 @@ test("where a drafted token costs more than a token it stops, for as good as not
   expect(drafts.filter((drafted) => drafted > 0).length / steps).toBeLessThan(0.05);
 });
 
+test("what a grammar demands is drafted at once and kept apart from guesses that fail", () => {
+  const speculation = new Speculation();
+  play({ texts: [misleading(300)], plainMs: 10, draftMs: (n) => n }, speculation);
+  const step = { sequences: 1, drafted: 0 };
+  const text = { key: 99, tokens: misleading(4) };
+  expect(speculation.propose(text, 8, step)).toEqual([]);
+  expect(speculation.propose(text, 8, step, () => [7, 8, 9])).toEqual([7, 8, 9]);
+  expect(speculation.propose(text, 2, step, () => [7, 8, 9])).toEqual([7, 8]);
+});
+
 test("a text that misleads is left alone", () => {
   const { drafts } = play({ texts: [misleading(300)], plainMs: 10, draftMs: (n) => n * 4 });
   expect(drafts.filter((drafted) => drafted > 0).length).toBeLessThan(10);

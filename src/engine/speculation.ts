@@ -2,6 +2,7 @@
  * Whether computing guessed tokens beside the next one is worth it, and how many (scheduler/draft.ts guesses). Asked and told by
  * loop.ts. Pure: times are handed in.
  *
+ * Where a grammar leaves no choice, what it demands is guessed instead: that is right nearly always, and its record is kept apart.
  * How often guesses are right costs nothing to know: each sampled token is compared with the guess, computed or not. What a guessed
  * tokens cost is measured whenever some are computed, for each number of them: two may cost twice a plain step and eight only three
  * times (a CPU multiplies by one column and by several in different ways). This knowledge fades, so they are tried again. And
@@ -14,8 +15,9 @@ import type { Sequence } from "../scheduler/sequence.ts";
 
 /** More sequences than this fill a step by themselves. */
 const FEW = 4;
-/** Drafted tokens of a step, all sequences together. */
+/** Drafted tokens of a step: guesses of all sequences together, and demanded ones of each. */
 const MOST = 15;
+const MOST_DEMANDED = 12;
 /** How far a guess reaches: it is kept as long as it is right. */
 const LOOKAHEAD = 64;
 /** A rate of tokens must promise so much more than that of plain steps. */
@@ -24,6 +26,8 @@ const WORTH_IT = 1.05;
 const FADING = 0.92;
 /** Before anything is known: rarely right, so that a few must have been right before one is computed. */
 const PRIOR = { right: 0.1, tried: 1.2 } as const;
+/** A demanded text can be spelled by other tokens, but seldom is. */
+const PRIOR_DEMANDED = { right: 3.6, tried: 4 } as const;
 const SMOOTHING = 0.2;
 /** Plain steps before the first drafts, so that there is something to compare with, and drafting steps until the next plain one. */
 const PLAIN_FIRST = 8;
@@ -42,13 +46,19 @@ export interface StepEffort {
   readonly threads: number;
 }
 
+/** Fading sums over the tokens that were guessed. */
+interface Reliability {
+  right: number;
+  tried: number;
+}
+
 interface Guess {
   tokens: readonly number[];
   /** How many of them came true. */
   passed: number;
-  /** Fading sums over the tokens that were guessed. */
-  right: number;
-  tried: number;
+  /** Whether a grammar demands them. */
+  demanded: boolean;
+  readonly lookedUp: Reliability;
 }
 
 /** What steps of so many sequences take. */
@@ -64,24 +74,41 @@ export class Speculation {
   readonly #guesses = new Map<number, Guess>();
   /** By number of sequences. */
   #paces = new Map<number, Pace>();
+  readonly #demanded: Reliability = { right: 0, tried: 0 };
   #threads = 0;
   #credit = CREDIT;
   /** In all, for the metrics. */
   drafted = 0;
   accepted = 0;
 
-  /** Guesses that are worth computing beside what the step has already; none when they are not. */
-  propose({ key, tokens }: Pick<Sequence, "key" | "tokens">, most: number, step: StepSoFar): readonly number[] {
+  /**
+   * Guesses that are worth computing beside what the step has already; none when they are not.
+   * @param demanded asked for the tokens that a grammar leaves no choice about.
+   */
+  propose(
+    { key, tokens }: Pick<Sequence, "key" | "tokens">,
+    most: number,
+    step: StepSoFar,
+    demanded: () => readonly number[] = () => [],
+  ): readonly number[] {
     if (step.sequences > FEW) return [];
     const guess = this.#guessOf(key);
-    if (guess.passed === guess.tokens.length) {
-      guess.tokens = lookup(tokens, LOOKAHEAD);
+    const needed = demanded();
+    if (needed.length > 0 || guess.demanded || guess.passed === guess.tokens.length) {
+      guess.demanded = needed.length > 0;
+      guess.tokens = guess.demanded ? needed : lookup(tokens, LOOKAHEAD);
       guess.passed = 0;
     }
     const known = guess.tokens.length - guess.passed;
-    const acceptance = (guess.right + PRIOR.right) / (guess.tried + PRIOR.tried);
-    const count = this.#worthwhile(acceptance, Math.min(most, known, Math.floor(MOST / step.sequences)), step);
+    const limit = guess.demanded ? MOST_DEMANDED : Math.floor(MOST / step.sequences);
+    const count = this.#worthwhile(this.#acceptance(guess), Math.min(most, known, limit), step);
     return guess.tokens.slice(guess.passed, guess.passed + count);
+  }
+
+  #acceptance({ demanded, lookedUp }: Guess): number {
+    const { right, tried } = demanded ? this.#demanded : lookedUp;
+    const prior = demanded ? PRIOR_DEMANDED : PRIOR;
+    return (right + prior.right) / (tried + prior.tried);
   }
 
   /** The token that came next, guessed or not. */
@@ -89,8 +116,9 @@ export class Speculation {
     const guess = this.#guesses.get(key);
     if (!guess || guess.passed === guess.tokens.length) return;
     const right = guess.tokens[guess.passed] === token;
-    guess.right = FADING * guess.right + (right ? 1 : 0);
-    guess.tried = FADING * guess.tried + 1;
+    const record = guess.demanded ? this.#demanded : guess.lookedUp;
+    record.right = FADING * record.right + (right ? 1 : 0);
+    record.tried = FADING * record.tried + 1;
     if (right) guess.passed++;
     else guess.passed = guess.tokens.length;
   }
@@ -136,7 +164,7 @@ export class Speculation {
   #guessOf(key: number): Guess {
     const known = this.#guesses.get(key);
     if (known) return known;
-    const guess: Guess = { tokens: [], passed: 0, right: 0, tried: 0 };
+    const guess: Guess = { tokens: [], passed: 0, demanded: false, lookedUp: { right: 0, tried: 0 } };
     this.#guesses.set(key, guess);
     return guess;
   }

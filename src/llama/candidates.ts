@@ -10,6 +10,9 @@ const TOKEN = { words: 3, logit: 1 } as const;
 /** `llama_token_data_array`: pointer, size_t size, int64 selected, bool sorted; as 32-bit words of a little-endian machine. */
 const ARRAY = { words: 8, size: 2, selected: 4, sorted: 6 } as const;
 
+/** How far below the best logit is looked at first, and then. */
+const NEAR = [6, 10, 16] as const;
+
 export class Candidates {
   readonly pointer: CandidatesPointer;
   readonly #data: bigint;
@@ -71,8 +74,34 @@ export class Candidates {
     this.#restart(1);
   }
 
-  /** Keeps the `count` likeliest, likeliest first. */
-  keepBest(count: number): void {
+  /**
+   * The `count` likeliest of the vocabulary, likeliest first. Nearly all tokens are far from the best one, so those near it are
+   * looked for first: a pass over the logits costs a tenth of what a selection from all of them does.
+   */
+  fillLikeliest(logits: Float32Array, count: number): void {
+    let best = Number.NEGATIVE_INFINITY;
+    for (let id = 0; id < logits.length; id++) if (logits[id]! > best) best = logits[id]!;
+    const enough = NEAR.some((distance) => this.#fillAbove(logits, best - distance) >= count);
+    if (!enough) this.fillAll(logits);
+    this.#keepBest(count);
+  }
+
+  /** Those with a logit of at least `least`. @returns how many they are. */
+  #fillAbove(logits: Float32Array, least: number): number {
+    const { words, logit } = TOKEN;
+    let size = 0;
+    for (let id = 0; id < logits.length; id++) {
+      const value = logits[id]!;
+      if (!(value >= least)) continue;
+      this.#ids[size * words] = id;
+      this.#logits[size * words + logit] = value;
+      size++;
+    }
+    this.#restart(size);
+    return size;
+  }
+
+  #keepBest(count: number): void {
     let sampler = this.#best.get(count);
     if (sampler === undefined) {
       sampler = library().samplerTopK(count);

@@ -100,6 +100,13 @@ export class LlamaModel {
     return tokens;
   }
 
+  /** Tokens whose pieces are exactly this text; none where the tokenizer would add something to it. */
+  tokensOf(text: Buffer): number[] {
+    if (text.length === 0) return [];
+    const tokens = [...this.#tokenizeBytes(text, false)];
+    return Buffer.concat(tokens.map((token) => this.piece(token))).equals(text) ? tokens : [];
+  }
+
   /** Bytes of a token, which may be part of a character; control tokens have none. Cached: a call costs 0.4 µs, a view less. */
   piece(token: number): Buffer {
     let bytes = this.#pieces.get(token);
@@ -124,7 +131,10 @@ export class LlamaModel {
   }
 
   #tokenizeOne(text: string, parseSpecial: boolean): Int32Array {
-    const bytes = Buffer.from(text, "utf8");
+    return this.#tokenizeBytes(Buffer.from(text, "utf8"), parseSpecial);
+  }
+
+  #tokenizeBytes(bytes: Buffer, parseSpecial: boolean): Int32Array {
     // A token is at least a byte; a prefix space may be added.
     if (this.#tokens.length < bytes.length + 8) this.#tokens = new Int32Array(bytes.length + 8);
     const n = this.#lib.tokenize(this.vocab, bytes, bytes.length, this.#tokens, this.#tokens.length, false, parseSpecial);

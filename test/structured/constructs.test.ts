@@ -196,6 +196,12 @@ const ROWS: readonly Row[] = [
     ["-0.51", "-1", "1.26", "2", "1e0"],
   ],
   [
+    "exclusive number bounds that no double may be rounded to",
+    { type: "number", exclusiveMinimum: -3, exclusiveMaximum: 2 },
+    ["-2.99", "1.99999999999999", "-0.5", "0.000001"],
+    ["-2.9999999999999999", "1.99999999999999999", "-3", "2"],
+  ],
+  [
     "exclusive number bounds",
     { type: "number", exclusiveMinimum: 0, exclusiveMaximum: 1 },
     ["0.1", "0.001", "0.999"],

@@ -58,6 +58,18 @@ describe.each(MODELS)("$label", ({ id: model, missing }) => {
   describe.skipIf(missing)("answers", () => {
     const asked = { model, messages: ask("Describe a person."), max_tokens: 150, seed: 7 };
 
+    test("a text without a choice is written in the tokenizer's own tokens, however unlikely it is", async () => {
+      const names = ["refrigeratorWarrantyExpirationDate", "jurisdictionalComplianceOfficer"];
+      const properties = Object.fromEntries(names.map((name) => [name, { const: 1 }]));
+      const schema = { type: "object", properties, required: names, additionalProperties: false };
+      const answer = await wholeChat(server, { ...asked, ...ofSchema(schema) });
+      const text = textOf(answer);
+      expect(Object.keys(JSON.parse(text))).toEqual(names);
+      const { usage } = await wholeCompletion(server, { model, prompt: text, max_tokens: 1 });
+      // Where there is a choice, at white space and ends, it may be cut otherwise.
+      expect(answer.usage!.completion_tokens).toBeLessThanOrEqual(1.4 * usage!.prompt_tokens);
+    });
+
     test.each([0, 0.8, 1.5])("T46 json_object parses unless it was cut, at temperature %d", async (temperature) => {
       const body = { ...asked, temperature, response_format: { type: "json_object" }, n: 2, max_tokens: 80 };
       const { choices } = await wholeChat(server, body);

@@ -7,6 +7,8 @@ import { choice, EMPTY, type Expression, NEVER, optional, type Range, repeat, se
 const DIGITS = 15;
 /** The largest number written without an exponent. */
 export const LARGEST = 10 ** DIGITS - 1;
+/** Whole parts up to here leave room for eight digits behind the point. */
+const SHORT = 10 ** 7 - 1;
 
 export interface Bound {
   readonly value: number;
@@ -93,19 +95,29 @@ function mirrored({ value, exclusive }: Bound): Bound {
   return { value: value === 0 ? 0 : -value, exclusive };
 }
 
-/** Numbers without a sign. */
+/** Numbers without a sign. All digits together are no more than a double can tell apart, else one could be read as its bound. */
 function magnitudes(low: Bound, high: Bound): Expression {
   if (low.value > high.value || (low.value === high.value && (low.exclusive || high.exclusive))) return NEVER;
   const [from, fromFraction] = decimal(low.value);
   const [to, toFraction] = decimal(high.value);
-  const least = { digits: fromFraction, exclusive: low.exclusive };
-  const most = { digits: toFraction, exclusive: high.exclusive };
+  const least = { digits: fromFraction, exclusive: low.exclusive, room: roomBehind(from) };
+  const most = { digits: toFraction, exclusive: high.exclusive, room: roomBehind(to) };
   if (from === to) return sequence(text(String(from)), spelled(between(least, most)));
   return choice(
     sequence(text(String(from)), spelled(atLeast(least))),
-    from + 1 <= to - 1 ? sequence(naturalsBetween(from + 1, to - 1), optional(fractionOf(DIGITS))) : NEVER,
+    withFraction(from + 1, Math.min(to - 1, SHORT)),
+    withFraction(Math.max(from + 1, SHORT + 1), to - 1),
     sequence(text(String(to)), spelled(atMost(most))),
   );
+}
+
+/** As many digits behind the point as the largest of them leaves room for. */
+function withFraction(from: number, to: number): Expression {
+  return from > to ? NEVER : sequence(naturalsBetween(from, to), spelled(anything(roomBehind(to))));
+}
+
+function roomBehind(whole: number): number {
+  return DIGITS - String(whole).length;
 }
 
 /** Whole part, and the digits behind the point without zeros at the end. */
@@ -120,6 +132,8 @@ function decimal(value: number): [whole: number, fraction: string] {
 interface FractionBound {
   readonly digits: string;
   readonly exclusive: boolean;
+  /** Digits that may be written. */
+  readonly room: number;
 }
 
 /** What may stand behind the digits so far: nothing, or more digits, at least one. */
@@ -137,38 +151,58 @@ function tail({ end, more }: Fraction): Expression {
   return end ? choice(EMPTY, more) : more;
 }
 
-const ANYTHING: Fraction = { end: true, more: anyDigits(1, DIGITS) };
-const NOT_ZERO: Fraction = { end: false, more: sequence(repeat(text("0"), 0, DIGITS), NONZERO, anyDigits(0, DIGITS)) };
-const ONLY_ZEROS: Fraction = { end: true, more: repeat(text("0"), 1, DIGITS) };
 const NOTHING: Fraction = { end: false, more: NEVER };
 
-function atLeast({ digits, exclusive }: FractionBound): Fraction {
-  if (digits === "") return exclusive ? NOT_ZERO : ANYTHING;
-  const first = Number(digits[0]);
-  const larger = sequence(digit(first + 1, 9), anyDigits(0, DIGITS));
-  return { end: false, more: choice(larger, sequence(text(digits[0]!), tail(atLeast({ digits: digits.slice(1), exclusive })))) };
+function anything(room: number): Fraction {
+  return { end: true, more: room < 1 ? NEVER : anyDigits(1, room) };
 }
 
-function atMost({ digits, exclusive }: FractionBound): Fraction {
-  if (digits === "") return exclusive ? NOTHING : ONLY_ZEROS;
-  const first = Number(digits[0]);
-  const smaller = sequence(digit(0, first - 1), anyDigits(0, DIGITS));
-  return { end: true, more: choice(smaller, sequence(text(digits[0]!), tail(atMost({ digits: digits.slice(1), exclusive })))) };
+function onlyZeros(room: number): Fraction {
+  return { end: true, more: room < 1 ? NEVER : repeat(text("0"), 1, room) };
+}
+
+function notZero(room: number): Fraction {
+  const spellings = Array.from({ length: Math.max(0, room) }, (_, zeros) =>
+    sequence(text("0".repeat(zeros)), NONZERO, anyDigits(0, room - zeros - 1)),
+  );
+  return { end: false, more: choice(...spellings) };
+}
+
+/** A digit of this range, and any others. */
+function from(first: number, last: number, room: number): Expression {
+  return sequence(digit(first, last), anyDigits(0, Math.max(0, room - 1)));
+}
+
+/** Behind the first digit. */
+function shorter({ digits, exclusive, room }: FractionBound): FractionBound {
+  return { digits: digits.slice(1), exclusive, room: room - 1 };
+}
+
+function atLeast(bound: FractionBound): Fraction {
+  const { digits, exclusive, room } = bound;
+  if (digits === "") return exclusive ? notZero(room) : anything(room);
+  const larger = from(Number(digits[0]) + 1, 9, room);
+  return { end: false, more: choice(larger, sequence(text(digits[0]!), tail(atLeast(shorter(bound))))) };
+}
+
+function atMost(bound: FractionBound): Fraction {
+  const { digits, exclusive, room } = bound;
+  if (digits === "") return exclusive ? NOTHING : onlyZeros(room);
+  const smaller = from(0, Number(digits[0]) - 1, room);
+  return { end: true, more: choice(smaller, sequence(text(digits[0]!), tail(atMost(shorter(bound))))) };
 }
 
 function between(low: FractionBound, high: FractionBound): Fraction {
-  if (low.digits === "" && high.digits === "") return low.exclusive || high.exclusive ? NOTHING : ONLY_ZEROS;
+  if (low.digits === "" && high.digits === "") return low.exclusive || high.exclusive ? NOTHING : onlyZeros(low.room);
   if (low.digits === "" && !low.exclusive) return atMost(high);
   const [first, last] = [Number(low.digits[0] ?? 0), Number(high.digits[0] ?? 0)];
-  const lower = { ...low, digits: low.digits.slice(1) };
-  const upper = { ...high, digits: high.digits.slice(1) };
-  if (first === last) return { end: false, more: sequence(text(String(first)), tail(between(lower, upper))) };
+  if (first === last) return { end: false, more: sequence(text(String(first)), tail(between(shorter(low), shorter(high)))) };
   return {
     end: false,
     more: choice(
-      sequence(text(String(first)), tail(atLeast(lower))),
-      sequence(digit(first + 1, last - 1), anyDigits(0, DIGITS)),
-      sequence(text(String(last)), tail(atMost(upper))),
+      sequence(text(String(first)), tail(atLeast(shorter(low)))),
+      from(first + 1, last - 1, low.room),
+      sequence(text(String(last)), tail(atMost(shorter(high)))),
     ),
   };
 }
