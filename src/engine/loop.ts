@@ -3,7 +3,7 @@
  * feeds it messages; between two steps it looks for new ones, so an abort is honoured within a step.
  */
 import { ShimmyError } from "../contract/errors.ts";
-import type { GenerationEvent } from "../contract/generation.ts";
+import type { GenerationEvent, PromptSegment } from "../contract/generation.ts";
 import type { DecodeResult, LlamaContext } from "../llama/context.ts";
 import type { Grammar } from "../llama/grammar.ts";
 import type { LlamaModel } from "../llama/model.ts";
@@ -23,6 +23,8 @@ import { StepBudget } from "./step-budget.ts";
 import { ThreadGovernor } from "./threads.ts";
 import { WaitLimit } from "./wait-limit.ts";
 
+/** Texts up to here are tokenized in a few milliseconds. */
+const SOON_TOKENIZED_BYTES = 64 * 1024;
 /** How long nothing must have been computed before conversations are written to files. */
 const QUIET_BEFORE_FILES_MS = 1000;
 
@@ -148,7 +150,7 @@ export class EngineLoop {
   }
 
   #arrive(message: GenerateMessage): void {
-    const prompt = "tokens" in message.prompt ? [...message.prompt.tokens] : this.#model.tokenize(message.prompt.segments);
+    const prompt = "tokens" in message.prompt ? [...message.prompt.tokens] : this.#tokenize(message.prompt.segments);
     this.#check(prompt, message);
     const seed = message.sampling.seed ?? Math.floor(Math.random() * 2 ** 32);
     const grammar = message.constraint && this.#grammarOf(message.constraint.gbnf);
@@ -169,6 +171,15 @@ export class EngineLoop {
     grammar?.free();
     this.#waits.arrived(message.id, performance.now());
     this.#events.push({ id: message.id, event: { type: "started", promptTokens: prompt.length } });
+  }
+
+  /** Everybody waits while a prompt is tokenized, megabytes for seconds: what cannot fit by its length alone is refused before. */
+  #tokenize(segments: readonly PromptSegment[]): number[] {
+    const bytes = segments.reduce((sum, { text }) => sum + Buffer.byteLength(text), 0);
+    const tokens = bytes > SOON_TOKENIZED_BYTES ? Math.ceil(bytes / this.#model.longestPiece) : 0;
+    if (tokens > this.#contextTokens)
+      throw new ShimmyError("context_length_exceeded", { n_prompt_tokens: tokens, n_ctx: this.#contextTokens });
+    return this.#model.tokenize(segments);
   }
 
   #grammarOf(gbnf: string): Grammar {

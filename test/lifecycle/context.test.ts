@@ -35,6 +35,15 @@ test("T59 the same as a stream is the same 400, before any event", async () => {
   expect(json.error.code).toBe("context_length_exceeded");
 });
 
+test("megabytes of text are refused by their length, with a number of tokens that they have at least", async () => {
+  const text = "a fox and a tree ";
+  const real = (await askJson(server, "/v1/completions", { ...ENDLESS, prompt: text.repeat(2000) })).json.error.n_prompt_tokens;
+  const { json } = await askJson(server, "/v1/completions", { ...ENDLESS, prompt: text.repeat(1_000_000) });
+  expect(json.error.code).toBe("context_length_exceeded");
+  expect(json.error.n_prompt_tokens).toBeGreaterThan(CTX);
+  expect(json.error.n_prompt_tokens).toBeLessThanOrEqual(500 * real);
+});
+
 test("T59 the official client sees it as its own error", async () => {
   const client = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: "none", maxRetries: 0 });
   const content = "Once upon a time there was a fox. ".repeat(60);
