@@ -9,7 +9,12 @@ const { version } = JSON.parse(readFileSync(new URL("../package.json", import.me
 rmSync(new URL("../dist", import.meta.url), { recursive: true, force: true });
 
 const result = await build({
-  entryPoints: { cli: "src/cli/main.ts", index: "src/index.ts", engine: "src/engine/main.ts" },
+  entryPoints: {
+    cli: "src/cli/main.ts",
+    index: "src/index.ts",
+    engine: "src/engine/main.ts",
+    "schema-worker": "src/protocols/schema/worker.ts",
+  },
   outdir: "dist",
   chunkNames: "[name]-[hash]",
   bundle: true,

@@ -2,6 +2,7 @@
  * Schemas whose compilation is work: an enum of 20,000 strings, and one that refers to itself. While two clients read, one asks
  * with the schema: when does its first token come, and does the compiler stop the readers?
  */
+import { setTimeout as delay } from "node:timers/promises";
 import { type RequestRecord, streamChat } from "../measure/client.ts";
 import { type Figure, gapsWithin, median, ms, percentile } from "../measure/figures.ts";
 import { startReaders } from "./readers.ts";
@@ -15,6 +16,7 @@ const READER_TOKENS = 1_500;
 const READ_BEFORE = 32;
 const ENUM_STRINGS = 20_000;
 const ANSWER_TOKENS = 160;
+const SETTLING_MS = 200;
 
 /** A word and a number each, so that many begin alike and none is the beginning of another. */
 function enumStrings(): string[] {
@@ -58,6 +60,8 @@ async function runSchema(context: WorkloadContext, schema: unknown, question: st
   await readers.reading;
   // The same prompt without a schema, on a slot that the readers leave alone: what stops them later is the schema and not a prefill.
   const primer = await streamChat(target, { ...ask, tokens: 1, group: "primer" });
+  // The step that computed it is over for the readers too.
+  await delay(SETTLING_MS);
   const asked = await streamChat(target, {
     ...ask,
     responseFormat: { type: "json_schema", json_schema: { name: "answer", strict: true, schema } },

@@ -24,6 +24,7 @@ const LIKELIEST = 128;
 const FEW_ROOTS = 0.25;
 
 const SLOW_MS = 5;
+const GROWING_MS = 6;
 /** How far a text without a choice is followed: property names are shorter. */
 const MOST_DEMANDED_BYTES = 64;
 
@@ -37,6 +38,12 @@ export class Constraints {
     this.candidates = new Candidates(model.vocabSize);
     this.forest = new TokenForest(model);
     this.endOfGeneration = model.endOfGeneration;
+  }
+
+  /** A few milliseconds of the work between two steps; nothing once it is done. */
+  growForest(): void {
+    const until = performance.now() + GROWING_MS;
+    while (!this.forest.grow() && performance.now() < until);
   }
 
   /** @throws invalid_value when libllama cannot use this grammar; decoders have checked it, so that is rare. */
@@ -93,7 +100,7 @@ export class ConstrainedSampler {
     const { forest, model } = this.#shared;
     const pieces: Buffer[] = [];
     let probe: Grammar | undefined;
-    for (let bytes = 0; bytes < MOST_DEMANDED_BYTES && !this.#ambiguous && forest.grow(); bytes++) {
+    for (let bytes = 0; bytes < MOST_DEMANDED_BYTES && !this.#ambiguous && forest.grown; bytes++) {
       const only = this.#onlyRoot(probe ?? this.#grammar);
       if (only === undefined) break;
       probe ??= this.#grammar.clone();
@@ -118,7 +125,7 @@ export class ConstrainedSampler {
     const { candidates, endOfGeneration, forest } = this.#shared;
     if (endOfGeneration !== undefined && !this.#grammar.allows(endOfGeneration, candidates)) return false;
     if (this.#follower !== undefined && this.#grammar.allows(this.#follower, candidates)) return false;
-    if (!forest.grow()) return false; // the model's own end of generation will do
+    if (!forest.grown) return false; // the model's own end of generation will do
     [this.#follower] = this.#filter(forest.roots);
     return this.#follower === undefined;
   }
@@ -159,7 +166,7 @@ export class ConstrainedSampler {
   /** The tokens that the grammar allows, or so many of the likeliest that the others have no chance. */
   #allowedTokens(logits: Float32Array): number[] {
     const { candidates, forest } = this.#shared;
-    if (forest.grow() && !this.#ambiguous) {
+    if (forest.grown && !this.#ambiguous) {
       const roots = this.#filter(forest.roots);
       if (roots.length <= FEW_ROOTS * forest.roots.length) {
         const before = performance.now();

@@ -208,6 +208,7 @@ export class EngineLoop {
       this.#expire();
       this.#step(this.#scheduler.plan(this.#budget.tokens(this.#scheduler.decoding), this.#propose));
       this.#flush({ last: this.#scheduler.idle });
+      this.#constraints?.growForest(); // as long as it is not grown, a refused token costs milliseconds
     }
     this.#running = false;
     this.#persistSoon();

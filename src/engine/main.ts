@@ -11,7 +11,7 @@ import { LLAMA_VERSION } from "../llama/structs.ts";
 import { CellFiles, fingerprint } from "./cell-files.ts";
 import type { EngineOptions, EngineReady, FromEngine, ToEngine } from "./ipc.ts";
 import { EngineLoop } from "./loop.ts";
-import { Speculation } from "./speculation.ts";
+import { FEW_SEQUENCES, Speculation } from "./speculation.ts";
 
 const send = (message: FromEngine) => process.send!(message);
 let loop: EngineLoop | undefined;
@@ -57,7 +57,7 @@ function load(options: EngineOptions): void {
     const limits = {
       contextTokens: contextPerSequence,
       ...{ storeTokens, stepMs, queueMs },
-      ...(options.speculation && { speculation: new Speculation() }),
+      ...(options.speculation && { speculation: new Speculation(options.unified ? FEW_SEQUENCES : 1) }),
       ...(files && { files }),
     };
     loop = new EngineLoop(model, context, limits, (output) => send({ type: "events", ...output }));

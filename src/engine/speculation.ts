@@ -14,7 +14,7 @@ import type { Plan } from "../scheduler/scheduler.ts";
 import type { Sequence } from "../scheduler/sequence.ts";
 
 /** More sequences than this fill a step by themselves. */
-const FEW = 4;
+export const FEW_SEQUENCES = 4;
 /** Drafted tokens of a step: guesses of all sequences together, and demanded ones of each. */
 const MOST = 15;
 const MOST_DEMANDED = 12;
@@ -77,9 +77,18 @@ export class Speculation {
   readonly #demanded: Reliability = { right: 0, tried: 0 };
   #threads = 0;
   #credit = CREDIT;
+  readonly #few: number;
   /** In all, for the metrics. */
   drafted = 0;
   accepted = 0;
+
+  /**
+   * `few`: nothing is drafted beside more sequences. With separate streams that must be 1: libllama computes streams together only if
+   * each has as many tokens, so a draft of one of them costs all a second pass.
+   */
+  constructor(few = FEW_SEQUENCES) {
+    this.#few = few;
+  }
 
   /**
    * Guesses that are worth computing beside what the step has already; none when they are not.
@@ -91,7 +100,7 @@ export class Speculation {
     step: StepSoFar,
     demanded: () => readonly number[] = () => [],
   ): readonly number[] {
-    if (step.sequences > FEW) return [];
+    if (step.sequences > this.#few) return [];
     const guess = this.#guessOf(key);
     const needed = demanded();
     if (needed.length > 0 || guess.demanded || guess.passed === guess.tokens.length) {

@@ -24,7 +24,12 @@ export class TokenForest {
     this.#vocabulary = vocabulary;
   }
 
-  /** Does a portion of the work that is left. @returns whether the forest can be used. */
+  /** Whether it can be used. */
+  get grown(): boolean {
+    return this.#placed > 0 && this.#placed === this.#vocabulary.vocabSize;
+  }
+
+  /** Does a portion of the work that is left, if any. @returns whether nothing was left. */
   grow(): boolean {
     const { vocabSize } = this.#vocabulary;
     if (this.#pieces.length < vocabSize && this.#placed === 0) this.#read(Math.min(vocabSize, this.#pieces.length + PORTION));

@@ -7,20 +7,22 @@ import { ShimmyError } from "../contract/errors.ts";
 import type { ResolvedModel } from "../contract/generation.ts";
 import type { Protocol } from "../protocols/protocol.ts";
 import { readJson } from "./body.ts";
+import { withGrammar } from "./grammar.ts";
 import { type Exchange, observe } from "./observe.ts";
 import { errorResponse } from "./respond.ts";
 import type { Services } from "./services.ts";
 import { frameStream, nextWithin } from "./stream.ts";
 
 export async function generate(services: Services, protocol: Protocol, exchange: Exchange, caller?: string): Promise<Response> {
-  const { request, id } = exchange;
+  const { request: sent, id } = exchange;
   const leave = new AbortController();
-  request.signal.addEventListener("abort", () => leave.abort(), { once: true });
+  sent.signal.addEventListener("abort", () => leave.abort(), { once: true });
   try {
     if (services.state() === "draining") throw new ShimmyError("shutting_down");
-    const call = protocol.decode(await readJson(request, services.config.maxBodySize), decodeContext(services, id));
+    const call = protocol.decode(await readJson(sent, services.config.maxBodySize), decodeContext(services, id));
     const model = await services.generator.resolve(call.request.model);
-    const asked = caller === undefined ? call.request : { ...call.request, caller };
+    const request = await withGrammar(call.request, leave.signal);
+    const asked = caller === undefined ? request : { ...request, caller };
     const events = observe(exchange, model, services.generator.generate(model, asked, leave.signal));
     const headers = { "x-request-id": id, ...modelHeaders(model) };
     if (!call.stream) return Response.json(await protocol.encodeWhole(call, model, events), { headers });

@@ -62,6 +62,8 @@ describe.each(MODELS)("$label", ({ id: model, missing }) => {
       const names = ["refrigeratorWarrantyExpirationDate", "jurisdictionalComplianceOfficer"];
       const properties = Object.fromEntries(names.map((name) => [name, { const: 1 }]));
       const schema = { type: "object", properties, required: names, additionalProperties: false };
+      // The vocabulary is sorted during the first answers.
+      for (let i = 0; i < 2; i++) await wholeChat(server, { ...asked, ...ofSchema(PERSON) });
       const answer = await wholeChat(server, { ...asked, ...ofSchema(schema) });
       const text = textOf(answer);
       expect(Object.keys(JSON.parse(text))).toEqual(names);
@@ -205,6 +207,24 @@ describe("T48 what cannot be promised is refused with its path", () => {
     expect((await server.engines()).length).toBeGreaterThan(0);
     expect(textOf(await wholeChat(server, { model: "shimmy-tiny", messages: ask("Hi"), max_tokens: 5 }))).not.toBe("");
   });
+});
+
+test("a large schema is compiled beside the event loop: /health answers meanwhile; a fault deep inside is a 400 with its place", async () => {
+  const properties = Object.fromEntries(Array.from({ length: 4000 }, (_, i) => [`property${i}`, { enum: [`a${i}`, `b${i}`] }]));
+  const schema = { type: "object", properties, required: Object.keys(properties), additionalProperties: false };
+  const asked = { model: "shimmy-tiny", messages: ask("Fill it in."), max_tokens: 8 };
+  let answered = false;
+  let healthy = 0;
+  const answer = wholeChat(server, { ...asked, ...ofSchema(schema) }).finally(() => {
+    answered = true;
+  });
+  while (!answered) if ((await fetch(`${server.url}/health`)).ok) healthy++;
+  expect(textOf(await answer)).toMatch(/^\{"property0": ?"[ab]/);
+  expect(healthy).toBeGreaterThan(5);
+  const faulty = { ...schema, properties: { ...properties, property3999: { not: {} } } };
+  const refused = await post(server, CHAT, { ...asked, ...ofSchema(faulty) });
+  expect(refused.status).toBe(400);
+  expect(((await refused.json()) as Failure).error.param).toBe("response_format.json_schema.schema.properties.property3999.not");
 });
 
 test("an enum of 20,000 strings is answered from", async () => {

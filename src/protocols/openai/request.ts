@@ -1,10 +1,10 @@
 /**
- * Checked fields → the parts of a `GenerationRequest` and of a call that both endpoints share.
+ * Checked fields → the parts of a request and of a call that both endpoints share.
  * Called by the decoders of chat/ and completions/, which add the prompt.
  */
 import type * as z from "zod/mini";
-import type { GenerationRequest, SamplingParams } from "../../contract/generation.ts";
-import type { DecodeContext, ProtocolCall } from "../protocol.ts";
+import type { SamplingParams } from "../../contract/generation.ts";
+import type { DecodeContext, DecodedRequest, ProtocolCall } from "../protocol.ts";
 import { SAMPLING_DEFAULTS } from "../sampling-defaults.ts";
 import type { commonFields, limitFields, samplingFields } from "./schema.ts";
 
@@ -31,7 +31,7 @@ export function commonCall(
   fields: Checked<typeof commonFields>,
   prefix: string,
   context: DecodeContext,
-): Omit<OpenAICall, "request"> & { readonly request: Omit<GenerationRequest, "prompt"> } {
+): Omit<OpenAICall, "request"> & { readonly request: Omit<DecodedRequest, "prompt"> } {
   const includeUsage = fields.stream_options?.include_usage ?? false;
   const maxTokens = limitOf(fields, context.defaults.maxTokens);
   return {

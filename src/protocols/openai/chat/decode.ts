@@ -4,8 +4,8 @@
  */
 import type { ChatCompletionCreateParams } from "openai/resources/chat/completions";
 import * as z from "zod/mini";
-import type { GenerationRequest, Prompt } from "../../../contract/generation.ts";
-import type { DecodeContext } from "../../protocol.ts";
+import type { Prompt } from "../../../contract/generation.ts";
+import type { DecodeContext, DecodedRequest } from "../../protocol.ts";
 import { constraintOf } from "../constraint.ts";
 import { commonCall, type OpenAICall } from "../request.ts";
 import { commonFields, wholeRange } from "../schema.ts";
@@ -36,7 +36,7 @@ export function decodeChat(body: unknown, context: DecodeContext): ChatCall {
   const constraint = constraintOf(body as object);
   const call = commonCall(fields, "chatcmpl", context);
   const topLogprobs = topLogprobsOf(fields);
-  const request: GenerationRequest = {
+  const request: DecodedRequest = {
     ...call.request,
     ...(constraint && { constraint }),
     prompt: promptOf(fields),

@@ -1,0 +1,23 @@
+/**
+ * Compiles one schema in a thread of its own, so that a large one keeps nobody waiting. Started by server/grammar.ts with the schema as
+ * its data; answers with the grammar or the error.
+ */
+import { setPriority } from "node:os";
+import { parentPort, workerData } from "node:worker_threads";
+import { ShimmyError } from "../../contract/errors.ts";
+import type { PendingSchema } from "../protocol.ts";
+import { compileSchema } from "./compile.ts";
+
+/** Least urgent: engines compute on the same cores. */
+const NICE = 19;
+
+// Only Linux counts this for the thread alone (setpriority(2), "C library/kernel differences").
+if (process.platform === "linux") setPriority(NICE);
+
+const { schema, param } = workerData as PendingSchema;
+try {
+  parentPort!.postMessage({ gbnf: compileSchema(schema, param) });
+} catch (thrown) {
+  const { code, details } = ShimmyError.from(thrown);
+  parentPort!.postMessage({ code, details });
+}
