@@ -248,6 +248,9 @@ function valid(key: SettingKey): fc.Arbitrary<string> {
         )
         .map(([host, port]) => `${host}:${port}`),
     ),
+    mapping: fc
+      .array(fc.tuple(segment, segment), { minLength: 1, maxLength: 3 })
+      .map((pairs) => pairs.map((pair) => pair.join("=")).join(",")),
     list: fc.array(segment, { minLength: 1, maxLength: 3 }).map((items) => items.join(key === "modelDirs" ? ";" : ",")),
   };
   return special[key] ?? byType[kind.type];

@@ -2,10 +2,25 @@
  * The one table of settings. Flags, environment, file, `--help`, docs/settings.md, `shimmy config` and the type of the
  * configuration all come from here; a setting exists if and only if it has a row. Read by the other files of this room.
  */
-import { address, allowance, boolean, bytes, choice, duration, integer, type Kind, optional, path, paths, text, words } from "./kinds.ts";
+import {
+  address,
+  allowance,
+  assignments,
+  boolean,
+  bytes,
+  choice,
+  duration,
+  integer,
+  type Kind,
+  optional,
+  path,
+  paths,
+  text,
+  words,
+} from "./kinds.ts";
 
 /** Commands of the CLI that read settings. */
-export type CommandName = "serve" | "list" | "run" | "generate" | "probe" | "config";
+export type CommandName = "serve" | "list" | "show" | "cp" | "run" | "generate" | "probe" | "config";
 
 export interface Setting<T> {
   readonly kind: Kind<T>;
@@ -26,7 +41,7 @@ export interface Setting<T> {
 }
 
 const SERVE = ["serve"] as const;
-const LISTING = ["serve", "list", "run", "generate", "probe"] as const;
+const LISTING = ["serve", "list", "show", "cp", "run", "generate", "probe"] as const;
 const ENGINE = ["serve", "run", "generate", "probe"] as const;
 
 /** Gives a row the type of its kind. */
@@ -61,6 +76,16 @@ const table = {
     env: ["SHIMMY_API_KEY"],
     file: "api_key",
     help: "Keys of which each request must carry one (Bearer or x-api-key).",
+    secret: true,
+    commands: SERVE,
+  }),
+  strictKeys: setting({
+    kind: words("keys", /^[\x21-\x7e]+$/, "a key of printable ASCII characters without spaces"),
+    default: [],
+    flag: "strict-keys",
+    env: ["SHIMMY_STRICT_KEYS"],
+    file: "strict_keys",
+    help: "API keys like those of api_key, for whose requests an unknown model name is an error, as strict_models makes it for all.",
     secret: true,
     commands: SERVE,
   }),
@@ -127,6 +152,15 @@ const table = {
     env: ["SHIMMY_EMBEDDED_MODEL"],
     file: "embedded_model",
     help: "Offer the small model that comes with the package (shimmy-tiny).",
+    commands: LISTING,
+  }),
+  aliases: setting({
+    kind: assignments("alias=model", "an alias and a model, such as gpt-4o=qwen3-8b or claude-*=default", ["default", "auto"]),
+    default: {},
+    flag: "alias",
+    env: ["SHIMMY_ALIASES"],
+    file: "aliases",
+    help: "Other names for models; one '*' in an alias stands for any letters, and default for the default model.",
     commands: LISTING,
   }),
   strictModels: setting({
