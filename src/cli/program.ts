@@ -78,8 +78,11 @@ function command(program: Command, name: CommandName, description: string, typed
 /** Only flags that were typed: commander's own defaults must not override the environment or the file. */
 function settings(command: Command): Promise<LoadedConfig> {
   const given = Object.entries(command.opts()).filter(([name]) => command.getOptionValueSource(name) === "cli");
-  const known = new Set<string>(flagsFor(command.name() as CommandName).map(({ key }) => key));
-  return loadConfig(Object.fromEntries(given.filter(([name]) => known.has(name))) as FlagValues);
+  // By commander's name of the flag, which is not always that of the setting: --alias is one of `aliases`.
+  const keys = new Map<string, string>(
+    flagsFor(command.name() as CommandName).map(({ syntax, key }) => [new Option(syntax).attributeName(), key]),
+  );
+  return loadConfig(Object.fromEntries(given.flatMap(([name, value]) => (keys.has(name) ? [[keys.get(name), value]] : []))) as FlagValues);
 }
 
 function positive(text: string): number {

@@ -3,8 +3,8 @@ import { request } from "node:http";
 import { isLoopback, listenAddress } from "../config/listen.ts";
 import type { LoadedConfig } from "../config/load.ts";
 
-/** A server that is there answers from memory; whatever else has the port must not hold a command up. */
-const TIMEOUT_MS = 500;
+/** Time for a busy machine; whatever else has the port must not hold a command up for ever. */
+const TIMEOUT_MS = 2000;
 const MAX_ANSWER_BYTES = 16 * 1024 ** 2;
 
 /** Id → state, from the configured address if it is this machine's; undefined: no Shimmy answers there. */

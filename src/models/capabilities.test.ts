@@ -80,11 +80,11 @@ describe("without a template", () => {
 });
 
 describe("real files", () => {
-  test.each([
+  test.for([
     ["models/shimmy-tiny/shimmy-tiny-q8_0.gguf", ["completion", "chat", "tools", "fill-in-the-middle"], "chatml"],
     ["../shared/models/smollm2-135m-instruct-q4_1.gguf", ["completion", "chat"], "chatml"],
     ["../shared/models/all-minilm-l6-v2-q8_0.gguf", ["embedding"], undefined],
-  ])("%s", async (path, capabilities, templateFormat, { skip }: TestContext) => {
+  ] as const)("%s", async ([path, capabilities, templateFormat], { skip }) => {
     if (!existsSync(path)) skip(`${path} is not on this machine`);
     const found = await readModelFile(path, { checksVocabulary: false });
     expect([found.capabilities, found.templateFormat]).toEqual([capabilities, templateFormat]);
