@@ -4,8 +4,7 @@
  *
  * An alias names a model, or the default; it is followed once and never to another alias of this table, so there are no loops to find.
  */
-import type { ModelInfo } from "../contract/model.ts";
-import { DEFAULT_NAMES, idsMeantBy } from "./names.ts";
+import { DEFAULT_NAMES } from "./names.ts";
 
 export interface Alias {
   /** As it was written; a pattern has one `*`. */
@@ -66,13 +65,4 @@ function meets(name: string, alias: string): boolean {
   if (star < 0) return name === alias;
   const [start, end] = [alias.slice(0, star), alias.slice(star + 1)];
   return name.length >= start.length + end.length && name.startsWith(start) && name.endsWith(end);
-}
-
-/** By a name of its store, such as an Ollama tag: as it is written, else in another spelling of it. */
-export function findByStoreName(name: string, models: readonly ModelInfo[]): ModelInfo | undefined {
-  const asked = name.trim().toLowerCase();
-  const literal = models.find(({ aliases }) => aliases?.some((alias) => alias.toLowerCase() === asked));
-  if (literal) return literal;
-  const meant = new Set(idsMeantBy(name));
-  return models.find(({ aliases }) => aliases?.some((alias) => meant.has(idsMeantBy(alias)[0] ?? "")));
 }

@@ -10,7 +10,8 @@
 import { ShimmyError } from "../contract/errors.ts";
 import type { ResolvedModel } from "../contract/generation.ts";
 import type { ModelInfo } from "../contract/model.ts";
-import { type AliasTable, aliasFor, findByStoreName, isPattern, NO_ALIASES } from "./alias-table.ts";
+import { type AliasTable, aliasFor, isPattern, NO_ALIASES } from "./alias-table.ts";
+import { findById, findByStoreName } from "./name-index.ts";
 import { bitsOf, DEFAULT_NAMES, familyOf, idsMeantBy, parametersIn, quantizationIn } from "./names.ts";
 import { nearestFirst } from "./spelling.ts";
 
@@ -95,18 +96,6 @@ function lookUp(name: string, models: readonly ModelInfo[], aliases: AliasTable)
   const meant = (target ?? asked).slice(0, MAX_NAME);
   const info = (target === undefined ? undefined : findById(meant, models)) ?? findByStoreName(meant, models);
   return info ? { info, via: "alias" } : { meansDefault: false, meant };
-}
-
-function findById(name: string, models: readonly ModelInfo[]): ModelInfo | undefined {
-  const asked = name.trim().toLowerCase();
-  const literal = models.find((candidate) => candidate.id.toLowerCase() === asked);
-  if (literal) return literal;
-  for (const id of idsMeantBy(name)) {
-    // An id may have characters that a spelling has not ("llama3:8b").
-    const model = models.find((candidate) => candidate.id.toLowerCase() === id || idsMeantBy(candidate.id)[0] === id);
-    if (model) return model;
-  }
-  return undefined;
 }
 
 function isDefaultName(name: string): boolean {
