@@ -5,6 +5,7 @@
 import { fileURLToPath } from "node:url";
 import { isLoopback } from "./config/listen.ts";
 import type { LoadedConfig } from "./config/load.ts";
+import { Aliases, aliasFile } from "./models/aliases.ts";
 import { Catalogue } from "./models/catalogue.ts";
 import { idOfFile } from "./models/names.ts";
 import { Pool } from "./pool/pool.ts";
@@ -22,6 +23,7 @@ const EMBEDDED_MODEL = fileURLToPath(new URL("../models/shimmy-tiny/shimmy-tiny-
 export interface Assembly {
   readonly log: Logger;
   readonly catalogue: Catalogue;
+  readonly aliases: Aliases;
   readonly metrics: Metrics;
   readonly pool: Pool;
 }
@@ -34,11 +36,16 @@ export function assemble({ config }: Pick<LoadedConfig, "config">, options: { lo
     ...(config.embeddedModel && { embedded: EMBEDDED_MODEL }),
     onSkip: (path, reason) => log.debug("not a model", { path, reason }),
   });
+  const aliases = new Aliases({
+    configured: config.aliases,
+    file: aliasFile(),
+    onProblem: (path, reason) => log.warn("saved aliases are not used", { path, reason }),
+  });
   const defaultModel = config.defaultModel ?? (config.modelPath === undefined ? undefined : idOfFile(config.modelPath));
   // Each needs the other: the pool records, and what it holds is read at a scrape.
   const metrics: Metrics = new Metrics({ version: VERSION, models: () => pool.gauges() });
   const local = config.bind === "auto" || isLoopback(config.bind.host);
   const isolateCallers = config.isolateKeys === "on" || (config.isolateKeys === "auto" && !local);
-  const pool: Pool = new Pool({ catalogue, settings: { ...config, defaultModel, isolateCallers }, log, metrics });
-  return { log, catalogue, metrics, pool };
+  const pool: Pool = new Pool({ catalogue, aliases, settings: { ...config, defaultModel, isolateCallers }, log, metrics });
+  return { log, catalogue, aliases, metrics, pool };
 }

@@ -38,7 +38,13 @@ export async function createShimmy(settings: FlagValues = {}): Promise<Shimmy> {
   const app = createApp({
     config,
     // Whoever mounts the handler decides who can connect; the Host header is theirs to check.
-    guards: { loopback: false, allowedHosts: config.allowedHosts, corsOrigins: config.corsOrigins, apiKey: config.apiKey },
+    guards: {
+      loopback: false,
+      allowedHosts: config.allowedHosts,
+      corsOrigins: config.corsOrigins,
+      apiKey: [...config.apiKey, ...config.strictKeys],
+      strictKeys: config.strictKeys,
+    },
     generator: pool,
     models: () => pool.statuses(),
     modelCounts: () => pool.counts(),

@@ -176,8 +176,8 @@ describe.skipIf(reason)(`a server that the template starts${reason ? ` (skipped:
       return [((await response.json()) as { model: string }).model, response.headers.get("x-shimmy-model-fallback")];
     };
     expect(await answeredBy("shimmy-tiny")).toEqual(["shimmy-tiny", null]); // 1. the requested model
-    expect(await answeredBy("shimmy-huge-70b")).toEqual(["model-pattern", "shimmy-huge-70b -> model-pattern"]); // 2. its family
-    expect(await answeredBy("test-model")).toEqual(["model-pattern", "test-model -> model-pattern"]); // 3. the default
+    expect(await answeredBy("shimmy-huge-70b")).toEqual(["model-pattern", "shimmy-huge-70b -> model-pattern; step=family"]); // 2. its family
+    expect(await answeredBy("test-model")).toEqual(["model-pattern", "test-model -> model-pattern; step=default"]); // 3. the default
     const [pid] = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8").trim().split(" ").map(Number);
     process.kill(pid!, "SIGTERM");
     expect(await exited).toBe(0);

@@ -1,24 +1,58 @@
 /** `shimmy list`: what can be served, in the order of preference. */
 import type { LoadedConfig } from "../config/load.ts";
 import type { ModelInfo } from "../contract/model.ts";
+import { isPattern } from "../models/alias-table.ts";
+import { findByName, withAliases } from "../models/resolve.ts";
 import { openHere } from "./open.ts";
-import { printJson, printTable } from "./output.ts";
+import { printable, printJson, printTable } from "./output.ts";
+import { statesOfServer } from "./server-states.ts";
 
 export async function list(loaded: LoadedConfig, flags: { short?: boolean; json?: boolean }): Promise<void> {
-  const { catalogue } = await openHere(loaded);
-  const models = await catalogue.list();
-  if (flags.json) printJson(models);
-  else if (flags.short) for (const { id } of models) process.stdout.write(`${id}\n`);
+  const { catalogue, aliases } = await openHere(loaded);
+  const table = await aliases.current();
+  const models = withAliases(await catalogue.list(), table);
+  if (flags.short) {
+    for (const { id } of models) process.stdout.write(`${printable(id)}\n`);
+    return;
+  }
+  const states = await statesOfServer(loaded);
+  if (flags.json) printJson(models.map((info) => ({ ...info, state: stateOf(info, states) ?? null })));
   else if (models.length === 0)
     process.stderr.write("No models found. Put GGUF files into ./models, or name their folder with --model-dirs.\n");
-  else printTable([["MODEL", "PARAMETERS", "QUANT", "CONTEXT", "SIZE", "FROM"], ...models.map(row)]);
+  else printTable(rows(models, states));
+  for (const { name, target } of table) {
+    const meant = isPattern(name) || ["default", "auto"].includes(target.toLowerCase()) || findByName(target, models);
+    if (!meant && !flags.json)
+      process.stderr.write(printable(`note: the alias ${name} stands for ${target}, which is not here`).concat("\n"));
+  }
 }
 
-function row({ id, parameters, quantization, contextLength, sizeBytes, source }: ModelInfo): string[] {
-  return [id, count(parameters), quantization, String(contextLength), `${Math.round(sizeBytes / 1e6)} MB`, source];
+function rows(models: readonly ModelInfo[], states: ReadonlyMap<string, string> | undefined): string[][] {
+  const named = models.some(({ aliases }) => aliases?.length);
+  const head = ["MODEL", "SIZE", "QUANT", "PARAMETERS", "CONTEXT", "STATE", "SOURCE", ...(named ? ["ALIASES"] : [])];
+  const row = (info: ModelInfo) => [
+    info.id,
+    size(info.sizeBytes),
+    info.quantization,
+    count(info.parameters),
+    String(info.contextLength),
+    stateOf(info, states) ?? "-",
+    info.source,
+    ...(named ? [(info.aliases ?? []).join(", ")] : []),
+  ];
+  return [head, ...models.map(row)];
 }
 
-function count(parameters: number): string {
+/** Only a server knows what is loaded; undefined while none runs. */
+function stateOf({ id }: ModelInfo, states: ReadonlyMap<string, string> | undefined): string | undefined {
+  return states && (states.get(id) ?? "unknown");
+}
+
+export function size(bytes: number): string {
+  return bytes >= 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : `${Math.round(bytes / 1e6)} MB`;
+}
+
+export function count(parameters: number): string {
   if (parameters >= 1e9) return `${(parameters / 1e9).toFixed(1)}B`;
   return `${(parameters / 1e6).toFixed(parameters < 1e7 ? 1 : 0)}M`;
 }

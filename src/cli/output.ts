@@ -1,12 +1,31 @@
 /** How the command line speaks: answers on stdout, everything else on stderr. */
 import { ShimmyError } from "../contract/errors.ts";
 
-export function printJson(value: unknown): void {
-  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+/**
+ * Names, licences and templates come from files of strangers, and a terminal obeys control characters. So all of them are shown as
+ * escapes: C0 and C1 controls, and the invisible ones that turn the direction of text or hide in it. `lines` leaves line ends and tabs.
+ */
+export function printable(text: string, { lines = false } = {}): string {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (character) =>
+    lines && /[\n\t]/.test(character) ? character : escaped(character),
+  );
 }
 
-/** Columns as wide as their longest cell. */
-export function printTable(rows: ReadonlyArray<readonly string[]>): void {
+function escaped(character: string): string {
+  const code = character.codePointAt(0)!;
+  return code < 0x1_0000 ? `\\u${code.toString(16).padStart(4, "0")}` : `\\u{${code.toString(16)}}`;
+}
+
+/** The escapes are those of JSON, so it stays the same value. */
+export function printJson(value: unknown): void {
+  const text = JSON.stringify(value, null, 2);
+  const spell = (character: string) => (character === "\n" ? character : character.replace(/[\s\S]/g, escaped));
+  process.stdout.write(`${text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, spell)}\n`);
+}
+
+/** Columns as wide as their longest cell. Cells may hold text of anybody. */
+export function printTable(given: ReadonlyArray<readonly string[]>): void {
+  const rows = given.map((row) => row.map((cell) => printable(cell)));
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
   for (const row of rows)
     process.stdout.write(
@@ -21,7 +40,8 @@ export function printTable(rows: ReadonlyArray<readonly string[]>): void {
 export function reportError(thrown: unknown): number {
   const error = ShimmyError.from(thrown);
   const cause = error.code === "internal" ? error.cause : undefined;
-  process.stderr.write(`error: ${cause instanceof Error ? (cause.stack ?? cause.message) : error.message}\n`);
+  const text = cause instanceof Error ? (cause.stack ?? cause.message) : error.message;
+  process.stderr.write(`error: ${printable(text, { lines: true })}\n`);
   if (error.hint) process.stderr.write(`hint: ${error.hint}\n`);
   return ["invalid_setting", "unknown_setting", "config_file", "insecure_bind"].includes(error.code) ? 2 : 1;
 }

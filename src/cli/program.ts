@@ -22,6 +22,15 @@ export function createProgram(): Command {
   list.option("-s, --short", "one id a line, nothing else").option("--json", "for programs");
   list.action(async (flags) => (await import("./list.ts")).list(await settings(list), flags));
 
+  const show = command(program, "show", "show all that is known of a model", "shimmy show shimmy-tiny --metadata");
+  show.argument("<model>").option("--template", "print its chat template");
+  show.option("--metadata", "print the metadata of its file").option("--json", "for programs");
+  show.action(async (model, flags) => (await import("./show.ts")).show(await settings(show), model, flags));
+
+  const cp = command(program, "cp", "give a model another name; nothing is copied", "shimmy cp smollm2-135m-instruct-q4_1 fast");
+  cp.argument("<model>").argument("<alias>", "a name, or a pattern with one '*' such as 'gpt-*'").option("--json", "for programs");
+  cp.action(async (model, alias, flags) => (await import("./cp.ts")).cp(await settings(cp), model, alias, flags));
+
   const run = command(program, "run", "answer a prompt, or chat", 'shimmy run smollm2-135m-instruct-q4_1 "Why is the sky blue?"');
   run
     .argument("[model]", "a single argument that names no model is the prompt")
@@ -69,8 +78,11 @@ function command(program: Command, name: CommandName, description: string, typed
 /** Only flags that were typed: commander's own defaults must not override the environment or the file. */
 function settings(command: Command): Promise<LoadedConfig> {
   const given = Object.entries(command.opts()).filter(([name]) => command.getOptionValueSource(name) === "cli");
-  const known = new Set<string>(flagsFor(command.name() as CommandName).map(({ key }) => key));
-  return loadConfig(Object.fromEntries(given.filter(([name]) => known.has(name))) as FlagValues);
+  // By commander's name of the flag, which is not always that of the setting: --alias is one of `aliases`.
+  const keys = new Map<string, string>(
+    flagsFor(command.name() as CommandName).map(({ syntax, key }) => [new Option(syntax).attributeName(), key]),
+  );
+  return loadConfig(Object.fromEntries(given.flatMap(([name, value]) => (keys.has(name) ? [[keys.get(name), value]] : []))) as FlagValues);
 }
 
 function positive(text: string): number {

@@ -15,10 +15,10 @@ interface Flags {
 }
 
 export async function run(loaded: LoadedConfig, first: string | undefined, second: string | undefined, flags: Flags): Promise<void> {
-  const { pool, catalogue } = await openHere(loaded);
+  const { pool, catalogue, aliases } = await openHere(loaded);
   try {
     const models = await catalogue.list();
-    const onlyPrompt = first !== undefined && second === undefined && !findByName(first, models);
+    const onlyPrompt = first !== undefined && second === undefined && !findByName(first, models, await aliases.current());
     const [name, given] = onlyPrompt ? ["", first] : [first ?? "", second];
     const model = await pool.resolve(name);
     tellFallback(model);

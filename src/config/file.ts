@@ -14,8 +14,11 @@ export interface Surroundings {
   readonly platform: NodeJS.Platform;
 }
 
-/** A scalar as it is written, or a list of them; anything else is refused later, with the key's name. */
-export type FileValue = string | readonly string[] | { readonly unusable: string };
+/**
+ * A scalar as it is written, or a list of them; anything else is refused later, with the key's name, but that a mapping of scalars can be
+ * read as `name=value` entries by the settings that have such.
+ */
+export type FileValue = string | readonly string[] | { readonly unusable: string; readonly entries?: readonly string[] };
 
 export interface ConfigFile {
   readonly path: string;
@@ -131,7 +134,10 @@ function fileValue(value: unknown): FileValue {
   if (typeof value === "string") return value;
   if (Array.isArray(value) && value.every((item) => typeof item === "string")) return value;
   if (value === null) return "";
-  return { unusable: Array.isArray(value) ? "a list of lists or mappings" : "a mapping" };
+  if (Array.isArray(value)) return { unusable: "a list of lists or mappings" };
+  const pairs = Object.entries(isMapping(value) ? value : {});
+  const readable = pairs.every(([name, item]) => !name.includes("=") && typeof item === "string");
+  return { unusable: "a mapping", ...(readable && { entries: pairs.map(([name, item]) => `${name}=${String(item)}`) }) };
 }
 
 function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {

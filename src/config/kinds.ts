@@ -18,7 +18,7 @@ export class BadValue extends Error {
 }
 
 export interface Kind<T> {
-  readonly type: "text" | "boolean" | "integer" | "duration" | "bytes" | "choice" | "path" | "address" | "list";
+  readonly type: "text" | "boolean" | "integer" | "duration" | "bytes" | "choice" | "path" | "address" | "list" | "mapping";
   /** What `--help` shows after the flag: `<tokens>`. */
   readonly placeholder: string;
   /** What is allowed, as the end of the sentence "Use …". */
@@ -203,6 +203,33 @@ export function words(placeholder: string, pattern: RegExp, each: string): Kind<
     list: { split, read },
     parse: (raw) => read(split(raw)),
     format: (value) => value.join(","),
+  };
+}
+
+/**
+ * Comma-separated `name=value` pairs; in the file they may also be a mapping. A name has no space and at most one `*`, and is none
+ * of `reserved`. Of two pairs of one name the later wins.
+ */
+export function assignments(placeholder: string, each: string, reserved: readonly string[]): Kind<Readonly<Record<string, string>>> {
+  const allowed = `${each}, several separated by commas; ${reserved.join(" and ")} cannot be renamed`;
+  const split = (raw: string) => pieces(raw, ",");
+  const read = (items: readonly string[]): Readonly<Record<string, string>> => {
+    const pairs = items.map((item) => /^([^\s=,*]*\*?[^\s=,*]*)\s*=\s*([^,]*[^\s,])\s*$/u.exec(item));
+    const wrong = (pair: RegExpExecArray | null) =>
+      !pair?.[1] || pair[1].length > 128 || /\p{C}/u.test(pair[0]) || reserved.includes(pair[1].toLowerCase());
+    if (pairs.some(wrong)) return refuse(allowed);
+    return Object.freeze(Object.fromEntries(pairs.map((pair) => [pair![1]!, pair![2]!.trim()])));
+  };
+  return {
+    type: "mapping",
+    placeholder: `<${placeholder}>`,
+    allowed,
+    list: { split, read },
+    parse: (raw) => read(split(raw)),
+    format: (value) =>
+      Object.entries(value)
+        .map(([name, target]) => `${name}=${target}`)
+        .join(","),
   };
 }
 

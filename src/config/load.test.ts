@@ -106,6 +106,33 @@ test("a repeated flag is a list, and each of its texts may be one", async () => 
   ]);
 });
 
+describe("a mapping", () => {
+  test.each([
+    ["aliases:\n  gpt-4o: a-model\n  1: org/b:q8_0\n"],
+    ["aliases: {gpt-4o: a-model, 1: org/b:q8_0}\n"],
+    ["aliases: [gpt-4o=a-model, 1=org/b:q8_0]\n"],
+    ["aliases: 1 = org/b:q8_0, gpt-4o = a-model\n"],
+  ])("is read from %j", async (file) => {
+    expect((await load({ file })).config.aliases).toEqual({ "gpt-4o": "a-model", 1: "org/b:q8_0" });
+  });
+
+  test("of a flag is one pair each time, and takes the place of that in the file", async () => {
+    const { config, sources } = await load({ file: "aliases: {x: y}\n", flags: { aliases: ["a=b", "c=d,a=e"] } });
+    expect([config.aliases, sources.aliases.name]).toEqual([{ a: "e", c: "d" }, "--alias"]);
+    expect(Object.isFrozen(config.aliases)).toBe(true);
+  });
+
+  test.each(["a: [x]", "a: {b: c}", "a=b: c", "a b: c", "a:", "Default: x", "a*b*: x", '"\\e": x', '"": x', 'a: "x, y"'])(
+    "is refused with %s",
+    async (entry) => {
+      await expect(load({ file: `aliases:\n  ${entry}\n` })).rejects.toMatchObject({
+        code: "invalid_setting",
+        details: { name: "aliases" },
+      });
+    },
+  );
+});
+
 describe("errors name the place, the name, the value and what is allowed", () => {
   test.each<[Layers, string, string[]]>([
     [{ file: "port: 99999\n" }, "invalid_setting", ["shimmy.yaml", "port", "'99999'", "0 to 65535"]],
@@ -248,6 +275,9 @@ function valid(key: SettingKey): fc.Arbitrary<string> {
         )
         .map(([host, port]) => `${host}:${port}`),
     ),
+    mapping: fc
+      .array(fc.tuple(segment, segment), { minLength: 1, maxLength: 3 })
+      .map((pairs) => pairs.map((pair) => pair.join("=")).join(",")),
     list: fc.array(segment, { minLength: 1, maxLength: 3 }).map((items) => items.join(key === "modelDirs" ? ";" : ",")),
   };
   return special[key] ?? byType[kind.type];

@@ -156,6 +156,7 @@ function readValue(given: Given, base: PathBase): unknown {
 function parse(kind: Kind<unknown>, { value, source }: Given, base: PathBase): unknown {
   if (typeof value === "string") return kind.parse(value, base);
   const { list } = kind;
+  if ("unusable" in value && kind.type === "mapping" && value.entries && list) return list.read(value.entries, base);
   if ("unusable" in value || !list) throw new BadValue(`use ${kind.allowed}`);
   return list.read(source.from === "flag" ? value.flatMap((text) => list.split(text)) : value, base);
 }

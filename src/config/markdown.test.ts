@@ -29,7 +29,9 @@ test("the names of one setting follow from its key", () => {
   for (const key of SETTING_KEYS) {
     const snake = key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
     expect(SETTINGS[key].file).toBe(snake);
-    if (SETTINGS[key].flag !== undefined) expect(SETTINGS[key].flag).toBe(snake.replaceAll("_", "-"));
+    // The flag of a mapping takes one entry at a time, so it is the singular.
+    const flag = SETTINGS[key].kind.type === "mapping" ? snake.replace(/e?s$/, "") : snake;
+    if (SETTINGS[key].flag !== undefined) expect(SETTINGS[key].flag).toBe(flag.replaceAll("_", "-"));
     expect(SETTINGS[key].help).toMatch(/^[A-Z].*\.$/);
   }
 });

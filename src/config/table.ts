@@ -2,37 +2,11 @@
  * The one table of settings. Flags, environment, file, `--help`, docs/settings.md, `shimmy config` and the type of the
  * configuration all come from here; a setting exists if and only if it has a row. Read by the other files of this room.
  */
-import { address, allowance, boolean, bytes, choice, duration, integer, type Kind, optional, path, paths, text, words } from "./kinds.ts";
+import { address, allowance, boolean, bytes, choice, duration, integer, optional, path, paths, text, words } from "./kinds.ts";
+import { KEY_SETTINGS, NAME_SETTINGS } from "./name-settings.ts";
+import { ENGINE, LISTING, SERVE, type Setting, setting } from "./setting.ts";
 
-/** Commands of the CLI that read settings. */
-export type CommandName = "serve" | "list" | "run" | "generate" | "probe" | "config";
-
-export interface Setting<T> {
-  readonly kind: Kind<T>;
-  /** Must fit the kind, never widen it. */
-  readonly default: NoInfer<T>;
-  /** Without the dashes; absent: there is no flag. */
-  readonly flag?: string;
-  /** The first is ours, the others are names of the Rust original and of its documents. */
-  readonly env: readonly string[];
-  /** Key in the file. */
-  readonly file: string;
-  /** One sentence for `--help` and the documentation. */
-  readonly help: string;
-  /** Never printed, not even in errors. */
-  readonly secret?: true;
-  /** Commands whose help shows the flag; `config` has all of them. */
-  readonly commands: readonly CommandName[];
-}
-
-const SERVE = ["serve"] as const;
-const LISTING = ["serve", "list", "run", "generate", "probe"] as const;
-const ENGINE = ["serve", "run", "generate", "probe"] as const;
-
-/** Gives a row the type of its kind. */
-function setting<T>(entry: Setting<T>): Setting<T> {
-  return entry;
-}
+export type { CommandName, Setting } from "./setting.ts";
 
 const table = {
   // Where to listen, and who may ask
@@ -64,6 +38,7 @@ const table = {
     secret: true,
     commands: SERVE,
   }),
+  ...KEY_SETTINGS,
   insecure: setting({
     kind: boolean,
     default: false,
@@ -129,6 +104,7 @@ const table = {
     help: "Offer the small model that comes with the package (shimmy-tiny).",
     commands: LISTING,
   }),
+  ...NAME_SETTINGS,
   strictModels: setting({
     kind: boolean,
     default: false,

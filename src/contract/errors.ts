@@ -67,6 +67,11 @@ const table = {
     message: "The model '{model}' does not exist. Available models: {available}",
     hint: "List them with GET /v1/models or `shimmy list`.",
   },
+  invalid_alias: {
+    status: 400,
+    kind: "invalid_request",
+    message: "'{alias}' cannot be an alias: {reason}",
+  },
   model_not_generative: { status: 400, kind: "invalid_request", message: "The model '{model}' cannot generate text: it is {what}" },
 
   // Who may ask

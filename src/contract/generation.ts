@@ -137,14 +137,19 @@ export type GenerationEvent =
 /** A model as a request got it. */
 export interface ResolvedModel {
   readonly info: ModelInfo;
+  /** Which step of the hierarchy (models/resolve.ts) answered. The first two are what was asked for, the others a fallback. */
+  readonly via: "exact" | "alias" | "family" | "default";
   /** The name that was asked for, if another model answers. */
   readonly fallbackFrom?: string;
 }
 
 /** Anything that answers requests: the local pool today, a remote or clustered one tomorrow. */
 export interface Generator {
-  /** @throws model_not_found when nothing may answer for that name. */
-  resolve(name: string): Promise<ResolvedModel>;
+  /**
+   * `strict`: no other model answers for that name, whatever the settings say.
+   * @throws model_not_found when nothing may answer for that name.
+   */
+  resolve(name: string, options?: { readonly strict?: boolean }): Promise<ResolvedModel>;
   /**
    * Exactly one `started`, then `progress` if asked for, `text` and one `finished` for each choice. Failure is a thrown `ShimmyError`.
    * Aborting the signal ends the work in whatever phase it is; the iterator then throws `client_closed`.

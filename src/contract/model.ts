@@ -2,9 +2,14 @@
 
 export type ModelState = "unloaded" | "loading" | "loaded" | "failed";
 
+/** What a model can be asked for. How each is found out: models/capabilities.ts. */
+export type Capability = "completion" | "chat" | "tools" | "thinking" | "fill-in-the-middle" | "embedding" | "reranking";
+
 export interface ModelInfo {
   /** Stable, readable, unique in the catalogue: what a caller writes. */
   readonly id: string;
+  /** Other names that answer to it: tags of its store (`llama3:latest`), aliases that were configured or saved. */
+  readonly aliases?: readonly string[];
   /** Absolute path of the (first) file. Never told over HTTP. */
   readonly path: string;
   /** Where it was found, for people: "embedded", "./models", a configured folder. */
@@ -24,6 +29,10 @@ export interface ModelInfo {
   /** Context length of training, in tokens. */
   readonly contextLength: number;
   readonly chatTemplate?: string;
+  /** The well-known prompt format that the template prints: "chatml", "llama3" …; "other". */
+  readonly templateFormat?: string;
+  /** Absent: not examined. */
+  readonly capabilities?: readonly Capability[];
   /** False for encoders (BERT and kin), which cannot generate. */
   readonly generative: boolean;
   /** Bytes of KV cache a token needs with F16 keys and values. */
@@ -31,6 +40,8 @@ export interface ModelInfo {
   /** Whether keys and values can be Q8_0: the width of its attention heads is a multiple of 32. Absent: unknown. */
   readonly kvQuantizes?: boolean;
   readonly license?: string;
+  /** "sha256:" and 64 hexadecimal digits, where the store's own file name tells it. Nobody has compared it with the content yet. */
+  readonly digest?: string;
 }
 
 /** A model as the running server sees it. */

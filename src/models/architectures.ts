@@ -46,6 +46,16 @@ export function generatesByDecoding(architecture: string): boolean {
   return !ENCODERS.has(architecture) && !OTHER_WAYS.has(architecture);
 }
 
+/** Whether it makes vectors of text by design; decoders that were retrained for it say so in their metadata. */
+export function isEncoder(architecture: string): boolean {
+  return ENCODERS.has(architecture);
+}
+
+/** Whether it is a language model at all: no speech, no diffusion, no drafting head. */
+export function readsTextOnly(architecture: string): boolean {
+  return !OTHER_WAYS.has(architecture);
+}
+
 export function isRecurrent(architecture: string): boolean {
   return RECURRENT.has(architecture);
 }

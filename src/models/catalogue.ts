@@ -10,6 +10,7 @@ import { resolve } from "node:path";
 import { ShimmyError } from "../contract/errors.ts";
 import type { ModelInfo } from "../contract/model.ts";
 import type { ModelDescription } from "./describe.ts";
+import { digestInName } from "./digest.ts";
 import { filesOf, readModelFile } from "./model-file.ts";
 import { assignIds } from "./names.ts";
 import { findModelFiles } from "./walk.ts";
@@ -126,7 +127,8 @@ export class Catalogue {
       const result = examined.get(real)?.result;
       if (!result) continue;
       if ("reason" in result) skipped.push({ path: found.path, reason: result.reason });
-      else described.push({ found, description: result });
+      // Of a split model the name tells the digest of the first part only.
+      else described.push({ found, description: { ...result, ...(filesOf(found.path).length === 1 && digestInName(real)) } });
     }
     this.#ids = assignIds(
       described.map(({ found }) => ({ path: found.path, embedded: found.source === "embedded" })),

@@ -2,7 +2,8 @@
  * From a header to what the house knows of a model. Called by `model-file.ts`, after `acceptance.ts` said yes. Pure.
  */
 import type { ModelInfo } from "../contract/model.ts";
-import { generatesByDecoding, hasKvCache } from "./architectures.ts";
+import { generatesByDecoding, hasKvCache, isEncoder, readsTextOnly } from "./architectures.ts";
+import { capabilitiesOf, templateFormatOf } from "./capabilities.ts";
 import { FILE_TYPES } from "./gguf/file-types.ts";
 import type { GgufHeader } from "./gguf/header.ts";
 import { integerOf, layerValuesOf, stringOf } from "./metadata.ts";
@@ -24,6 +25,7 @@ export function describeModel(path: string, headers: readonly [GgufHeader, ...Gg
   const name = stringOf(header, "general.name") ?? stringOf(header, "general.basename") ?? "";
   const chatTemplate = stringOf(header, "tokenizer.chat_template");
   const license = stringOf(header, "general.license");
+  const generative = isGenerative(header, architecture);
   return {
     path,
     sizeBytes: sum(headers.map(({ fileBytes }) => fileBytes)),
@@ -33,8 +35,15 @@ export function describeModel(path: string, headers: readonly [GgufHeader, ...Gg
     parameters: sum(headers.flatMap(({ tensors }) => tensors.map(({ elements }) => elements))),
     quantization: quantizationOf(headers),
     contextLength: integerOf(header, `${architecture}.context_length`)!,
-    ...(chatTemplate !== undefined && { chatTemplate }),
-    generative: isGenerative(header, architecture),
+    ...(chatTemplate !== undefined && { chatTemplate, templateFormat: templateFormatOf(chatTemplate) }),
+    capabilities: capabilitiesOf({
+      generative,
+      embeds: isEncoder(architecture) || (!generative && readsTextOnly(architecture)),
+      pooling: poolingOf(header, architecture),
+      fillsMiddle: fillsMiddle(header),
+      ...(chatTemplate !== undefined && { chatTemplate }),
+    }),
+    generative,
     kvBytesPerToken: kvBytesPerToken(header, architecture),
     kvQuantizes: kvQuantizes(header, architecture),
     ...(license !== undefined && { license }),
@@ -43,8 +52,18 @@ export function describeModel(path: string, headers: readonly [GgufHeader, ...Gg
 
 /** Also false for embedders and rerankers made from decoders, which say so by their pooling. */
 function isGenerative(header: GgufHeader, architecture: string): boolean {
-  const pooling = integerOf(header, `${architecture}.pooling_type`) ?? 0;
-  return generatesByDecoding(architecture) && header.metadata.get(`${architecture}.attention.causal`) !== false && pooling <= 0;
+  const causal = header.metadata.get(`${architecture}.attention.causal`) !== false;
+  return generatesByDecoding(architecture) && causal && poolingOf(header, architecture) <= 0;
+}
+
+function poolingOf(header: GgufHeader, architecture: string): number {
+  return integerOf(header, `${architecture}.pooling_type`) ?? 0;
+}
+
+/** Keys of llama.cpp's gguf-py (tokenizer.ggml.fim_*_token_id) and the older ones it still reads. All three are needed. */
+function fillsMiddle(header: GgufHeader): boolean {
+  const has = (...keys: readonly string[]) => keys.some((key) => (integerOf(header, `tokenizer.ggml.${key}_token_id`) ?? -1) >= 0);
+  return has("fim_pre", "prefix") && has("fim_suf", "suffix") && has("fim_mid", "middle");
 }
 
 /**

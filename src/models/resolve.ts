@@ -1,12 +1,17 @@
 /**
  * Which model answers for a name: the fallback hierarchy of the integration template, as one pure policy. Called by the pool.
  *
- *   exact (or another spelling) → same family, nearest in size and quantisation → default → error with the alternatives
+ *   exact (or another spelling) → alias → same family, nearest in size and quantisation → default → error with the alternatives
+ *   alias   = "", `default`, `auto` → configured or saved → a name of the model's store
  *   default = the setting → a loaded model → the first listed that generates → the embedded one
+ *
+ * What was asked for ends with the aliases; the two steps after them are fallbacks, which `strict` forbids.
  */
 import { ShimmyError } from "../contract/errors.ts";
 import type { ResolvedModel } from "../contract/generation.ts";
 import type { ModelInfo } from "../contract/model.ts";
+import { type AliasTable, aliasFor, isPattern, NO_ALIASES } from "./alias-table.ts";
+import { findById, findByStoreName } from "./name-index.ts";
 import { bitsOf, DEFAULT_NAMES, familyOf, idsMeantBy, parametersIn, quantizationIn } from "./names.ts";
 import { nearestFirst } from "./spelling.ts";
 
@@ -17,6 +22,7 @@ export interface ResolveOptions {
   readonly default?: string;
   /** Ids of the models that are loaded: they are preferred as default. */
   readonly loaded?: ReadonlySet<string>;
+  readonly aliases?: AliasTable;
 }
 
 /** No id is as long (a file name has at most 255 bytes): what comes after is not looked at. */
@@ -27,43 +33,80 @@ const MAX_SHOWN_NAME = 128;
 
 /**
  * @param models in order of preference, the embedded one last.
- * @returns the model; it may be one that cannot generate if it was named exactly. `fallbackFrom` is set if another model answers.
+ * @returns the model and the step that answered; it may be one that cannot generate if it was named. `fallbackFrom` is set if another
+ * model answers than the one that was named.
  * @throws model_not_found, with the alternatives, near spellings first.
  */
 export function resolveModel(name: string, models: readonly ModelInfo[], options: ResolveOptions): ResolvedModel {
-  const byDefaultName = DEFAULT_NAMES.has(name.trim().toLowerCase());
-  const exact = byDefaultName ? undefined : findByName(name, models);
-  if (exact) return { info: exact };
-  if (options.strict && !byDefaultName) throw notFound(name, models);
-  const info = (byDefaultName ? undefined : sameFamily(name, models)) ?? defaultModel(models, options);
-  if (!info) throw notFound(name, models);
-  return byDefaultName ? { info } : { info, fallbackFrom: name };
+  const found = lookUp(name, models, options.aliases ?? NO_ALIASES);
+  if (found.info) return { info: found.info, via: found.via };
+  if (found.meansDefault) {
+    const info = defaultModel(models, options);
+    if (info) return { info, via: "alias" };
+    throw notFound(name, models, options);
+  }
+  if (options.strict) throw notFound(name, models, options);
+  // Of an alias whose model is not there: the family of that model, not of the alias ("gpt-4" says nothing).
+  const family = sameFamily(found.meant, models);
+  const info = family ?? defaultModel(models, options);
+  if (!info) throw notFound(name, models, options);
+  return { info, via: family ? "family" : "default", fallbackFrom: name };
 }
 
 /** The model that answers when none is named; undefined if none can generate. */
 export function defaultModel(models: readonly ModelInfo[], options: Omit<ResolveOptions, "strict">): ModelInfo | undefined {
-  const named = options.default === undefined ? undefined : findByName(options.default, models);
+  const named = options.default === undefined ? undefined : findByName(options.default, models, options.aliases);
   if (named) return named;
   const generative = models.filter((model) => model.generative);
   const own = generative.filter((model) => !isEmbedded(model));
   return own.find((model) => options.loaded?.has(model.id)) ?? own[0] ?? generative[0];
 }
 
-/** By id or another spelling of it. */
-export function findByName(name: string, models: readonly ModelInfo[]): ModelInfo | undefined {
-  for (const id of idsMeantBy(name.slice(0, MAX_NAME))) {
-    const model = models.find((candidate) => candidate.id.toLowerCase() === id);
-    if (model) return model;
+/** By id, another spelling of it, or an alias that names a model; never by a fallback. */
+export function findByName(name: string, models: readonly ModelInfo[], aliases: AliasTable = NO_ALIASES): ModelInfo | undefined {
+  return lookUp(name, models, aliases).info;
+}
+
+/** The models with the whole aliases of the table among their own; patterns and what names no model are nobody's. */
+export function withAliases(models: readonly ModelInfo[], aliases: AliasTable): readonly ModelInfo[] {
+  const named = new Map<string, string[]>();
+  for (const { name } of aliases) {
+    const info = isPattern(name) ? undefined : findByName(name, models, aliases);
+    // A name that is also an id or a spelling of one stands for that model, not for its target.
+    if (info && lookUp(name, models, NO_ALIASES).via !== "exact") named.set(info.id, [...(named.get(info.id) ?? []), name]);
   }
-  return undefined;
+  return models.map((info) => {
+    const added = named.get(info.id);
+    return added ? { ...info, aliases: [...new Set([...(info.aliases ?? []), ...added])] } : info;
+  });
+}
+
+type Lookup =
+  | { readonly info: ModelInfo; readonly via: "exact" | "alias"; readonly meansDefault?: never }
+  | { readonly info?: never; readonly via?: never; readonly meansDefault: boolean; readonly meant: string };
+
+/** The steps that are no fallback. `meant` is the name to go on with. */
+function lookUp(name: string, models: readonly ModelInfo[], aliases: AliasTable): Lookup {
+  const asked = name.slice(0, MAX_NAME);
+  if (isDefaultName(name)) return { meansDefault: true, meant: asked };
+  const exact = findById(asked, models);
+  if (exact) return { info: exact, via: "exact" };
+  const target = aliasFor(asked, aliases)?.target;
+  if (target !== undefined && isDefaultName(target)) return { meansDefault: true, meant: target };
+  const meant = (target ?? asked).slice(0, MAX_NAME);
+  const info = (target === undefined ? undefined : findById(meant, models)) ?? findByStoreName(meant, models);
+  return info ? { info, via: "alias" } : { meansDefault: false, meant };
+}
+
+function isDefaultName(name: string): boolean {
+  return DEFAULT_NAMES.has(name.trim().toLowerCase());
 }
 
 export function isEmbedded(model: ModelInfo): boolean {
   return model.source === "embedded";
 }
 
-function sameFamily(asked: string, models: readonly ModelInfo[]): ModelInfo | undefined {
-  const name = asked.slice(0, MAX_NAME);
+function sameFamily(name: string, models: readonly ModelInfo[]): ModelInfo | undefined {
   const family = familyOf(name);
   if (family === undefined) return undefined;
   const size = parametersIn(name);
@@ -86,12 +129,17 @@ function quantizationDistance(wanted: string | undefined, model: ModelInfo): num
   return 1 + Math.abs(bitsOf(wanted) - bitsOf(model.quantization));
 }
 
-function notFound(name: string, models: readonly ModelInfo[]): ShimmyError {
-  const ids = nearestFirst(
-    idsMeantBy(name.slice(0, MAX_NAME))[0] ?? "",
-    models.map(({ id }) => id),
-  );
-  const more = ids.length > MAX_ALTERNATIVES ? [`and ${ids.length - MAX_ALTERNATIVES} more`] : [];
-  const model = name.length > MAX_SHOWN_NAME ? `${name.slice(0, MAX_SHOWN_NAME)}…` : name;
-  return new ShimmyError("model_not_found", { model, available: ids.length === 0 ? "none" : [...ids.slice(0, MAX_ALTERNATIVES), ...more] });
+function notFound(name: string, models: readonly ModelInfo[], { aliases = NO_ALIASES }: ResolveOptions): ShimmyError {
+  const named = withAliases(models, aliases);
+  const names = [...named.map(({ id }) => id), ...named.flatMap((model) => model.aliases ?? [])];
+  const near = nearestFirst(idsMeantBy(name.slice(0, MAX_NAME))[0] ?? "", names);
+  const more = near.length > MAX_ALTERNATIVES ? [`and ${near.length - MAX_ALTERNATIVES} more`] : [];
+  const available = near.length === 0 ? "none" : [...near.slice(0, MAX_ALTERNATIVES), ...more];
+  return new ShimmyError("model_not_found", { model: shownName(name), available });
+}
+
+/** A name from outside as it may be told: whole characters, not too long. */
+export function shownName(name: string): string {
+  const whole = name.slice(0, MAX_SHOWN_NAME).replace(/\p{Surrogate}/gu, "\u{FFFD}");
+  return name.length > MAX_SHOWN_NAME ? `${whole}…` : whole;
 }

@@ -5,7 +5,7 @@ const MAX_COMPARED = 128;
 
 /** The ids, those spelled like `name` first, nearest first; the others after them as they came. */
 export function nearestFirst(name: string, ids: readonly string[]): string[] {
-  const ranked = ids.map((id, index) => ({ id, index, distance: distanceIfNear(name.toLowerCase(), id) }));
+  const ranked = ids.map((id, index) => ({ id, index, distance: distanceIfNear(name.toLowerCase(), id.toLowerCase()) }));
   return ranked.sort((a, b) => a.distance - b.distance || a.index - b.index).map(({ id }) => id);
 }
 

@@ -11,8 +11,10 @@ import { ShimmyError } from "../contract/errors.ts";
 import type { GenerationEvent, GenerationRequest, Generator, PromptSegment, ResolvedModel } from "../contract/generation.ts";
 import type { ModelInfo, ModelState, ModelStatus, Serving } from "../contract/model.ts";
 import type { EngineReady, GenerateMessage } from "../engine/ipc.ts";
+import { type AliasTable, NO_ALIASES } from "../models/alias-table.ts";
+import type { Aliases } from "../models/aliases.ts";
 import type { Catalogue } from "../models/catalogue.ts";
-import { resolveModel } from "../models/resolve.ts";
+import { resolveModel, shownName, withAliases } from "../models/resolve.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Metrics, ModelGauges } from "../telemetry/metrics.ts";
 import type { EngineProcess } from "./engine-process.ts";
@@ -27,6 +29,8 @@ type PoolConfig = EngineSettings & Pick<Config, "maxQueue" | "strictModels" | "d
 
 export interface PoolOptions {
   readonly catalogue: Catalogue;
+  /** Absent: there are none. */
+  readonly aliases?: Aliases;
   readonly settings: PoolSettings;
   readonly log: Logger;
   readonly metrics: Metrics;
@@ -60,14 +64,19 @@ export class Pool implements Generator {
     this.#options = options;
   }
 
-  async resolve(name: string): Promise<ResolvedModel> {
-    const { strictModels: strict, defaultModel } = this.#options.settings;
+  async resolve(name: string, { strict = false } = {}): Promise<ResolvedModel> {
+    const { strictModels, defaultModel } = this.#options.settings;
     const loaded = new Set([...this.#entries].filter(([, entry]) => entry.loaded).map(([id]) => id));
-    const options = { strict, loaded, ...(defaultModel !== undefined && { default: defaultModel }) };
+    const aliases = await this.#aliases();
+    const options = { strict: strict || strictModels, loaded, aliases, ...(defaultModel !== undefined && { default: defaultModel }) };
     const model = resolveModel(name, await this.#options.catalogue.list(), options);
     if (model.fallbackFrom !== undefined)
-      this.#options.log.warn("another model answers", { asked: model.fallbackFrom, model: model.info.id });
+      this.#options.log.warn("another model answers", { asked: shownName(model.fallbackFrom), via: model.via, model: model.info.id });
     return model;
+  }
+
+  async #aliases(): Promise<AliasTable> {
+    return (await this.#options.aliases?.current()) ?? NO_ALIASES;
   }
 
   async *generate(model: ResolvedModel, request: GenerationRequest, signal: AbortSignal): AsyncGenerator<GenerationEvent, void, undefined> {
@@ -85,7 +94,7 @@ export class Pool implements Generator {
 
   /** Everything in the catalogue with its state, in the order of preference. */
   async statuses(): Promise<ModelStatus[]> {
-    const models = await this.#options.catalogue.list();
+    const models = withAliases(await this.#options.catalogue.list(), await this.#aliases());
     return models.map((info) => {
       const entry = this.#entries.get(info.id);
       return {

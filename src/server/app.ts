@@ -8,10 +8,11 @@ import { ShimmyError } from "../contract/errors.ts";
 import { chatCompletions, completions, encodeError, encodeModel, encodeModels } from "../protocols/openai/index.ts";
 import type { Protocol } from "../protocols/protocol.ts";
 import { API_ROUTES } from "./api/index.ts";
+import { statusOf } from "./api/models.ts";
 import type { ApiCall, ApiRoute } from "./api/route.ts";
 import { readJson } from "./body.ts";
 import { generate } from "./generate.ts";
-import { checkHost, checkKey, corsHeaders, preflightHeaders } from "./guards.ts";
+import { checkHost, checkKey, corsHeaders, isStrict, preflightHeaders } from "./guards.ts";
 import { health } from "./health.ts";
 import { openExchange } from "./observe.ts";
 import { errorResponse } from "./respond.ts";
@@ -32,12 +33,7 @@ const GET: Readonly<Record<string, Handler>> = {
     return new Response(body, { headers: { "content-type": contentType } });
   },
   "/v1/models": async ({ models }) => Response.json(encodeModels(await models())),
-  "/v1/models/:id{.+}": async ({ models }, id) => {
-    const all = await models();
-    const found = all.find(({ info }) => info.id.toLowerCase() === id.toLowerCase());
-    if (!found) throw new ShimmyError("model_not_found", { model: id, available: all.map(({ info }) => info.id) });
-    return Response.json(encodeModel(found));
-  },
+  "/v1/models/:id{.+}": async (services, id) => Response.json(encodeModel(await statusOf(services, id))),
 };
 
 /** What it generates: POST, each in its dialect. */
@@ -67,7 +63,10 @@ export function createApp(services: Services): App {
     add("GET", route, (c) => tell(services, route, c, () => handler(services, c.req.param("id") ?? "")));
   }
   for (const [route, protocol] of Object.entries(GENERATE)) {
-    add("POST", route, (c) => generate(services, protocol, openExchange(services, route, randomUUID(), c.req.raw), c.get("caller")));
+    add("POST", route, (c) => {
+      const asker = { caller: c.get("caller"), strict: isStrict(services.guards, (name) => c.req.header(name)) };
+      return generate(services, protocol, openExchange(services, route, randomUUID(), c.req.raw), asker);
+    });
   }
   for (const api of API_ROUTES) {
     add(api.method, api.path, (c) => tell(services, api.path, c, (requestId) => api.handle(services, apiCall(services, c, requestId))));

@@ -4,24 +4,32 @@
  *   decode ─▶ resolve ─▶ generate ─▶ encode          a failure anywhere is one thrown error, dressed by the protocol
  */
 import { ShimmyError } from "../contract/errors.ts";
-import type { ResolvedModel } from "../contract/generation.ts";
 import type { Protocol } from "../protocols/protocol.ts";
 import { readJson } from "./body.ts";
+import { chooseModel, modelHeaders } from "./choose-model.ts";
 import { withGrammar } from "./grammar.ts";
 import { type Exchange, observe } from "./observe.ts";
 import { errorResponse } from "./respond.ts";
 import type { Services } from "./services.ts";
 import { frameStream, nextWithin } from "./stream.ts";
 
-export async function generate(services: Services, protocol: Protocol, exchange: Exchange, caller?: string): Promise<Response> {
+/** Who asks, as far as keys tell. */
+export interface Asker {
+  readonly caller?: string | undefined;
+  /** No other model than the named one answers. */
+  readonly strict?: boolean;
+}
+
+export async function generate(services: Services, protocol: Protocol, exchange: Exchange, asker: Asker = {}): Promise<Response> {
   const { request: sent, id } = exchange;
   const leave = new AbortController();
   sent.signal.addEventListener("abort", () => leave.abort(), { once: true });
   try {
     if (services.state() === "draining") throw new ShimmyError("shutting_down");
     const call = protocol.decode(await readJson(sent, services.config.maxBodySize), decodeContext(services, id));
-    const model = await services.generator.resolve(call.request.model);
+    const model = await chooseModel(services, call.request.model, asker.strict);
     const request = await withGrammar(call.request, leave.signal);
+    const { caller } = asker;
     const asked = caller === undefined ? request : { ...request, caller };
     const events = observe(exchange, model, services.generator.generate(model, asked, leave.signal));
     const headers = { "x-request-id": id, ...modelHeaders(model) };
@@ -55,9 +63,4 @@ const EVENT_STREAM = {
 
 function decodeContext({ config }: Services, requestId: string) {
   return { requestId, now: Date.now(), defaults: config.maxTokensDefault > 0 ? { maxTokens: config.maxTokensDefault } : {} };
-}
-
-/** Another model than the one asked for never answers unsaid. Header values are ASCII, so the name is percent-encoded. */
-function modelHeaders({ info, fallbackFrom }: ResolvedModel): Record<string, string> {
-  return fallbackFrom === undefined ? {} : { "x-shimmy-model-fallback": `${encodeURIComponent(fallbackFrom)} -> ${info.id}` };
 }

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { isLoopback } from "../config/listen.ts";
-import { checkHost, checkKey, corsHeaders, type GuardSettings, preflightHeaders } from "./guards.ts";
+import { checkHost, checkKey, corsHeaders, type GuardSettings, isStrict, preflightHeaders } from "./guards.ts";
 
 const settings = (changed: Partial<GuardSettings> = {}): GuardSettings => ({
   loopback: true,
@@ -178,4 +178,11 @@ test.each([
   ["localhost.evil.example", false],
 ])("isLoopback(%s) is %s", (host, expected) => {
   expect(isLoopback(host)).toBe(expected);
+});
+
+test("only a caller with a strict key is strict", () => {
+  const strict = (values: Record<string, string>, keys?: readonly string[]) =>
+    isStrict(settings({ apiKey: ["a", "b"], ...(keys && { strictKeys: keys }) }), headers(values));
+  expect([strict({ authorization: "Bearer b" }, ["b"]), strict({ "x-api-key": "b" }, ["c", "b"])]).toEqual([true, true]);
+  expect([strict({ authorization: "Bearer a" }, ["b"]), strict({}, ["b"]), strict({ "x-api-key": "b" })]).toEqual([false, false, false]);
 });

@@ -10,7 +10,10 @@ export interface GuardSettings {
   readonly loopback: boolean;
   readonly allowedHosts: readonly string[];
   readonly corsOrigins: readonly string[];
+  /** All keys that are accepted. */
   readonly apiKey: readonly string[];
+  /** Those of them whose requests are never answered by another model than the one they name. */
+  readonly strictKeys?: readonly string[];
 }
 
 /** A header by its lower-case name. */
@@ -36,13 +39,28 @@ export function checkHost(settings: GuardSettings, header: Header): void {
  */
 export function checkKey(settings: GuardSettings, header: Header): string | undefined {
   if (settings.apiKey.length === 0) return undefined;
-  const bearer = /^Bearer\s+(\S+)\s*$/i.exec(header("authorization") ?? "")?.[1];
-  const given = bearer ?? header("x-api-key");
+  const given = keyIn(header);
   if (!given) throw new ShimmyError("missing_api_key");
-  const digest = (key: string) => createHash("sha256").update(key).digest();
-  const known = settings.apiKey.map((key) => timingSafeEqual(digest(key), digest(given)));
-  if (!known.includes(true)) throw new ShimmyError("invalid_api_key");
+  if (!isOneOf(settings.apiKey, given)) throw new ShimmyError("invalid_api_key");
   return digest(`caller ${given}`).toString("hex").slice(0, 16);
+}
+
+/** Whether the caller's key is a strict one. Call it after `checkKey`. */
+export function isStrict({ strictKeys = [] }: GuardSettings, header: Header): boolean {
+  return strictKeys.length > 0 && isOneOf(strictKeys, keyIn(header) ?? "");
+}
+
+function keyIn(header: Header): string | undefined {
+  return /^Bearer\s+(\S+)\s*$/i.exec(header("authorization") ?? "")?.[1] ?? header("x-api-key");
+}
+
+function isOneOf(keys: readonly string[], given: string): boolean {
+  // All are compared, so that the time tells nothing.
+  return keys.map((key) => timingSafeEqual(digest(key), digest(given))).includes(true);
+}
+
+function digest(text: string): Buffer {
+  return createHash("sha256").update(text).digest();
 }
 
 function originAllowed(settings: GuardSettings, origin: string): boolean {

@@ -26,7 +26,7 @@ export interface Listening {
 /** @throws insecure_bind, address_in_use, invalid_setting */
 export async function listen(services: Services, address: ListenAddress): Promise<Listening> {
   const { config, guards } = services;
-  if (!guards.loopback && config.apiKey.length === 0 && !config.insecure) throw new ShimmyError("insecure_bind", { address: address.host });
+  if (!guards.loopback && guards.apiKey.length === 0 && !config.insecure) throw new ShimmyError("insecure_bind", { address: address.host });
   const server = createServer(route(services));
   // Pooled clients come back late. Node's limits on receiving a request stay (60 s for headers, 300 s in all): they never cut an answer.
   server.keepAliveTimeout = 75_000;

@@ -15,6 +15,7 @@ export interface Instruments {
   readonly cachedTokens: Counter<"model">;
   readonly completionTokens: Counter<"model">;
   readonly modelLoad: Histogram<"model">;
+  readonly modelFallbacks: Counter<"step">;
   readonly engineRestarts: Counter<"model">;
 }
 
@@ -40,6 +41,7 @@ export function createInstruments(library: Prometheus, registry: Registry, optio
     cachedTokens: counter("shimmy_cached_tokens_total", "Prompt tokens that were in the KV cache.", "model"),
     completionTokens: counter("shimmy_completion_tokens_total", "Tokens generated.", "model"),
     modelLoad: histogram("shimmy_model_load_seconds", "Time to load a model.", LOAD, "model"),
+    modelFallbacks: counter("shimmy_model_fallbacks_total", "Requests whose model is not there; step: what answered, or none.", "step"),
     engineRestarts: counter("shimmy_engine_restarts_total", "Engine processes that died and were started again.", "model"),
   };
 }

@@ -102,6 +102,11 @@ export class Metrics {
     this.#record(({ modelLoad }) => modelLoad.observe({ model }, amount(seconds)));
   }
 
+  /** The model that was asked for is not there: which step of the hierarchy answered instead. */
+  modelFallback(step: "family" | "default" | "none"): void {
+    this.#record(({ modelFallbacks }) => modelFallbacks.inc({ step }));
+  }
+
   engineRestarted(model: string): void {
     this.#record(({ engineRestarts }) => engineRestarts.inc({ model }));
   }

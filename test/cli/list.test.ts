@@ -6,6 +6,8 @@ import { shimmy, temporaryFolder } from "../support/command.ts";
 import { TINY } from "../support/server.ts";
 
 const cwd = temporaryFolder();
+/** With port 0 the command knows of no server to ask, whatever runs on this machine. */
+const NO_SERVER = { SHIMMY_PORT: "0" };
 mkdirSync(join(cwd, "models"));
 mkdirSync(join(cwd, "more"));
 copyFileSync(TINY, join(cwd, "models", "first.gguf"));
@@ -13,13 +15,13 @@ copyFileSync(TINY, join(cwd, "more", "second.gguf"));
 writeFileSync(join(cwd, "models", "broken.gguf"), "GGUF");
 
 test("shows ./models and the embedded model, and leaves out what is no model", async () => {
-  const { code, stdout, stderr } = await shimmy(["list"], { cwd });
+  const { code, stdout, stderr } = await shimmy(["list"], { cwd, env: NO_SERVER });
   expect([code, stderr]).toEqual([0, ""]);
   const [head, ...rows] = stdout.trimEnd().split("\n");
-  expect(head).toMatch(/^MODEL +PARAMETERS +QUANT +CONTEXT +SIZE +FROM$/);
+  expect(head).toMatch(/^MODEL +SIZE +QUANT +PARAMETERS +CONTEXT +STATE +SOURCE$/);
   expect(rows.map((row) => row.split(/\s{2,}/))).toEqual([
-    ["first", "2.8M", "Q8_0", "1024", "3 MB", "models"],
-    ["shimmy-tiny", "2.8M", "Q8_0", "1024", "3 MB", "embedded"],
+    ["first", "3 MB", "Q8_0", "2.8M", "1024", "-", "models"],
+    ["shimmy-tiny", "3 MB", "Q8_0", "2.8M", "1024", "-", "embedded"],
   ]);
 });
 

@@ -21,13 +21,29 @@ test("a model tells the context it is served with under every name clients look 
     architecture: "llama",
     loaded: true,
     status: { value: "loaded" },
-    capabilities: ["completion", "chat"],
+    capabilities: [],
+    aliases: [],
+    type: "llm",
+    chat_template: null,
   });
 });
 
 test("a model that is not loaded, or cannot generate, says so", () => {
   expect(encodeModel({ ...STATUS, state: "loading" })).toMatchObject({ loaded: false, status: { value: "loading" } });
-  expect(encodeModel({ ...STATUS, info: { ...INFO, generative: false } }).capabilities).toEqual([]);
+  expect(encodeModel({ ...STATUS, info: { ...INFO, generative: false, capabilities: ["embedding"] } })).toMatchObject({
+    capabilities: ["embedding"],
+    type: "embeddings",
+  });
+});
+
+test("what is known of a file is told: other names, licence, digest, the format of its template", () => {
+  const info = { ...INFO, aliases: ["fast"], license: "mit", digest: "sha256:00", chatTemplate: "{{ x }}", templateFormat: "chatml" };
+  expect(encodeModel({ ...STATUS, info })).toMatchObject({
+    aliases: ["fast"],
+    license: "mit",
+    digest: "sha256:00",
+    chat_template: "chatml",
+  });
 });
 
 test("a loaded model tells how it is served, beside what llama.cpp tells", () => {

@@ -3,7 +3,7 @@
  * llama.cpp tell the context, so that every client finds it. Never a path of the file system.
  */
 import type { Model } from "openai/resources/models";
-import type { ModelState, ModelStatus, Serving } from "../../contract/model.ts";
+import type { Capability, ModelState, ModelStatus, Serving } from "../../contract/model.ts";
 
 export interface WireModel extends Model {
   /** Tokens one request may use here; the two below are the same number. */
@@ -18,7 +18,16 @@ export interface WireModel extends Model {
   architecture: string;
   loaded: boolean;
   status: { value: ModelState };
-  capabilities: string[];
+  capabilities: Capability[];
+  /** The other names it answers to. */
+  aliases: string[];
+  /** As LM Studio tells them apart. */
+  type: "llm" | "embeddings";
+  /** The well-known prompt format of its own chat template; null: it has none. */
+  chat_template: string | null;
+  license?: string;
+  /** "sha256:…", where it is known without reading the file. */
+  digest?: string;
 }
 
 /** How a loaded model is served. Counts in tokens, times in milliseconds. */
@@ -58,7 +67,12 @@ export function encodeModel({ info, state, servedContext, serving }: ModelStatus
     architecture: info.architecture,
     loaded: state === "loaded",
     status: { value: state },
-    capabilities: info.generative ? ["completion", "chat"] : [],
+    capabilities: [...(info.capabilities ?? [])],
+    aliases: [...(info.aliases ?? [])],
+    type: info.generative ? "llm" : "embeddings",
+    chat_template: info.chatTemplate === undefined ? null : (info.templateFormat ?? "other"),
+    ...(info.license !== undefined && { license: info.license }),
+    ...(info.digest !== undefined && { digest: info.digest }),
   };
 }
 

@@ -21,7 +21,7 @@ export const INFO: ModelInfo = {
   generative: true,
   kvBytesPerToken: 128,
 };
-export const MODEL: ResolvedModel = { info: INFO };
+export const MODEL: ResolvedModel = { info: INFO, via: "exact" };
 
 export const started = (promptTokens = 7): GenerationEvent => ({ type: "started", promptTokens });
 

@@ -1,4 +1,6 @@
 /** All routes of Shimmy's own API. Called by app.ts; each file of this folder adds its list. */
+import { MODEL_ROUTES } from "./models.ts";
 import type { ApiRoute } from "./route.ts";
 
-export const API_ROUTES: readonly ApiRoute[] = [];
+/** In the order in which they are tried; MODEL_ROUTES stay last, because their pattern takes what the others leave. */
+export const API_ROUTES: readonly ApiRoute[] = [...MODEL_ROUTES];

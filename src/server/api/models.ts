@@ -1,0 +1,61 @@
+/**
+ * GET /api/models and /api/models/{name}: what can be served, with all that is known of it. The first four fields are the Rust
+ * original's. Never a path of the file system. Also used for GET /v1/models/{id}, which answers to the same names.
+ */
+import type { ModelInfo, ModelStatus } from "../../contract/model.ts";
+import type { Services } from "../services.ts";
+import type { ApiRoute } from "./route.ts";
+
+/**
+ * The model that a name in a path means: an id, another spelling of it, an alias; never a fallback.
+ * @throws model_not_found
+ */
+export async function statusOf({ generator, models }: Pick<Services, "generator" | "models">, name: string): Promise<ModelStatus> {
+  const { info } = await generator.resolve(name, { strict: true });
+  const status = (await models()).find((candidate) => candidate.info.id === info.id);
+  // It vanished between the two questions: what was known of it then.
+  return status ?? { info, state: "unloaded", servedContext: info.contextLength };
+}
+
+/** To be listed last: `{name}` takes slashes, so it would also take the paths of others below /api/models/. */
+export const MODEL_ROUTES: readonly ApiRoute[] = [
+  {
+    method: "GET",
+    path: "/api/models",
+    handle: async ({ models }) => Response.json({ models: (await models()).map(encodeStatus) }),
+  },
+  {
+    method: "GET",
+    path: "/api/models/:name{.+}",
+    handle: async (services, { params }) => {
+      const status = await statusOf(services, params.name ?? "");
+      return Response.json({ ...encodeStatus(status), template: status.info.chatTemplate ?? null });
+    },
+  },
+];
+
+function encodeStatus({ info, state, servedContext }: ModelStatus): Record<string, unknown> {
+  return {
+    name: info.id,
+    size_bytes: info.sizeBytes,
+    model_type: info.architecture,
+    parameter_count: info.parameters,
+    source: sourceWord(info),
+    aliases: info.aliases ?? [],
+    state,
+    capabilities: info.capabilities ?? [],
+    family: info.family,
+    quantization: info.quantization,
+    context_length: servedContext,
+    trained_context_length: info.contextLength,
+    template_format: info.chatTemplate === undefined ? null : (info.templateFormat ?? "other"),
+    license: info.license ?? null,
+    digest: info.digest ?? null,
+    modified_at: new Date(info.modifiedMs).toISOString(),
+  };
+}
+
+/** A configured folder is a path of the user's disk: only that it was found in one is told. */
+function sourceWord({ source }: ModelInfo): string {
+  return /[\\/]/.test(source) ? "folder" : source;
+}

@@ -1,0 +1,30 @@
+/** Which model answers a request, and how the caller is told when it is another one. Called by generate.ts; the policy is models/resolve.ts. */
+import { ShimmyError } from "../contract/errors.ts";
+import type { ResolvedModel } from "../contract/generation.ts";
+import { shownName } from "../models/resolve.ts";
+import type { Services } from "./services.ts";
+
+/** Counts what was not answered by the model that was named. @throws model_not_found */
+export async function chooseModel(
+  { generator, metrics }: Pick<Services, "generator" | "metrics">,
+  name: string,
+  strict = false,
+): Promise<ResolvedModel> {
+  try {
+    const model = await generator.resolve(name, { strict });
+    if (model.via === "family" || model.via === "default") metrics.modelFallback(model.via);
+    return model;
+  } catch (error) {
+    if (error instanceof ShimmyError && error.code === "model_not_found") metrics.modelFallback("none");
+    throw error;
+  }
+}
+
+/**
+ * Another model than the one asked for never answers unsaid: `asked -> id; step=family`. Header values are ASCII and short, so both names
+ * are percent-encoded and a long one is cut.
+ */
+export function modelHeaders({ info, via, fallbackFrom }: ResolvedModel): Record<string, string> {
+  if (fallbackFrom === undefined) return {};
+  return { "x-shimmy-model-fallback": `${encodeURIComponent(shownName(fallbackFrom))} -> ${encodeURI(info.id)}; step=${via}` };
+}
