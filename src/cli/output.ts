@@ -23,5 +23,5 @@ export function reportError(thrown: unknown): number {
   const cause = error.code === "internal" ? error.cause : undefined;
   process.stderr.write(`error: ${cause instanceof Error ? (cause.stack ?? cause.message) : error.message}\n`);
   if (error.hint) process.stderr.write(`hint: ${error.hint}\n`);
-  return ["invalid_setting", "unknown_setting", "config_file", "insecure_bind"].includes(error.code) ? 2 : 1;
+  return ["invalid_setting", "unknown_setting", "config_file", "insecure_bind", "confirmation_needed"].includes(error.code) ? 2 : 1;
 }

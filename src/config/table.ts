@@ -5,7 +5,7 @@
 import { address, allowance, boolean, bytes, choice, duration, integer, type Kind, optional, path, paths, text, words } from "./kinds.ts";
 
 /** Commands of the CLI that read settings. */
-export type CommandName = "serve" | "list" | "run" | "generate" | "probe" | "config";
+export type CommandName = "serve" | "list" | "run" | "generate" | "probe" | "pull" | "rm" | "config";
 
 export interface Setting<T> {
   readonly kind: Kind<T>;
@@ -28,6 +28,7 @@ export interface Setting<T> {
 const SERVE = ["serve"] as const;
 const LISTING = ["serve", "list", "run", "generate", "probe"] as const;
 const ENGINE = ["serve", "run", "generate", "probe"] as const;
+const PULLING = ["serve", "pull"] as const;
 
 /** Gives a row the type of its kind. */
 function setting<T>(entry: Setting<T>): Setting<T> {
@@ -155,6 +156,53 @@ const table = {
     file: "chat_template_file",
     help: "Jinja chat template to use instead of the one in the model file.",
     commands: ENGINE,
+  }),
+
+  // Pulling from the hub
+  pullDir: setting({
+    kind: optional(path),
+    default: undefined,
+    flag: "pull-dir",
+    env: ["SHIMMY_PULL_DIR"],
+    file: "pull_dir",
+    help: "Folder of pulled models; unset: shimmy/models in the data folder of the user.",
+    commands: [...LISTING, "pull", "rm"],
+  }),
+  offline: setting({
+    kind: boolean,
+    default: false,
+    flag: "offline",
+    env: ["SHIMMY_OFFLINE", "HF_HUB_OFFLINE"],
+    file: "offline",
+    help: "Fetch nothing from other machines.",
+    commands: PULLING,
+  }),
+  hubEndpoint: setting({
+    kind: text("url"),
+    default: "https://huggingface.co",
+    flag: "hub-endpoint",
+    env: ["SHIMMY_HUB_ENDPOINT", "HF_ENDPOINT"],
+    file: "hub_endpoint",
+    help: "Address of the Hugging Face hub or of a mirror.",
+    commands: PULLING,
+  }),
+  hubToken: setting({
+    kind: optional(text("token")),
+    default: undefined,
+    env: ["SHIMMY_HF_TOKEN", "HF_TOKEN"],
+    file: "hub_token",
+    help: "Token for gated and private repositories; unset: the one that `hf auth login` keeps. Sent to the hub only.",
+    secret: true,
+    commands: [],
+  }),
+  pullConnections: setting({
+    kind: integer("n", 1, 16),
+    default: 4,
+    flag: "pull-connections",
+    env: ["SHIMMY_PULL_CONNECTIONS"],
+    file: "pull_connections",
+    help: "Parts of a file that are fetched at once.",
+    commands: PULLING,
   }),
 
   // Engine

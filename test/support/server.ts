@@ -39,7 +39,7 @@ export async function startServer({ args = [], env = {}, cwd }: StartOptions = {
   const child = spawn(process.execPath, [CLI, "serve", "--bind", "127.0.0.1:0", "--json", ...args], {
     cwd: folder,
     // No configuration of the person who runs the tests.
-    env: { ...cleanEnvironment(), XDG_CONFIG_HOME: folder, ...env },
+    env: { ...cleanEnvironment(), XDG_CONFIG_HOME: folder, XDG_DATA_HOME: folder, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let stderr = "";
