@@ -2,38 +2,11 @@
  * The one table of settings. Flags, environment, file, `--help`, docs/settings.md, `shimmy config` and the type of the
  * configuration all come from here; a setting exists if and only if it has a row. Read by the other files of this room.
  */
-import { address, allowance, boolean, bytes, choice, duration, integer, type Kind, optional, path, paths, text, words } from "./kinds.ts";
+import { HUB_SETTINGS } from "./hub-settings.ts";
+import { address, allowance, boolean, bytes, choice, duration, integer, optional, path, paths, text, words } from "./kinds.ts";
+import { ENGINE, LISTING, SERVE, type Setting, setting } from "./setting.ts";
 
-/** Commands of the CLI that read settings. */
-export type CommandName = "serve" | "list" | "run" | "generate" | "probe" | "pull" | "rm" | "config";
-
-export interface Setting<T> {
-  readonly kind: Kind<T>;
-  /** Must fit the kind, never widen it. */
-  readonly default: NoInfer<T>;
-  /** Without the dashes; absent: there is no flag. */
-  readonly flag?: string;
-  /** The first is ours, the others are names of the Rust original and of its documents. */
-  readonly env: readonly string[];
-  /** Key in the file. */
-  readonly file: string;
-  /** One sentence for `--help` and the documentation. */
-  readonly help: string;
-  /** Never printed, not even in errors. */
-  readonly secret?: true;
-  /** Commands whose help shows the flag; `config` has all of them. */
-  readonly commands: readonly CommandName[];
-}
-
-const SERVE = ["serve"] as const;
-const LISTING = ["serve", "list", "run", "generate", "probe"] as const;
-const ENGINE = ["serve", "run", "generate", "probe"] as const;
-const PULLING = ["serve", "pull"] as const;
-
-/** Gives a row the type of its kind. */
-function setting<T>(entry: Setting<T>): Setting<T> {
-  return entry;
-}
+export type { CommandName, Setting } from "./setting.ts";
 
 const table = {
   // Where to listen, and who may ask
@@ -158,52 +131,7 @@ const table = {
     commands: ENGINE,
   }),
 
-  // Pulling from the hub
-  pullDir: setting({
-    kind: optional(path),
-    default: undefined,
-    flag: "pull-dir",
-    env: ["SHIMMY_PULL_DIR"],
-    file: "pull_dir",
-    help: "Folder of pulled models; unset: shimmy/models in the data folder of the user.",
-    commands: [...LISTING, "pull", "rm"],
-  }),
-  offline: setting({
-    kind: boolean,
-    default: false,
-    flag: "offline",
-    env: ["SHIMMY_OFFLINE", "HF_HUB_OFFLINE"],
-    file: "offline",
-    help: "Fetch nothing from other machines.",
-    commands: PULLING,
-  }),
-  hubEndpoint: setting({
-    kind: text("url"),
-    default: "https://huggingface.co",
-    flag: "hub-endpoint",
-    env: ["SHIMMY_HUB_ENDPOINT", "HF_ENDPOINT"],
-    file: "hub_endpoint",
-    help: "Address of the Hugging Face hub or of a mirror.",
-    commands: PULLING,
-  }),
-  hubToken: setting({
-    kind: optional(text("token")),
-    default: undefined,
-    env: ["SHIMMY_HF_TOKEN", "HF_TOKEN"],
-    file: "hub_token",
-    help: "Token for gated and private repositories; unset: the one that `hf auth login` keeps. Sent to the hub only.",
-    secret: true,
-    commands: [],
-  }),
-  pullConnections: setting({
-    kind: integer("n", 1, 16),
-    default: 4,
-    flag: "pull-connections",
-    env: ["SHIMMY_PULL_CONNECTIONS"],
-    file: "pull_connections",
-    help: "Parts of a file that are fetched at once.",
-    commands: PULLING,
-  }),
+  ...HUB_SETTINGS,
 
   // Engine
   ctx: setting({

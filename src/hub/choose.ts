@@ -2,7 +2,7 @@
  * Which of a repository's models is pulled, and why. Called by pull.ts. Pure: the caller measures the memory.
  *
  *   a file or quantisation that was named → that one
- *   else the largest of 8 bits or less that leaves room for a working context, else for a small one, else the smallest there is
+ *   else the largest of 4 to 8 bits that leaves room for a working context, else any that does, else the smallest there is
  */
 import { ShimmyError } from "../contract/errors.ts";
 import { planMemory } from "../models/memory.ts";
@@ -15,8 +15,17 @@ export interface Choice {
   readonly reason: string;
 }
 
-/** Tokens: a conversation with a document in it, and the least that is of use. */
-const CONTEXTS = [8192, 2048] as const;
+/**
+ * What is tried, in this order: a context in tokens (8192 holds a conversation with a document in it) and the least bits of a weight.
+ * Below four bits a model loses more than half the context is worth.
+ */
+const TRIED = [
+  { context: 8192, leastBits: 4 },
+  { context: 4096, leastBits: 4 },
+  { context: 8192, leastBits: 0 },
+  { context: 2048, leastBits: 0 },
+] as const;
+const LEAST_CONTEXT = 2048;
 /** 16 bits cost twice the memory and time of 8 and no reader tells them apart. */
 const MAX_BITS = 9;
 /** Layouts for ARM that llama.cpp reads no more: it repacks Q4_0 itself since December 2024. */
@@ -45,8 +54,10 @@ function automatic(variants: readonly Variant[], availableBytes: number): Choice
   const usable = variants.filter(({ label }) => !RETIRED.test(label));
   const small = usable.filter(({ label }) => bitsPerWeight(label) <= MAX_BITS);
   const candidates = small.length > 0 ? small : usable.length > 0 ? usable : variants;
-  for (const context of CONTEXTS) {
-    const variant = candidates.findLast((candidate) => leavesRoom(candidate, context, availableBytes));
+  for (const { context, leastBits } of TRIED) {
+    const variant = candidates.findLast(
+      (candidate) => bitsPerWeight(candidate.label) >= leastBits && leavesRoom(candidate, context, availableBytes),
+    );
     if (!variant) continue;
     const room = `room for a context of ${context} tokens (about ${gigabytes(estimatedKvBytesPerToken(variant) * context)}) in the ${gigabytes(availableBytes)} of free memory`;
     const which =
@@ -66,7 +77,7 @@ function leavesRoom({ label, bytes, files }: Variant, context: number, available
 }
 
 function warning(variant: Variant, availableBytes: number): string {
-  if (leavesRoom(variant, CONTEXTS[1], availableBytes)) return "";
+  if (leavesRoom(variant, LEAST_CONTEXT, availableBytes)) return "";
   return `; with ${gigabytes(availableBytes)} of free memory it may not load`;
 }
 

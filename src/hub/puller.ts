@@ -51,7 +51,7 @@ export class HubPuller implements Puller {
 
   async close(): Promise<void> {
     const runs = [...this.#running.values()];
-    for (const run of runs) run.stop();
+    for (const run of runs) run.stop(new ShimmyError("shutting_down"));
     await Promise.allSettled(runs.map(({ over }) => over));
   }
 
@@ -84,13 +84,14 @@ class Run {
   /** The last event that is not progress, and the last that is: what a late reader begins with. */
   #said: PullEvent | undefined;
   #progress: PullEvent | undefined;
+  #reason: ShimmyError | undefined;
   #ended: { readonly error?: unknown } | undefined;
 
   constructor(work: (stop: AbortSignal, tell: (event: PullEvent) => void) => Promise<void>) {
     this.over = work(this.#stop.signal, (event) => this.#tell(event));
     this.over.then(
       () => this.#end(),
-      (error) => this.#end(error),
+      (error) => this.#end(this.#reason ?? error),
     );
   }
 
@@ -98,7 +99,9 @@ class Run {
     return this.#stop.signal;
   }
 
-  stop(): void {
+  /** @param reason what its readers are told; absent: nobody is there to be told. */
+  stop(reason?: ShimmyError): void {
+    this.#reason ??= reason;
     this.#stop.abort();
   }
 

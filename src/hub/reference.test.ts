@@ -56,7 +56,10 @@ test.each([
 });
 
 test("whatever is written, it is refused or names two plain parts and no path upwards", () => {
-  const piece = fc.oneof(fc.string(), fc.constantFrom("..", ".", "/", "@", ":", "owner", "repo", "x.gguf", "%2e%2e", "\\", "https://hf.co/"));
+  const piece = fc.oneof(
+    fc.string(),
+    fc.constantFrom("..", ".", "/", "@", ":", "owner", "repo", "x.gguf", "%2e%2e", "\\", "https://hf.co/"),
+  );
   fc.assert(
     fc.property(fc.array(piece, { maxLength: 8 }), (pieces) => {
       try {

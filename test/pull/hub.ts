@@ -3,7 +3,8 @@
  * it redirects. Each test gives it files and faults. Shapes as the real ones answered in 2025 (api/models/…, tree, resolve).
  */
 import { createHash } from "node:crypto";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 
 export interface Asked {
@@ -26,6 +27,8 @@ export interface HubOptions {
   /** Entries of a page of the tree. */
   readonly pageSize?: number;
   fault?: Fault;
+  /** Speaks https as hub.test and cdn.test, which only a proxy finds. */
+  readonly tls?: { readonly key: string; readonly cert: string };
 }
 
 export interface Hub {
@@ -65,17 +68,19 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     counts.set(key, (counts.get(key) ?? 0) + 1);
     return hub.fault?.(asked, response, counts.get(key)!) ?? false;
   };
-  const hubServer = createServer((request, response) => {
+  const serve = (answer: RequestListener): Server => (options.tls ? createTlsServer(options.tls, answer) : createServer(answer));
+  const hubServer = serve((request, response) => {
     if (!note("hub", request, response)) answerHub(request, response);
   });
-  const cdnServer = createServer((request, response) => {
+  const cdnServer = serve((request, response) => {
     if (!note("cdn", request, response)) void answerContent(request, response, decodeURIComponent(request.url!));
   });
   await Promise.all([listening(hubServer), listening(cdnServer)]);
   const port = (hubServer.address() as AddressInfo).port;
   const cdnPort = (cdnServer.address() as AddressInfo).port;
+  const cdnUrl = options.tls ? "https://cdn.test" : `http://127.0.0.1:${cdnPort}`;
   const hub: Hub = {
-    url: `http://127.0.0.1:${port}`,
+    url: options.tls ? "https://hub.test" : `http://127.0.0.1:${port}`,
     port,
     cdnPort,
     asked: [],
@@ -91,24 +96,34 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     },
   };
 
-  function answerHub(request: IncomingMessage, response: ServerResponse): void {
+  function answerHub(request: IncomingMessage, response: ServerResponse): ServerResponse {
     const url = new URL(request.url!, hub.url);
-    const [, api, owner, name, kind, revision, ...rest] = /^\/(api\/models\/)?/.test(url.pathname) ? segments(url.pathname) : [];
+    const [, api, owner, name, kind, revision, ...rest] = segments(url.pathname);
     const repo = `${owner}/${name}`;
     const files = [...repos.keys()].find((key) => key.toLowerCase() === repo.toLowerCase());
     // Without a token the hub does not tell what is private from what is not there.
     if (files === undefined) return refuse(response, 401, "RepoNotFound", "Invalid username or password.");
+    if (files !== repo) return response.writeHead(307, { location: url.pathname.replace(repo, files) + url.search }).end();
     if (!["main", COMMIT].includes(revision!)) return refuse(response, 404, "RevisionNotFound", `Invalid rev id: ${revision}`);
     if (api && kind === "revision") {
       const gated = options.gated?.[files] === undefined ? false : "manual";
-      return json(response, { _id: "1", id: files, sha: COMMIT, private: false, gated, downloads: 1, likes: 0, lastModified: "2025-01-01T00:00:00.000Z" });
+      return json(response, {
+        _id: "1",
+        id: files,
+        sha: COMMIT,
+        private: false,
+        gated,
+        downloads: 1,
+        likes: 0,
+        lastModified: "2025-01-01T00:00:00.000Z",
+      });
     }
     if (api && kind === "tree") return tree(url, response, repos.get(files)!);
     if (!api && kind === "resolve") return resolve(request, response, files, rest.join("/"));
     return refuse(response, 404, "", "no such route");
   }
 
-  function tree(url: URL, response: ServerResponse, files: ReadonlyMap<string, Buffer>): void {
+  function tree(url: URL, response: ServerResponse, files: ReadonlyMap<string, Buffer>): ServerResponse {
     const pageSize = options.pageSize ?? 1000;
     const from = Number(url.searchParams.get("cursor") ?? 0);
     const all = [...files].map(([path, content]) => entry(path, content));
@@ -116,31 +131,41 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       url.searchParams.set("cursor", String(from + pageSize));
       response.setHeader("link", `<${url.href}>; rel="next"`);
     }
-    json(response, [{ type: "directory", oid: "d".repeat(40), size: 0, path: "folder" }, ...all.slice(from, from + pageSize)]);
+    return json(response, [{ type: "directory", oid: "d".repeat(40), size: 0, path: "folder" }, ...all.slice(from, from + pageSize)]);
   }
 
   function entry(path: string, content: Buffer): Record<string, unknown> {
     const small = content.length < (options.gitBelow ?? 0);
     const oid = createHash("sha1").update(`blob ${content.length}\0`).update(content).digest("hex");
     if (small) return { type: "file", oid, size: content.length, path };
-    return { type: "file", oid: "e".repeat(40), size: content.length, path, lfs: { oid: sha256(content), size: content.length, pointerSize: 134 }, xetHash: "a".repeat(64) };
+    return {
+      type: "file",
+      oid: "e".repeat(40),
+      size: content.length,
+      path,
+      lfs: { oid: sha256(content), size: content.length, pointerSize: 134 },
+      xetHash: "a".repeat(64),
+    };
   }
 
-  function resolve(request: IncomingMessage, response: ServerResponse, repo: string, path: string): void {
+  function resolve(request: IncomingMessage, response: ServerResponse, repo: string, path: string): ServerResponse {
     const token = options.gated?.[repo];
     if (token !== undefined && request.headers.authorization !== `Bearer ${token}`)
       return refuse(response, request.headers.authorization ? 403 : 401, "GatedRepo", `Access to model ${repo} is restricted.`);
     const content = repos.get(repo)!.get(path);
     if (!content) return refuse(response, 404, "EntryNotFound", "Entry not found");
     response.setHeader("x-repo-commit", COMMIT);
-    if (content.length < (options.gitBelow ?? 0)) return void answerContent(request, response, `/${repo}/${path}`);
+    if (content.length < (options.gitBelow ?? 0)) {
+      void answerContent(request, response, `/${repo}/${path}`);
+      return response;
+    }
     response.setHeader("x-linked-size", content.length);
     response.setHeader("x-linked-etag", `"${hub.linkedEtag ?? sha256(content)}"`);
-    const location = `http://127.0.0.1:${cdnPort}/${encodeURI(`${repo}/${path}`)}`;
-    response.writeHead(302, { location }).end(`Found. Redirecting to ${location}`);
+    const location = `${cdnUrl}/${encodeURI(`${repo}/${path}`)}`;
+    return response.writeHead(302, { location }).end(`Found. Redirecting to ${location}`);
   }
 
-  async function answerContent(request: IncomingMessage, response: ServerResponse, path: string): Promise<void> {
+  async function answerContent(request: IncomingMessage, response: ServerResponse, path: string): Promise<ServerResponse> {
     const [, owner, name, ...rest] = path.split("/");
     const content = repos.get(`${owner}/${name}`)?.get(rest.join("/"));
     if (!content) return refuse(response, 404, "", "not here");
@@ -156,10 +181,11 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     for (let at = first; at <= last && !response.destroyed; at += PIECE) {
       const piece = content.subarray(at, Math.min(at + PIECE, last + 1));
       sent += piece.length;
-      if (!response.write(piece)) await new Promise<void>((done) => (response.once("drain", done), response.once("close", done)));
+      const taken = response.write(piece);
+      while (!taken && response.writableNeedDrain && !response.destroyed) await new Promise((done) => setTimeout(done, 1));
       if (hub.slowMs > 0) await new Promise((done) => setTimeout(done, hub.slowMs));
     }
-    response.end();
+    return response.end();
   }
   return hub;
 }
@@ -170,14 +196,14 @@ function segments(pathname: string): string[] {
   return all[0] === "api" ? ["", "api", ...all.slice(2)] : ["", "", ...all];
 }
 
-function refuse(response: ServerResponse, status: number, code: string, message: string): void {
+function refuse(response: ServerResponse, status: number, code: string, message: string): ServerResponse {
   response.writeHead(status, { "content-type": "application/json", "x-error-message": message, ...(code && { "x-error-code": code }) });
-  response.end(JSON.stringify({ error: message }));
+  return response.end(JSON.stringify({ error: message }));
 }
 
-function json(response: ServerResponse, value: unknown): void {
+function json(response: ServerResponse, value: unknown): ServerResponse {
   response.writeHead(response.statusCode, { "content-type": "application/json; charset=utf-8" });
-  response.end(JSON.stringify(value));
+  return response.end(JSON.stringify(value));
 }
 
 function listening(server: Server): Promise<void> {
