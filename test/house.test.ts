@@ -28,7 +28,18 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Too heavy for a server that waits: loaded by `import()` when first needed. */
-const HEAVY = ["@huggingface/hub", "hono", "@hono/node-server", "zod", "yaml", "@huggingface/jinja", "@huggingface/gguf", "prom-client", "pino", "koffi"];
+const HEAVY = [
+  "@huggingface/hub",
+  "hono",
+  "@hono/node-server",
+  "zod",
+  "yaml",
+  "@huggingface/jinja",
+  "@huggingface/gguf",
+  "prom-client",
+  "pino",
+  "koffi",
+];
 
 interface SourceFile {
   /** Below src/, with forward slashes. */

@@ -58,7 +58,7 @@ class Bar implements Display {
     const filled = total === 0 ? BAR_WIDTH : Math.floor((completed / total) * BAR_WIDTH);
     const bar = `[${"#".repeat(filled)}${".".repeat(BAR_WIDTH - filled)}]`;
     const text = `${bar} ${percent(completed, total)} ${figures(completed, total, rate)}  ${status}`;
-    this.out.write(`\r\u001b[K${text.slice(0, Math.max(20, (this.out.columns ?? 80) - 1))}`);
+    this.out.write(`\r\u001b[K${text.slice(0, Math.max(20, (this.out.columns || 80) - 1))}`);
     this.#drawn = true;
     if (completed === total) this.end();
   }

@@ -2,18 +2,26 @@
 import { createInterface } from "node:readline/promises";
 import type { LoadedConfig } from "../config/load.ts";
 import { ShimmyError } from "../contract/errors.ts";
+import { bytesDone, discard, findPartials, type PartialPaths, type PartialState } from "../hub/partial.ts";
 import { pullFolder } from "../hub/places.ts";
 import { findPulled, type Pulled, removePulled } from "../hub/records.ts";
-import { parseReference } from "../hub/reference.ts";
+import { type HubReference, parseReference } from "../hub/reference.ts";
+import { labelOf, spelled } from "../hub/variants.ts";
 import { findByName } from "../models/resolve.ts";
 import { openHere } from "./open.ts";
 
+/** One thing to remove. */
+interface Removable {
+  readonly description: string;
+  /** @returns the bytes that it took. */
+  remove(): Promise<number>;
+}
+
 export async function rm(loaded: LoadedConfig, name: string, { yes }: { yes?: boolean }): Promise<void> {
   const root = pullFolder(loaded.config.pullDir);
-  const pulled = await findPulled(root);
-  const chosen = byReference(name, pulled) ?? (await byId(loaded, name, pulled));
+  const chosen = await find(loaded, name, root);
   if (chosen.length === 0) throw new ShimmyError("not_pulled", { model: name });
-  for (const one of chosen) process.stderr.write(`${describe(one)}\n`);
+  for (const { description } of chosen) process.stderr.write(`${description}\n`);
   const what = chosen.length === 1 ? "this model" : `these ${chosen.length} models`;
   if (!yes && !(await confirmed(what))) {
     process.stderr.write("nothing was removed\n");
@@ -21,26 +29,46 @@ export async function rm(loaded: LoadedConfig, name: string, { yes }: { yes?: bo
     return;
   }
   let bytes = 0;
-  for (const one of chosen) bytes += await removePulled(root, one);
+  for (const one of chosen) bytes += await one.remove();
   process.stderr.write(`removed ${what}, ${Math.round(bytes / 1e6)} MB\n`);
 }
 
-/** As it was pulled: a repository stands for all that came from it. Undefined: the name is no such thing. */
-function byReference(name: string, pulled: readonly Pulled[]): Pulled[] | undefined {
-  if (!name.includes("/")) return undefined;
-  const { repo, quant, file } = parseReference(name);
-  const matching = pulled.filter(({ record }) => {
-    if (record.repo.toLowerCase() !== repo.toLowerCase()) return false;
-    if (quant !== undefined && record.quantization.toLowerCase() !== quant.toLowerCase()) return false;
-    return file === undefined || record.files.some(({ path }) => path === file);
-  });
-  return matching.length > 0 ? matching : undefined;
-}
-
-async function byId(loaded: LoadedConfig, name: string, pulled: readonly Pulled[]): Promise<Pulled[]> {
+/** By what was pulled, whole or begun; else by id. */
+async function find(loaded: LoadedConfig, name: string, root: string): Promise<Removable[]> {
+  const pulled = await findPulled(root);
+  const removable = (one: Pulled): Removable => ({ description: describe(one), remove: () => removePulled(root, one) });
+  if (name.includes("/")) {
+    const reference = parseReference(name);
+    const whole = pulled.filter(({ record }) => means(reference, record.repo, record.quantization, record.files));
+    const begun = (await findPartials(root)).filter(({ state }) => means(reference, state.repo, labelOf(state.path), [state]));
+    return [...whole.map(removable), ...begun.map(({ state, paths }) => unfinished(state, paths))];
+  }
   const { catalogue } = await openHere(loaded);
   const model = findByName(name, await catalogue.list());
-  return pulled.filter(({ firstFile }) => firstFile === model?.path);
+  return pulled.filter(({ firstFile }) => firstFile === model?.path).map(removable);
+}
+
+/** A repository stands for all that came from it. */
+function means(
+  { repo, quant, file }: HubReference,
+  ofRepo: string,
+  label: string,
+  files: ReadonlyArray<{ readonly path: string }>,
+): boolean {
+  if (ofRepo.toLowerCase() !== repo.toLowerCase()) return false;
+  if (quant !== undefined && spelled(label) !== spelled(quant)) return false;
+  return file === undefined || files.some(({ path }) => path === file);
+}
+
+function unfinished(state: PartialState, paths: PartialPaths): Removable {
+  const bytes = bytesDone(state);
+  return {
+    description: `${state.repo} ${state.path}, ${Math.round(bytes / 1e6)} MB: not pulled to its end`,
+    remove: async () => {
+      await discard(paths);
+      return bytes;
+    },
+  };
 }
 
 function describe({ record, firstFile }: Pulled): string {

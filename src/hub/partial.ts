@@ -5,7 +5,7 @@
  *   ROOT/.partial/KEY.part   the bytes, at their places        ROOT/.partial/KEY.json   what it will be, and how far each segment is
  */
 import { createHash } from "node:crypto";
-import { readFile, rename, rm, writeFile } from "node:fs/promises";
+import { readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { HubFile } from "./variants.ts";
 
@@ -89,4 +89,19 @@ export async function writeState(path: string, state: PartialState): Promise<voi
 
 export async function discard({ part, state }: PartialPaths): Promise<void> {
   await Promise.all([rm(part, { force: true }), rm(state, { force: true })]);
+}
+
+/** All that were begun and not ended. Their places come from names of our own, never from what is written in them. */
+export async function findPartials(root: string): Promise<Array<{ readonly state: PartialState; readonly paths: PartialPaths }>> {
+  const folder = join(root, PARTIAL_FOLDER);
+  const names = await readdir(folder).catch(() => []);
+  const keys = names.flatMap((name) => /^([0-9a-f]{40})\.json$/.exec(name)?.[1] ?? []);
+  const found = await Promise.all(
+    keys.map(async (key) => {
+      const paths = { part: join(folder, `${key}.part`), state: join(folder, `${key}.json`) };
+      const state = await readState(paths.state);
+      return state ? [{ state, paths }] : [];
+    }),
+  );
+  return found.flat();
 }

@@ -48,7 +48,8 @@ function isWhole(group: HubFile[]): group is [HubFile, ...HubFile[]] {
   return group.length === shard.count && group.every(({ path }, index) => shardNameOf(path)?.index === index + 1);
 }
 
-function labelOf(path: string): string {
+/** Quantisation by name or folder, else the file's name. */
+export function labelOf(path: string): string {
   const [name = "", ...folders] = path.split("/").reverse();
   for (const text of [name.replace(/\.gguf$/i, ""), ...folders]) {
     // A name may tell two ("…-F16-…-Q4_K_M"): the last is what was made of the first.

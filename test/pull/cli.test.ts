@@ -129,6 +129,20 @@ test("a process that was killed leaves no lock that holds up the next", async ()
   expect(readdirSync(join(POOL, ".partial"))).toEqual([]);
 });
 
+test("rm takes away what was begun and never ended", async () => {
+  await run(["rm", REPO, "--yes"]);
+  hub.slowMs = 20;
+  const before = hub.sent();
+  const child = start(["pull", `${REPO}:Q8_0`]);
+  const ended = finished(child);
+  await until(() => hub.sent() - before > 200_000);
+  child.kill("SIGTERM");
+  expect((await ended).code).toBe(143);
+  const { code, stderr } = await run(["rm", `${REPO}:q8_0`, "--yes"]);
+  expect([code, stderr]).toEqual([0, expect.stringContaining("not pulled to its end")]);
+  expect(readdirSync(join(POOL, ".partial"))).toEqual([]);
+});
+
 test("what is no model is pulled, but said not to be servable", async () => {
   const { code, stdout, stderr } = await run(["pull", `${REPO}:Q4_0`]);
   expect([code, stdout, stderr]).toEqual([0, "", expect.stringContaining("cannot be served")]);
