@@ -5,6 +5,9 @@
 import { fileURLToPath } from "node:url";
 import { isLoopback } from "./config/listen.ts";
 import type { LoadedConfig } from "./config/load.ts";
+import type { Config } from "./config/table.ts";
+import type { Puller } from "./contract/pull.ts";
+import { pullFolder } from "./hub/places.ts";
 import { Aliases, aliasFile } from "./models/aliases.ts";
 import { Catalogue } from "./models/catalogue.ts";
 import { idOfFile } from "./models/names.ts";
@@ -26,12 +29,13 @@ export interface Assembly {
   readonly aliases: Aliases;
   readonly metrics: Metrics;
   readonly pool: Pool;
+  readonly puller: Puller;
 }
 
 export function assemble({ config }: Pick<LoadedConfig, "config">, options: { logLevel?: LogLevel } = {}): Assembly {
   const log = createLogger({ level: options.logLevel ?? config.logLevel, format: config.logFormat });
   const catalogue = new Catalogue({
-    dirs: ["models", ...config.modelDirs],
+    dirs: ["models", ...config.modelDirs, pullFolder(config.pullDir)],
     files: config.modelPath === undefined ? [] : [config.modelPath],
     ...(config.embeddedModel && { embedded: EMBEDDED_MODEL }),
     onSkip: (path, reason) => log.debug("not a model", { path, reason }),
@@ -47,5 +51,28 @@ export function assemble({ config }: Pick<LoadedConfig, "config">, options: { lo
   const local = config.bind === "auto" || isLoopback(config.bind.host);
   const isolateCallers = config.isolateKeys === "on" || (config.isolateKeys === "auto" && !local);
   const pool: Pool = new Pool({ catalogue, aliases, settings: { ...config, defaultModel, isolateCallers }, log, metrics });
-  return { log, catalogue, aliases, metrics, pool };
+  return { log, catalogue, aliases, metrics, pool, puller: lazyPuller(config, catalogue) };
+}
+
+/** The client of the hub is loaded with the first pull: most servers never see one. */
+function lazyPuller(config: Config, catalogue: Catalogue): Puller {
+  let made: Promise<Puller> | undefined;
+  const onPulled = async (path: string) => {
+    // Twice: a look that was under way may have passed the folder before the model was in it.
+    await catalogue.scan();
+    await catalogue.scan();
+    return (await catalogue.list()).find((model) => model.path === path)?.id;
+  };
+  const make = async (): Promise<Puller> => {
+    const { HubPuller } = await import("./hub/puller.ts");
+    return new HubPuller({ config, root: pullFolder(config.pullDir), userAgent: `shimmy/${VERSION}`, onPulled });
+  };
+  return {
+    online: !config.offline,
+    async *pull(model, signal) {
+      made ??= make();
+      yield* (await made).pull(model, signal);
+    },
+    close: async () => (await made)?.close(),
+  };
 }

@@ -31,7 +31,7 @@ export interface Shimmy {
  */
 export async function createShimmy(settings: FlagValues = {}): Promise<Shimmy> {
   const loaded = await loadConfig(settings);
-  const { log, metrics, pool } = assemble(loaded);
+  const { log, metrics, pool, puller } = assemble(loaded);
   const { createApp } = await import("./server/app.ts");
   const { config } = loaded;
   const startedAt = Date.now();
@@ -48,11 +48,16 @@ export async function createShimmy(settings: FlagValues = {}): Promise<Shimmy> {
     generator: pool,
     models: () => pool.statuses(),
     modelCounts: () => pool.counts(),
+    puller,
     metrics,
     log,
     version: VERSION,
     startedAt,
     state: () => "ready",
   });
-  return { fetch: async (request) => app.fetch(request), generator: pool, models: () => pool.statuses(), close: () => pool.stop() };
+  const close = async () => {
+    await puller.close();
+    await pool.stop();
+  };
+  return { fetch: async (request) => app.fetch(request), generator: pool, models: () => pool.statuses(), close };
 }

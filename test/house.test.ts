@@ -14,6 +14,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   config: ["contract"],
   telemetry: ["contract", "config"],
   models: ["contract", "config", "telemetry"],
+  hub: ["contract", "config", "telemetry", "models"],
   chat: ["contract"],
   protocols: ["contract"],
   scheduler: ["contract"],
@@ -21,13 +22,24 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   engine: ["contract", "scheduler", "llama"],
   pool: ["contract", "config", "telemetry", "models", "chat", "engine/ipc.ts"],
   server: ["contract", "config", "telemetry", "protocols", "models"],
-  "assemble.ts": ["contract", "config", "telemetry", "models", "pool"],
-  cli: ["contract", "config", "telemetry", "models", "protocols", "pool", "server", "assemble.ts"],
+  "assemble.ts": ["contract", "config", "telemetry", "models", "hub", "pool"],
+  cli: ["contract", "config", "telemetry", "models", "hub", "protocols", "pool", "server", "assemble.ts"],
   "index.ts": ["contract", "config", "server", "assemble.ts"],
 };
 
 /** Too heavy for a server that waits: loaded by `import()` when first needed. */
-const HEAVY = ["hono", "@hono/node-server", "zod", "yaml", "@huggingface/jinja", "@huggingface/gguf", "prom-client", "pino", "koffi"];
+const HEAVY = [
+  "@huggingface/hub",
+  "hono",
+  "@hono/node-server",
+  "zod",
+  "yaml",
+  "@huggingface/jinja",
+  "@huggingface/gguf",
+  "prom-client",
+  "pino",
+  "koffi",
+];
 
 interface SourceFile {
   /** Below src/, with forward slashes. */

@@ -43,5 +43,5 @@ export function reportError(thrown: unknown): number {
   const text = cause instanceof Error ? (cause.stack ?? cause.message) : error.message;
   process.stderr.write(`error: ${printable(text, { lines: true })}\n`);
   if (error.hint) process.stderr.write(`hint: ${error.hint}\n`);
-  return ["invalid_setting", "unknown_setting", "config_file", "insecure_bind"].includes(error.code) ? 2 : 1;
+  return ["invalid_setting", "unknown_setting", "config_file", "insecure_bind", "confirmation_needed"].includes(error.code) ? 2 : 1;
 }

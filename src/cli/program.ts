@@ -55,6 +55,16 @@ export function createProgram(): Command {
   probe.argument("<model>").option("--json", "for programs");
   probe.action(async (model, flags) => (await import("./probe.ts")).probe(await settings(probe), model, flags));
 
+  const pull = command(program, "pull", "fetch a model from the Hugging Face hub", "shimmy pull bartowski/SmolLM2-135M-Instruct-GGUF:Q8_0");
+  pull
+    .argument("<model>", "owner/repo[:quantisation], a file in it, or its URL; with @revision if need be")
+    .option("--json", "an event a line, for programs");
+  pull.action(async (model, flags) => (await import("./pull.ts")).pull(await settings(pull), model, flags));
+
+  const rm = command(program, "rm", "remove a model that was pulled", "shimmy rm bartowski/SmolLM2-135M-Instruct-GGUF:Q8_0");
+  rm.argument("<model>", "its id, or what was pulled").option("-y, --yes", "do not ask");
+  rm.action(async (model, flags) => (await import("./rm.ts")).rm(await settings(rm), model, flags));
+
   const config = command(program, "config", "show the settings and where each value comes from", "shimmy config --json");
   config.option("--json", "for programs");
   config.action(async (flags) => (await import("./config.ts")).config(await settings(config), flags));

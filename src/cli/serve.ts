@@ -10,7 +10,7 @@ import { openServer } from "./open.ts";
 export async function serve(loaded: LoadedConfig, flags: { json?: boolean }): Promise<void> {
   const startedAt = Date.now();
   const { config } = loaded;
-  const { log, metrics, pool } = await openServer(loaded);
+  const { log, metrics, pool, puller } = await openServer(loaded);
   for (const warning of loaded.warnings) log.warn(warning);
 
   const address = listenAddress(loaded);
@@ -27,6 +27,7 @@ export async function serve(loaded: LoadedConfig, flags: { json?: boolean }): Pr
     generator: pool,
     models: () => pool.statuses(),
     modelCounts: () => pool.counts(),
+    puller,
     metrics,
     log,
     version: VERSION,
@@ -43,6 +44,8 @@ export async function serve(loaded: LoadedConfig, flags: { json?: boolean }): Pr
     endOnSignal(async () => {
       state = "draining";
       log.info("draining");
+      // What was fetched stays: a pull of hours does not hold up the end.
+      await puller.close();
       await listening?.close(config.drainTimeout);
       await pool.stop();
     });

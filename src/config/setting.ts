@@ -2,7 +2,7 @@
 import type { Kind } from "./kinds.ts";
 
 /** Commands of the CLI that read settings. */
-export type CommandName = "serve" | "list" | "show" | "cp" | "run" | "generate" | "probe" | "config";
+export type CommandName = "serve" | "list" | "show" | "cp" | "run" | "generate" | "probe" | "pull" | "rm" | "config";
 
 export interface Setting<T> {
   readonly kind: Kind<T>;

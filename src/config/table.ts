@@ -2,6 +2,8 @@
  * The one table of settings. Flags, environment, file, `--help`, docs/settings.md, `shimmy config` and the type of the
  * configuration all come from here; a setting exists if and only if it has a row. Read by the other files of this room.
  */
+
+import { HUB_SETTINGS } from "./hub-settings.ts";
 import { address, allowance, boolean, bytes, choice, duration, integer, optional, path, paths, text, words } from "./kinds.ts";
 import { KEY_SETTINGS, NAME_SETTINGS } from "./name-settings.ts";
 import { ENGINE, LISTING, SERVE, type Setting, setting } from "./setting.ts";
@@ -132,6 +134,8 @@ const table = {
     help: "Jinja chat template to use instead of the one in the model file.",
     commands: ENGINE,
   }),
+
+  ...HUB_SETTINGS,
 
   // Engine
   ctx: setting({

@@ -2,6 +2,7 @@
 import type { Config } from "../config/table.ts";
 import type { Generator } from "../contract/generation.ts";
 import type { ModelState, ModelStatus } from "../contract/model.ts";
+import type { Puller } from "../contract/pull.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { GuardSettings } from "./guards.ts";
@@ -15,6 +16,7 @@ export interface Services {
   /** Everything in the catalogue, in the order of preference. */
   models(): Promise<readonly ModelStatus[]>;
   modelCounts(): Promise<ModelCounts>;
+  readonly puller: Puller;
   readonly metrics: Metrics;
   readonly log: Logger;
   readonly version: string;

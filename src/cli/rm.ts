@@ -1,0 +1,88 @@
+/** `shimmy rm`: removes what Shimmy pulled, after asking, and nothing else. */
+import { createInterface } from "node:readline/promises";
+import type { LoadedConfig } from "../config/load.ts";
+import { ShimmyError } from "../contract/errors.ts";
+import { bytesDone, discard, findPartials, type PartialPaths, type PartialState } from "../hub/partial.ts";
+import { pullFolder } from "../hub/places.ts";
+import { findPulled, type Pulled, removePulled } from "../hub/records.ts";
+import { type HubReference, parseReference } from "../hub/reference.ts";
+import { labelOf, spelled } from "../hub/variants.ts";
+import { findByName } from "../models/resolve.ts";
+import { openHere } from "./open.ts";
+
+/** One thing to remove. */
+interface Removable {
+  readonly description: string;
+  /** @returns the bytes that it took. */
+  remove(): Promise<number>;
+}
+
+export async function rm(loaded: LoadedConfig, name: string, { yes }: { yes?: boolean }): Promise<void> {
+  const root = pullFolder(loaded.config.pullDir);
+  const chosen = await find(loaded, name, root);
+  if (chosen.length === 0) throw new ShimmyError("not_pulled", { model: name });
+  for (const { description } of chosen) process.stderr.write(`${description}\n`);
+  const what = chosen.length === 1 ? "this model" : `these ${chosen.length} models`;
+  if (!yes && !(await confirmed(what))) {
+    process.stderr.write("nothing was removed\n");
+    process.exitCode = 1;
+    return;
+  }
+  let bytes = 0;
+  for (const one of chosen) bytes += await one.remove();
+  process.stderr.write(`removed ${what}, ${Math.round(bytes / 1e6)} MB\n`);
+}
+
+/** By what was pulled, whole or begun; else by id. */
+async function find(loaded: LoadedConfig, name: string, root: string): Promise<Removable[]> {
+  const pulled = await findPulled(root);
+  const removable = (one: Pulled): Removable => ({ description: describe(one), remove: () => removePulled(root, one) });
+  if (name.includes("/")) {
+    const reference = parseReference(name);
+    const whole = pulled.filter(({ record }) => means(reference, record.repo, record.quantization, record.files));
+    const begun = (await findPartials(root)).filter(({ state }) => means(reference, state.repo, labelOf(state.path), [state]));
+    return [...whole.map(removable), ...begun.map(({ state, paths }) => unfinished(state, paths))];
+  }
+  const { catalogue } = await openHere(loaded);
+  const model = findByName(name, await catalogue.list());
+  return pulled.filter(({ firstFile }) => firstFile === model?.path).map(removable);
+}
+
+/** A repository stands for all that came from it. */
+function means(
+  { repo, quant, file }: HubReference,
+  ofRepo: string,
+  label: string,
+  files: ReadonlyArray<{ readonly path: string }>,
+): boolean {
+  if (ofRepo.toLowerCase() !== repo.toLowerCase()) return false;
+  if (quant !== undefined && spelled(label) !== spelled(quant)) return false;
+  return file === undefined || files.some(({ path }) => path === file);
+}
+
+function unfinished(state: PartialState, paths: PartialPaths): Removable {
+  const bytes = bytesDone(state);
+  return {
+    description: `${state.repo} ${state.path}, ${Math.round(bytes / 1e6)} MB: not pulled to its end`,
+    remove: async () => {
+      await discard(paths);
+      return bytes;
+    },
+  };
+}
+
+function describe({ record, firstFile }: Pulled): string {
+  const bytes = record.files.reduce((sum, { size }) => sum + size, 0);
+  return `${record.repo} ${record.quantization}, ${Math.round(bytes / 1e6)} MB: ${firstFile}`;
+}
+
+/** @throws confirmation_needed when nobody is there to answer. */
+async function confirmed(what: string): Promise<boolean> {
+  if (!process.stdin.isTTY) throw new ShimmyError("confirmation_needed", { what });
+  const asking = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return /^y(es)?$/i.test((await asking.question(`Remove ${what}? [y/N] `)).trim());
+  } finally {
+    asking.close();
+  }
+}
