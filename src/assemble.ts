@@ -8,6 +8,7 @@ import type { LoadedConfig } from "./config/load.ts";
 import { Catalogue } from "./models/catalogue.ts";
 import { idOfFile } from "./models/names.ts";
 import { Pool } from "./pool/pool.ts";
+import type { Services } from "./server/services.ts";
 import { createLogger, type Logger, type LogLevel } from "./telemetry/log.ts";
 import { Metrics } from "./telemetry/metrics.ts";
 
@@ -41,4 +42,24 @@ export function assemble({ config }: Pick<LoadedConfig, "config">, options: { lo
   const isolateCallers = config.isolateKeys === "on" || (config.isolateKeys === "auto" && !local);
   const pool: Pool = new Pool({ catalogue, settings: { ...config, defaultModel, isolateCallers }, log, metrics });
   return { log, catalogue, metrics, pool };
+}
+
+/** What the door is given; how it is reached and whether the server takes work is left to whoever opens it. */
+export function servicesOf(
+  { log, metrics, pool }: Assembly,
+  { config }: Pick<LoadedConfig, "config">,
+  door: Pick<Services, "guards" | "state">,
+): Services {
+  return {
+    config,
+    generator: pool,
+    models: () => pool.statuses(),
+    modelCounts: () => pool.counts(),
+    lifecycle: pool.lifecycle,
+    metrics,
+    log,
+    version: VERSION,
+    startedAt: Date.now(),
+    ...door,
+  };
 }

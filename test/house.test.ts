@@ -21,7 +21,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   engine: ["contract", "scheduler", "llama"],
   pool: ["contract", "config", "telemetry", "models", "chat", "engine/ipc.ts"],
   server: ["contract", "config", "telemetry", "protocols", "models"],
-  "assemble.ts": ["contract", "config", "telemetry", "models", "pool"],
+  "assemble.ts": ["contract", "config", "telemetry", "models", "pool", "server"],
   cli: ["contract", "config", "telemetry", "models", "protocols", "pool", "server", "assemble.ts"],
   "index.ts": ["contract", "config", "server", "assemble.ts"],
 };

@@ -2,10 +2,26 @@
  * The one table of settings. Flags, environment, file, `--help`, docs/settings.md, `shimmy config` and the type of the
  * configuration all come from here; a setting exists if and only if it has a row. Read by the other files of this room.
  */
-import { address, allowance, boolean, bytes, choice, duration, integer, type Kind, optional, path, paths, text, words } from "./kinds.ts";
+import {
+  address,
+  allowance,
+  boolean,
+  bytes,
+  choice,
+  duration,
+  integer,
+  type Kind,
+  keepAlive,
+  optional,
+  orAuto,
+  path,
+  paths,
+  text,
+  words,
+} from "./kinds.ts";
 
 /** Commands of the CLI that read settings. */
-export type CommandName = "serve" | "list" | "run" | "generate" | "probe" | "config";
+export type CommandName = "serve" | "list" | "run" | "generate" | "probe" | "ps" | "load" | "unload" | "config";
 
 export interface Setting<T> {
   readonly kind: Kind<T>;
@@ -26,6 +42,8 @@ export interface Setting<T> {
 }
 
 const SERVE = ["serve"] as const;
+/** The server, and the commands that talk to it. */
+const CONNECTING = ["serve", "ps", "load", "unload"] as const;
 const LISTING = ["serve", "list", "run", "generate", "probe"] as const;
 const ENGINE = ["serve", "run", "generate", "probe"] as const;
 
@@ -43,7 +61,7 @@ const table = {
     env: ["SHIMMY_BIND_ADDRESS", "SHIMMY_BIND"],
     file: "bind",
     help: "Address to listen on; auto is 127.0.0.1 with the port setting, and the next free port if nobody named one.",
-    commands: SERVE,
+    commands: CONNECTING,
   }),
   port: setting({
     kind: integer("port", 0, 65_535),
@@ -52,7 +70,7 @@ const table = {
     env: ["SHIMMY_PORT"],
     file: "port",
     help: "Port to listen on; 0 lets the kernel choose.",
-    commands: SERVE,
+    commands: CONNECTING,
   }),
   apiKey: setting({
     kind: words("key", /^[\x21-\x7e]+$/, "a key of printable ASCII characters without spaces"),
@@ -62,7 +80,7 @@ const table = {
     file: "api_key",
     help: "Keys of which each request must carry one (Bearer or x-api-key).",
     secret: true,
-    commands: SERVE,
+    commands: CONNECTING,
   }),
   insecure: setting({
     kind: boolean,
@@ -145,6 +163,42 @@ const table = {
     env: ["SHIMMY_PRELOAD"],
     file: "preload",
     help: "Models to load at start (default is the default model); until they are loaded, /health says loading.",
+    commands: SERVE,
+  }),
+  memoryBudget: setting({
+    kind: orAuto(bytes),
+    default: undefined,
+    flag: "memory-budget",
+    env: ["SHIMMY_MEMORY_BUDGET"],
+    file: "memory_budget",
+    help: "Memory of all loaded models together; auto is nine tenths of what the machine or container has free. The least recently used idle models make room.",
+    commands: SERVE,
+  }),
+  maxLoadedModels: setting({
+    kind: integer("n", 0, 10_000, "unlimited"),
+    default: 0,
+    flag: "max-loaded-models",
+    env: ["SHIMMY_MAX_LOADED_MODELS"],
+    file: "max_loaded_models",
+    help: "Models that may be loaded at once, whatever memory they take.",
+    commands: SERVE,
+  }),
+  keepAlive: setting({
+    kind: keepAlive,
+    default: -1,
+    flag: "keep-alive",
+    env: ["SHIMMY_KEEP_ALIVE"],
+    file: "keep_alive",
+    help: "How long an unused model stays loaded: 5m, seconds, 0 for not at all, -1 until its room is needed. Requests may say otherwise.",
+    commands: SERVE,
+  }),
+  pin: setting({
+    kind: words("models", /^\S+$/, "a model name without spaces"),
+    default: [],
+    flag: "pin",
+    env: ["SHIMMY_PIN"],
+    file: "pin",
+    help: "Models that stay once they are loaded: they make room for no other, and no keep-alive ends them.",
     commands: SERVE,
   }),
   chatTemplateFile: setting({

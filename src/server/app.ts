@@ -63,14 +63,15 @@ export function createApp(services: Services): App {
   });
   const routes = new Map<string, MethodHandlers>();
   const add = (method: Method, route: string, handler: RouteHandler) => routes.set(route, { ...routes.get(route), [method]: handler });
+  // First, for the list of models takes every path below /models.
+  for (const api of API_ROUTES) {
+    add(api.method, api.path, (c) => tell(services, api.path, c, (requestId) => api.handle(services, apiCall(services, c, requestId))));
+  }
   for (const [route, handler] of Object.entries(GET)) {
     add("GET", route, (c) => tell(services, route, c, () => handler(services, c.req.param("id") ?? "")));
   }
   for (const [route, protocol] of Object.entries(GENERATE)) {
     add("POST", route, (c) => generate(services, protocol, openExchange(services, route, randomUUID(), c.req.raw), c.get("caller")));
-  }
-  for (const api of API_ROUTES) {
-    add(api.method, api.path, (c) => tell(services, api.path, c, (requestId) => api.handle(services, apiCall(services, c, requestId))));
   }
   for (const [route, handlers] of routes) addRoute(app, route, handlers);
   const refuse = (error: ShimmyError, c: Context) => {

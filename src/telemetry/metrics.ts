@@ -4,6 +4,7 @@
  * a model is an id of the catalogue or "unknown", a route is the pattern of the route, never what a client wrote.
  */
 import type { Registry } from "prom-client";
+import type { UnloadReason } from "../contract/lifecycle.ts";
 import { createInstruments, type Instruments } from "./instruments.ts";
 
 export interface ModelGauges {
@@ -12,6 +13,8 @@ export interface ModelGauges {
   readonly queued: number;
   readonly running: number;
   readonly loaded: boolean;
+  /** What it is counted with against the memory budget; absent while it waits for room. */
+  readonly memoryBytes?: number;
   readonly engine?: EngineGauges;
 }
 
@@ -100,6 +103,14 @@ export class Metrics {
 
   modelLoaded(model: string, seconds: number): void {
     this.#record(({ modelLoad }) => modelLoad.observe({ model }, amount(seconds)));
+  }
+
+  modelLoadFailed(model: string): void {
+    this.#record(({ loadFailures }) => loadFailures.inc({ model }));
+  }
+
+  modelUnloaded(model: string, reason: UnloadReason): void {
+    this.#record(({ unloads }) => unloads.inc({ model, reason }));
   }
 
   engineRestarted(model: string): void {
