@@ -66,7 +66,7 @@ test("the scan sees imports of every kind", () => {
   const text = `import a from "../x/a.ts";\nimport type { B } from "./b.ts";\nimport {\n  c,\n} from "../y/c.ts";\nexport * from "d";\nimport "e";\nawait import("../z/f.ts");\nimport "node:fs";`;
   expect(importsOf("room/file.ts", text)).toEqual(["x/a.ts", "room/b.ts", "y/c.ts", "d", "e", "z/f.ts"]);
   expect(sources.length).toBeGreaterThan(80);
-  expect(sources.find(({ path }) => path === "pool/pool.ts")!.imports).toContain("pool/engine-process.ts");
+  expect(sources.find(({ path }) => path === "pool/open-engine.ts")!.imports).toContain("pool/engine-process.ts");
 });
 
 test("src/ has the rooms of the table and no others", () => {

@@ -2,55 +2,11 @@
  * The one table of settings. Flags, environment, file, `--help`, docs/settings.md, `shimmy config` and the type of the
  * configuration all come from here; a setting exists if and only if it has a row. Read by the other files of this room.
  */
-import {
-  address,
-  allowance,
-  boolean,
-  bytes,
-  choice,
-  duration,
-  integer,
-  type Kind,
-  keepAlive,
-  optional,
-  orAuto,
-  path,
-  paths,
-  text,
-  words,
-} from "./kinds.ts";
+import { address, allowance, boolean, bytes, choice, duration, integer, optional, path, paths, text, words } from "./kinds.ts";
+import { LIFECYCLE_ROWS } from "./rows-lifecycle.ts";
+import { CONNECTING, ENGINE, LISTING, SERVE, type Setting, setting } from "./setting.ts";
 
-/** Commands of the CLI that read settings. */
-export type CommandName = "serve" | "list" | "run" | "generate" | "probe" | "ps" | "load" | "unload" | "config";
-
-export interface Setting<T> {
-  readonly kind: Kind<T>;
-  /** Must fit the kind, never widen it. */
-  readonly default: NoInfer<T>;
-  /** Without the dashes; absent: there is no flag. */
-  readonly flag?: string;
-  /** The first is ours, the others are names of the Rust original and of its documents. */
-  readonly env: readonly string[];
-  /** Key in the file. */
-  readonly file: string;
-  /** One sentence for `--help` and the documentation. */
-  readonly help: string;
-  /** Never printed, not even in errors. */
-  readonly secret?: true;
-  /** Commands whose help shows the flag; `config` has all of them. */
-  readonly commands: readonly CommandName[];
-}
-
-const SERVE = ["serve"] as const;
-/** The server, and the commands that talk to it. */
-const CONNECTING = ["serve", "ps", "load", "unload"] as const;
-const LISTING = ["serve", "list", "run", "generate", "probe"] as const;
-const ENGINE = ["serve", "run", "generate", "probe"] as const;
-
-/** Gives a row the type of its kind. */
-function setting<T>(entry: Setting<T>): Setting<T> {
-  return entry;
-}
+export type { CommandName, Setting } from "./setting.ts";
 
 const table = {
   // Where to listen, and who may ask
@@ -165,42 +121,7 @@ const table = {
     help: "Models to load at start (default is the default model); until they are loaded, /health says loading.",
     commands: SERVE,
   }),
-  memoryBudget: setting({
-    kind: orAuto(bytes),
-    default: undefined,
-    flag: "memory-budget",
-    env: ["SHIMMY_MEMORY_BUDGET"],
-    file: "memory_budget",
-    help: "Memory of all loaded models together; auto is nine tenths of what the machine or container has free. The least recently used idle models make room.",
-    commands: SERVE,
-  }),
-  maxLoadedModels: setting({
-    kind: integer("n", 0, 10_000, "unlimited"),
-    default: 0,
-    flag: "max-loaded-models",
-    env: ["SHIMMY_MAX_LOADED_MODELS"],
-    file: "max_loaded_models",
-    help: "Models that may be loaded at once, whatever memory they take.",
-    commands: SERVE,
-  }),
-  keepAlive: setting({
-    kind: keepAlive,
-    default: -1,
-    flag: "keep-alive",
-    env: ["SHIMMY_KEEP_ALIVE"],
-    file: "keep_alive",
-    help: "How long an unused model stays loaded: 5m, seconds, 0 for not at all, -1 until its room is needed. Requests may say otherwise.",
-    commands: SERVE,
-  }),
-  pin: setting({
-    kind: words("models", /^\S+$/, "a model name without spaces"),
-    default: [],
-    flag: "pin",
-    env: ["SHIMMY_PIN"],
-    file: "pin",
-    help: "Models that stay once they are loaded: they make room for no other, and no keep-alive ends them.",
-    commands: SERVE,
-  }),
+  ...LIFECYCLE_ROWS,
   chatTemplateFile: setting({
     kind: optional(path),
     default: undefined,

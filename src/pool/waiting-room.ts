@@ -39,12 +39,16 @@ export class WaitingRoom {
   readonly #queue: Waiting[] = [];
   #patience: NodeJS.Timeout | undefined;
 
+  readonly #patienceMs: number;
+
   /** @param maxWaitMs 0: without limit. */
   constructor(
     private readonly house: House,
     private readonly maxWaitMs: number,
-    private readonly patienceMs = PATIENCE_MS,
-  ) {}
+  ) {
+    // Whoever waits for little must see something happen before it gives up.
+    this.#patienceMs = maxWaitMs > 0 ? Math.min(PATIENCE_MS, maxWaitMs / 4) : PATIENCE_MS;
+  }
 
   /**
    * Resolves when the newcomer may take its memory; `admit` is called just before, so that it counts from then on.
@@ -82,7 +86,7 @@ export class WaitingRoom {
     for (let head = this.#queue[0]; head; head = this.#queue[0]) {
       const held = this.house.held();
       const limits = this.house.limits(held);
-      const patienceLeft = head.since + this.patienceMs - performance.now();
+      const patienceLeft = head.since + this.#patienceMs - performance.now();
       const verdict = makeRoom(head.bytes, held, limits, { drain: patienceLeft <= 0 });
       if (verdict.kind === "enter") {
         this.#take(0);

@@ -1,0 +1,34 @@
+/** What a row of the table of settings is, and the commands that have flags. Used by table.ts and the rows that it is made of. */
+import type { Kind } from "./kinds.ts";
+
+/** Commands of the CLI that read settings. */
+export type CommandName = "serve" | "list" | "run" | "generate" | "probe" | "ps" | "load" | "unload" | "config";
+
+export interface Setting<T> {
+  readonly kind: Kind<T>;
+  /** Must fit the kind, never widen it. */
+  readonly default: NoInfer<T>;
+  /** Without the dashes; absent: there is no flag. */
+  readonly flag?: string;
+  /** The first is ours, the others are names of the Rust original and of its documents. */
+  readonly env: readonly string[];
+  /** Key in the file. */
+  readonly file: string;
+  /** One sentence for `--help` and the documentation. */
+  readonly help: string;
+  /** Never printed, not even in errors. */
+  readonly secret?: true;
+  /** Commands whose help shows the flag; `config` has all of them. */
+  readonly commands: readonly CommandName[];
+}
+
+export const SERVE = ["serve"] as const;
+/** The server, and the commands that talk to it. */
+export const CONNECTING = ["serve", "ps", "load", "unload"] as const;
+export const LISTING = ["serve", "list", "run", "generate", "probe"] as const;
+export const ENGINE = ["serve", "run", "generate", "probe"] as const;
+
+/** Gives a row the type of its kind. */
+export function setting<T>(entry: Setting<T>): Setting<T> {
+  return entry;
+}
