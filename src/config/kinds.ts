@@ -132,11 +132,19 @@ export const bytes: Kind<number> = {
 
 /** Undefined is "auto". */
 export function orAuto<T>(kind: Kind<T>): Kind<T | undefined> {
+  const allowed = `auto, or ${kind.allowed}`;
   return {
     ...kind,
     placeholder: `<auto|${kind.placeholder.slice(1)}`,
-    allowed: `auto, or ${kind.allowed}`,
-    parse: (raw, base) => (raw.trim().toLowerCase() === "auto" ? undefined : kind.parse(raw, base)),
+    allowed,
+    parse(raw, base) {
+      if (raw.trim().toLowerCase() === "auto") return undefined;
+      try {
+        return kind.parse(raw, base);
+      } catch (error) {
+        throw error instanceof BadValue ? new BadValue(`use ${allowed}`) : error;
+      }
+    },
     format: (value) => (value === undefined ? "auto" : kind.format(value)),
   };
 }

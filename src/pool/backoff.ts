@@ -35,6 +35,11 @@ export class Backoff {
     this.#failures.delete(id);
   }
 
+  /** Forgets models that are no longer there. */
+  keepOnly(ids: ReadonlySet<string>): void {
+    for (const id of this.#failures.keys()) if (!ids.has(id)) this.#failures.delete(id);
+  }
+
   get(id: string): Failure | undefined {
     return this.#failures.get(id);
   }

@@ -1,5 +1,4 @@
 /** Loading and letting go because somebody asked for it: `Lifecycle` of contract/ over the residents. Made by pool.ts. */
-import { KEEP_FOREVER } from "../contract/keep-alive.ts";
 import type { Lifecycle, LifecycleStatus, LoadOptions, UnloadReport } from "../contract/lifecycle.ts";
 import type { ModelInfo, ModelStatus } from "../contract/model.ts";
 import { residentMemory } from "../models/machine.ts";
@@ -22,8 +21,7 @@ export class PoolLifecycle implements Lifecycle {
     if (onProgress) resident.watchers.add(onProgress);
     try {
       if (onProgress && !resident.loaded) onProgress(resident.progress);
-      // Where models go at once after each request, one that was asked for by name stays.
-      if (keepAliveMs !== undefined || resident.keepAliveMs === 0) resident.keepAliveMs = keepAliveMs ?? KEEP_FOREVER;
+      resident.keepAfterLoad(keepAliveMs);
       await abortable(resident.opening, signal);
     } finally {
       if (onProgress) resident.watchers.delete(onProgress);

@@ -9,6 +9,7 @@ import { ShimmyError } from "../contract/errors.ts";
 import type { GenerationEvent, GenerationRequest, Generator, ResolvedModel } from "../contract/generation.ts";
 import type { Lifecycle } from "../contract/lifecycle.ts";
 import type { ModelInfo, ModelState, ModelStatus } from "../contract/model.ts";
+import { availableMemory } from "../models/machine.ts";
 import { resolveModel } from "../models/resolve.ts";
 import type { ModelGauges } from "../telemetry/metrics.ts";
 import { abortable } from "./abortable.ts";
@@ -75,7 +76,10 @@ export class Pool implements Generator {
 
   /** Everything in the catalogue with its state, in the order of preference. */
   async statuses(): Promise<ModelStatus[]> {
-    return (await this.#options.catalogue.list()).map((info) => this.#status(info));
+    const models = await this.#options.catalogue.list();
+    this.#residents.backoff.keepOnly(new Set(models.map(({ id }) => id)));
+    const available = availableMemory();
+    return models.map((info) => this.#status(info, available));
   }
 
   /** How many models there are, and in which state: what a health check can ask for every second. */
@@ -105,6 +109,7 @@ export class Pool implements Generator {
   async load(info: ModelInfo): Promise<Loaded> {
     const { resident, release } = await this.#residents.join(info);
     try {
+      resident.keepAfterLoad();
       return await resident.opening;
     } finally {
       release();
@@ -123,13 +128,13 @@ export class Pool implements Generator {
     return resolveModel(name, await this.#options.catalogue.list(), options);
   }
 
-  #status(info: ModelInfo): ModelStatus {
+  #status(info: ModelInfo, available = availableMemory()): ModelStatus {
     const resident = this.#residents.get(info.id);
     const loaded = resident?.loaded;
     return {
       info,
       state: this.#stateOf(info.id),
-      servedContext: loaded?.ready.contextPerSequence ?? memoryPlan(info, this.#options.settings).contextPerSequence,
+      servedContext: loaded?.ready.contextPerSequence ?? memoryPlan(info, this.#options.settings, available).contextPerSequence,
       ...(loaded && { serving: loaded.serving }),
       ...(resident && !loaded && { progress: resident.progress }),
     };

@@ -4,6 +4,7 @@
  *   waiting ──room──▶ loading ──ready──▶ loaded        leaving is set beside these: nothing new is taken, it goes when it is idle
  */
 import type { ShimmyError } from "../contract/errors.ts";
+import { KEEP_FOREVER } from "../contract/keep-alive.ts";
 import type { LoadProgress, Residence } from "../contract/lifecycle.ts";
 import type { ModelInfo } from "../contract/model.ts";
 import { residentMemory } from "../models/machine.ts";
@@ -95,6 +96,11 @@ export class Resident {
     await new Promise<void>((resolve) => {
       this.#becameIdle = resolve;
     });
+  }
+
+  /** Somebody wants it loaded, without a request: where models go at once after each request, this one stays. */
+  keepAfterLoad(ms?: number): void {
+    this.keepAliveMs = ms ?? (this.keepAliveMs === 0 ? KEEP_FOREVER : this.keepAliveMs);
   }
 
   report(progress: LoadProgress): void {

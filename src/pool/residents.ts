@@ -158,7 +158,6 @@ export class Residents {
       return loaded;
     } catch (thrown) {
       if (this.#all.get(info.id) === resident) this.#all.delete(info.id);
-      resident.phase = "waiting"; // it holds nothing
       this.#room.advance();
       const error = ShimmyError.from(thrown);
       if (resident.stopped.aborted || error.code === "model_no_room") throw error;

@@ -103,11 +103,17 @@ function apiCall({ config }: Services, c: Context<Variables>, requestId: string)
   return {
     params: c.req.param() as Record<string, string>,
     query: new URL(raw.url).searchParams,
-    json: async () => (raw.body === null ? undefined : await readJson(raw, config.maxBodySize)),
+    json: async () => (isBare(raw) ? undefined : await readJson(raw, config.maxBodySize)),
     signal: raw.signal,
     requestId,
     ...(caller !== undefined && { caller }),
   };
+}
+
+/** Without a body: `curl -X POST` sends none and says nothing of it, and Node's adapter makes an empty stream of that. */
+function isBare({ body, headers }: Request): boolean {
+  const length = headers.get("content-length");
+  return body === null || length === "0" || (length === null && !headers.has("transfer-encoding") && !headers.has("content-type"));
 }
 
 async function tell(

@@ -71,6 +71,12 @@ describe("POST load, unload and GET status", () => {
     expect(events.at(-1)).toMatch(/^event: status\ndata: \{"model":"first","state":"loaded"/);
   });
 
+  test("a body is not needed", async () => {
+    expect((await ask(server, "/api/models/first/load", { method: "POST" })).status).toBe(200);
+    expect((await fetch(`${server.url}/api/models/first/unload`, { method: "POST" })).status).toBe(200);
+    expect(await loadedModels(server)).toEqual([]);
+  });
+
   test("no other model answers for a name that is not there", async () => {
     for (const path of ["/api/models/nobody/load", "/api/models/nobody/unload"])
       expect(await post(path)).toMatchObject({ status: 404, json: { error: { code: "model_not_found" } } });
