@@ -12,6 +12,7 @@ import { Aliases, aliasFile } from "./models/aliases.ts";
 import { Catalogue } from "./models/catalogue.ts";
 import { idOfFile } from "./models/names.ts";
 import { Pool } from "./pool/pool.ts";
+import type { Services } from "./server/services.ts";
 import { createLogger, type Logger, type LogLevel } from "./telemetry/log.ts";
 import { Metrics } from "./telemetry/metrics.ts";
 
@@ -74,5 +75,28 @@ function lazyPuller(config: Config, catalogue: Catalogue): Puller {
       yield* (await made).pull(model, signal);
     },
     close: async () => (await made)?.close(),
+  };
+}
+
+/** What the door is given; whether only this machine can reach it and whether the server takes work is left to whoever opens it. */
+export function servicesOf(
+  { log, metrics, pool, puller }: Assembly,
+  { config }: Pick<LoadedConfig, "config">,
+  { loopback, state }: { readonly loopback: boolean } & Pick<Services, "state">,
+): Services {
+  const { allowedHosts, corsOrigins, strictKeys } = config;
+  return {
+    config,
+    generator: pool,
+    models: () => pool.statuses(),
+    modelCounts: () => pool.counts(),
+    lifecycle: pool.lifecycle,
+    puller,
+    metrics,
+    log,
+    version: VERSION,
+    startedAt: Date.now(),
+    guards: { loopback, allowedHosts, corsOrigins, apiKey: [...config.apiKey, ...strictKeys], strictKeys },
+    state,
   };
 }

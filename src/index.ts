@@ -2,14 +2,16 @@
  * The library: the same server inside another program. `createShimmy()` gives a fetch handler to mount anywhere and the
  * generator behind it; the command line is built from the same parts.
  */
-import { assemble, VERSION } from "./assemble.ts";
+import { assemble, servicesOf, VERSION } from "./assemble.ts";
 import { type FlagValues, loadConfig } from "./config/load.ts";
 import type { Generator } from "./contract/generation.ts";
+import type { Lifecycle } from "./contract/lifecycle.ts";
 import type { ModelStatus } from "./contract/model.ts";
 
 export type { Config } from "./config/table.ts";
 export { ERRORS, type ErrorCode, ShimmyError } from "./contract/errors.ts";
 export type * from "./contract/generation.ts";
+export type * from "./contract/lifecycle.ts";
 export type { ModelInfo, ModelState, ModelStatus } from "./contract/model.ts";
 export { VERSION };
 
@@ -17,6 +19,8 @@ export interface Shimmy {
   /** Answers a request of the Fetch API; every route of the server. */
   fetch(request: Request): Promise<Response>;
   readonly generator: Generator;
+  /** Loads, unloads and tells about models. */
+  readonly lifecycle: Lifecycle;
   models(): Promise<readonly ModelStatus[]>;
   /** Ends the engine processes. */
   close(): Promise<void>;
@@ -31,33 +35,19 @@ export interface Shimmy {
  */
 export async function createShimmy(settings: FlagValues = {}): Promise<Shimmy> {
   const loaded = await loadConfig(settings);
-  const { log, metrics, pool, puller } = assemble(loaded);
+  const assembly = assemble(loaded);
+  const { pool, puller } = assembly;
   const { createApp } = await import("./server/app.ts");
-  const { config } = loaded;
-  const startedAt = Date.now();
-  const app = createApp({
-    config,
-    // Whoever mounts the handler decides who can connect; the Host header is theirs to check.
-    guards: {
-      loopback: false,
-      allowedHosts: config.allowedHosts,
-      corsOrigins: config.corsOrigins,
-      apiKey: [...config.apiKey, ...config.strictKeys],
-      strictKeys: config.strictKeys,
-    },
+  // Whoever mounts the handler decides who can connect; the Host header is theirs to check.
+  const app = createApp(servicesOf(assembly, loaded, { loopback: false, state: () => "ready" }));
+  return {
+    fetch: async (request) => app.fetch(request),
     generator: pool,
+    lifecycle: pool.lifecycle,
     models: () => pool.statuses(),
-    modelCounts: () => pool.counts(),
-    puller,
-    metrics,
-    log,
-    version: VERSION,
-    startedAt,
-    state: () => "ready",
-  });
-  const close = async () => {
-    await puller.close();
-    await pool.stop();
+    close: async () => {
+      await puller.close();
+      await pool.stop();
+    },
   };
-  return { fetch: async (request) => app.fetch(request), generator: pool, models: () => pool.statuses(), close };
 }

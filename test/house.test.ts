@@ -22,7 +22,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   engine: ["contract", "scheduler", "llama"],
   pool: ["contract", "config", "telemetry", "models", "chat", "engine/ipc.ts"],
   server: ["contract", "config", "telemetry", "protocols", "models"],
-  "assemble.ts": ["contract", "config", "telemetry", "models", "hub", "pool"],
+  "assemble.ts": ["contract", "config", "telemetry", "models", "hub", "pool", "server"],
   cli: ["contract", "config", "telemetry", "models", "hub", "protocols", "pool", "server", "assemble.ts"],
   "index.ts": ["contract", "config", "server", "assemble.ts"],
 };
@@ -78,7 +78,7 @@ test("the scan sees imports of every kind", () => {
   const text = `import a from "../x/a.ts";\nimport type { B } from "./b.ts";\nimport {\n  c,\n} from "../y/c.ts";\nexport * from "d";\nimport "e";\nawait import("../z/f.ts");\nimport "node:fs";`;
   expect(importsOf("room/file.ts", text)).toEqual(["x/a.ts", "room/b.ts", "y/c.ts", "d", "e", "z/f.ts"]);
   expect(sources.length).toBeGreaterThan(80);
-  expect(sources.find(({ path }) => path === "pool/pool.ts")!.imports).toContain("pool/engine-process.ts");
+  expect(sources.find(({ path }) => path === "pool/open-engine.ts")!.imports).toContain("pool/engine-process.ts");
 });
 
 test("src/ has the rooms of the table and no others", () => {

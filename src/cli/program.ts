@@ -61,9 +61,22 @@ export function createProgram(): Command {
     .option("--json", "an event a line, for programs");
   pull.action(async (model, flags) => (await import("./pull.ts")).pull(await settings(pull), model, flags));
 
-  const rm = command(program, "rm", "remove a model that was pulled", "shimmy rm bartowski/SmolLM2-135M-Instruct-GGUF:Q8_0");
-  rm.argument("<model>", "its id, or what was pulled").option("-y, --yes", "do not ask");
+  const rm = command(program, "rm", "remove an alias, or a model that was pulled", "shimmy rm bartowski/SmolLM2-135M-Instruct-GGUF:Q8_0");
+  rm.argument("<model>", "an alias, an id, or what was pulled").option("-y, --yes", "do not ask");
   rm.action(async (model, flags) => (await import("./rm.ts")).rm(await settings(rm), model, flags));
+  const ps = command(program, "ps", "show what a running server has loaded", "shimmy ps");
+  ps.addOption(serverUrl()).option("--json", "for programs");
+  ps.action(async (flags) => (await import("./ps.ts")).ps(await settings(ps), flags));
+
+  const load = command(program, "load", "have a running server load a model", "shimmy load shimmy-tiny --keep-alive 30m");
+  load.argument("<model>").addOption(serverUrl()).option("--json", "for programs");
+  load.option("--keep-alive <time>", "how long it stays unused: 5m, seconds, or -1 until its room is needed");
+  load.action(async (model, flags) => (await import("./load.ts")).load(await settings(load), model, flags));
+
+  const unload = command(program, "unload", "have a running server let a model go", "shimmy unload shimmy-tiny");
+  unload.argument("<model>").addOption(serverUrl()).option("--json", "for programs");
+  unload.option("--force", "do not wait for running requests: they fail");
+  unload.action(async (model, flags) => (await import("./unload.ts")).unload(await settings(unload), model, flags));
 
   const config = command(program, "config", "show the settings and where each value comes from", "shimmy config --json");
   config.option("--json", "for programs");
@@ -73,6 +86,10 @@ export function createProgram(): Command {
   version.addHelpText("after", example("shimmy version --json"));
   version.action(async (flags) => (await import("./version.ts")).version(flags));
   return program;
+}
+
+function serverUrl(): Option {
+  return new Option("--url <url>", "the server to ask; default: where the settings would have it listen");
 }
 
 function command(program: Command, name: CommandName, description: string, typed: string): Command {

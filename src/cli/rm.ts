@@ -1,4 +1,4 @@
-/** `shimmy rm`: removes what Shimmy pulled, after asking, and nothing else. */
+/** `shimmy rm`: removes a saved alias, or what Shimmy pulled, that after asking; nothing else. */
 import { createInterface } from "node:readline/promises";
 import type { LoadedConfig } from "../config/load.ts";
 import { ShimmyError } from "../contract/errors.ts";
@@ -7,8 +7,10 @@ import { pullFolder } from "../hub/places.ts";
 import { findPulled, type Pulled, removePulled } from "../hub/records.ts";
 import { type HubReference, parseReference } from "../hub/reference.ts";
 import { labelOf, spelled } from "../hub/variants.ts";
+import { removeAlias } from "../models/aliases.ts";
 import { findByName } from "../models/resolve.ts";
 import { openHere } from "./open.ts";
+import { printable } from "./output.ts";
 
 /** One thing to remove. */
 interface Removable {
@@ -18,6 +20,11 @@ interface Removable {
 }
 
 export async function rm(loaded: LoadedConfig, name: string, { yes }: { yes?: boolean }): Promise<void> {
+  const alias = await removeAlias(name);
+  if (alias !== undefined) {
+    process.stderr.write(`removed the alias of ${printable(alias)}\n`);
+    return;
+  }
   const root = pullFolder(loaded.config.pullDir);
   const chosen = await find(loaded, name, root);
   if (chosen.length === 0) throw new ShimmyError("not_pulled", { model: name });

@@ -1,5 +1,5 @@
 /** `shimmy serve`: listens, says so, loads what is to be loaded, and drains when it is told to end. */
-import { VERSION } from "../assemble.ts";
+import { servicesOf, VERSION } from "../assemble.ts";
 import { changedSettings } from "../config/describe.ts";
 import { isLoopback, listenAddress } from "../config/listen.ts";
 import type { LoadedConfig } from "../config/load.ts";
@@ -8,32 +8,14 @@ import type { Services } from "../server/services.ts";
 import { openServer } from "./open.ts";
 
 export async function serve(loaded: LoadedConfig, flags: { json?: boolean }): Promise<void> {
-  const startedAt = Date.now();
   const { config } = loaded;
-  const { log, metrics, pool, puller } = await openServer(loaded);
+  const assembly = await openServer(loaded);
+  const { log, pool, puller } = assembly;
   for (const warning of loaded.warnings) log.warn(warning);
 
   const address = listenAddress(loaded);
   let state: ReturnType<Services["state"]> = config.preload.length > 0 ? "loading" : "ready";
-  const services: Services = {
-    config,
-    guards: {
-      loopback: isLoopback(address.host),
-      allowedHosts: config.allowedHosts,
-      corsOrigins: config.corsOrigins,
-      apiKey: [...config.apiKey, ...config.strictKeys],
-      strictKeys: config.strictKeys,
-    },
-    generator: pool,
-    models: () => pool.statuses(),
-    modelCounts: () => pool.counts(),
-    puller,
-    metrics,
-    log,
-    version: VERSION,
-    startedAt,
-    state: () => state,
-  };
+  const services = servicesOf(assembly, loaded, { loopback: isLoopback(address.host), state: () => state });
   // Before the socket: an engine takes longer to start than a server.
   const preloading = Promise.all(config.preload.map(async (name) => pool.load((await pool.resolve(name)).info)));
   preloading.catch(() => undefined); // told below

@@ -1,5 +1,6 @@
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { address, BadValue, boolean, bytes, choice, duration, integer, paths, words } from "./kinds.ts";
+import { address, BadValue, boolean, bytes, choice, duration, integer, keepAlive, orAuto, paths, words } from "./kinds.ts";
 
 const base = { folder: "/work", home: "/home/me" };
 
@@ -97,4 +98,21 @@ test("words are split at commas and each must fit", () => {
   const kind = words("names", /^\w+$/, "a word");
   expect(kind.parse(" a, b ,", base)).toEqual(["a", "b"]);
   expect(() => kind.parse("a,b c", base)).toThrow("a word");
+});
+
+test("a keep-alive is a time, 0 or -1, and survives printing", () => {
+  expect(["5m", "1h30m", "300", "0", "-1"].map((raw) => keepAlive.parse(raw, base))).toEqual([300_000, 5_400_000, 300_000, 0, -1]);
+  fc.assert(
+    fc.property(fc.integer({ min: -1, max: 2_147_483_647 }), (ms) => {
+      expect(keepAlive.parse(keepAlive.format(ms), base)).toBe(ms);
+    }),
+  );
+  expect(() => keepAlive.parse("soon", base)).toThrow("1h30m");
+});
+
+test("auto is a word beside every kind of value", () => {
+  const kind = orAuto(bytes);
+  expect([kind.parse("auto", base), kind.parse("2GB", base)]).toEqual([undefined, 2 * 1024 ** 3]);
+  expect([kind.format(undefined), kind.format(1024)]).toEqual(["auto", "1KB"]);
+  expect(() => kind.parse("much", base)).toThrow("auto, or a size");
 });

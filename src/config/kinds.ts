@@ -5,6 +5,7 @@
  */
 import { isIPv6 } from "node:net";
 import { delimiter, resolve } from "node:path";
+import { KEEP_FOREVER, keepAliveMs } from "../contract/keep-alive.ts";
 
 /** Where relative paths of a value start, and what `~` stands for. */
 export interface PathBase {
@@ -103,6 +104,15 @@ export const duration: Kind<number> = {
   format: (value) => withUnit(value, DURATIONS),
 };
 
+/** Milliseconds, 0 or KEEP_FOREVER; spelled as the request field `keep_alive`. */
+export const keepAlive: Kind<number> = {
+  type: "duration",
+  placeholder: "<time>",
+  allowed: "a time such as 30s, 5m or 1h30m (a plain number is seconds), 0 for at once, or -1 for never",
+  parse: (raw) => keepAliveMs(raw) ?? refuse(keepAlive.allowed),
+  format: (value) => (value === KEEP_FOREVER ? "-1" : value % DURATIONS.d === 0 ? `${value / DURATIONS.h}h` : duration.format(value)),
+};
+
 const SIZES = { TB: 1024 ** 4, GB: 1024 ** 3, MB: 1024 ** 2, KB: 1024, B: 1 } as const;
 
 /** Bytes. Units are powers of 1024, as memory is sold: 1 MB and 1 MiB are both 1,048,576 bytes. */
@@ -119,6 +129,25 @@ export const bytes: Kind<number> = {
   },
   format: (value) => withUnit(value, SIZES),
 };
+
+/** Undefined is "auto". */
+export function orAuto<T>(kind: Kind<T>): Kind<T | undefined> {
+  const allowed = `auto, or ${kind.allowed}`;
+  return {
+    ...kind,
+    placeholder: `<auto|${kind.placeholder.slice(1)}`,
+    allowed,
+    parse(raw, base) {
+      if (raw.trim().toLowerCase() === "auto") return undefined;
+      try {
+        return kind.parse(raw, base);
+      } catch (error) {
+        throw error instanceof BadValue ? new BadValue(`use ${allowed}`) : error;
+      }
+    },
+    format: (value) => (value === undefined ? "auto" : kind.format(value)),
+  };
+}
 
 /** Bytes that may be spent; 0 is none. */
 export const allowance: Kind<number> = {

@@ -2,7 +2,20 @@
 import type { Kind } from "./kinds.ts";
 
 /** Commands of the CLI that read settings. */
-export type CommandName = "serve" | "list" | "show" | "cp" | "run" | "generate" | "probe" | "pull" | "rm" | "config";
+export type CommandName =
+  | "serve"
+  | "list"
+  | "show"
+  | "cp"
+  | "run"
+  | "generate"
+  | "probe"
+  | "pull"
+  | "rm"
+  | "ps"
+  | "load"
+  | "unload"
+  | "config";
 
 export interface Setting<T> {
   readonly kind: Kind<T>;
@@ -23,6 +36,8 @@ export interface Setting<T> {
 }
 
 export const SERVE = ["serve"] as const;
+/** The server, and the commands that talk to it. */
+export const CONNECTING = ["serve", "ps", "load", "unload"] as const;
 export const LISTING = ["serve", "list", "show", "cp", "run", "generate", "probe"] as const;
 export const ENGINE = ["serve", "run", "generate", "probe"] as const;
 

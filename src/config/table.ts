@@ -6,7 +6,8 @@
 import { HUB_SETTINGS } from "./hub-settings.ts";
 import { address, allowance, boolean, bytes, choice, duration, integer, optional, path, paths, text, words } from "./kinds.ts";
 import { KEY_SETTINGS, NAME_SETTINGS } from "./name-settings.ts";
-import { ENGINE, LISTING, SERVE, type Setting, setting } from "./setting.ts";
+import { LIFECYCLE_ROWS } from "./rows-lifecycle.ts";
+import { CONNECTING, ENGINE, LISTING, SERVE, type Setting, setting } from "./setting.ts";
 
 export type { CommandName, Setting } from "./setting.ts";
 
@@ -19,7 +20,7 @@ const table = {
     env: ["SHIMMY_BIND_ADDRESS", "SHIMMY_BIND"],
     file: "bind",
     help: "Address to listen on; auto is 127.0.0.1 with the port setting, and the next free port if nobody named one.",
-    commands: SERVE,
+    commands: CONNECTING,
   }),
   port: setting({
     kind: integer("port", 0, 65_535),
@@ -28,7 +29,7 @@ const table = {
     env: ["SHIMMY_PORT"],
     file: "port",
     help: "Port to listen on; 0 lets the kernel choose.",
-    commands: SERVE,
+    commands: CONNECTING,
   }),
   apiKey: setting({
     kind: words("key", /^[\x21-\x7e]+$/, "a key of printable ASCII characters without spaces"),
@@ -38,7 +39,7 @@ const table = {
     file: "api_key",
     help: "Keys of which each request must carry one (Bearer or x-api-key).",
     secret: true,
-    commands: SERVE,
+    commands: CONNECTING,
   }),
   ...KEY_SETTINGS,
   insecure: setting({
@@ -125,6 +126,7 @@ const table = {
     help: "Models to load at start (default is the default model); until they are loaded, /health says loading.",
     commands: SERVE,
   }),
+  ...LIFECYCLE_ROWS,
   chatTemplateFile: setting({
     kind: optional(path),
     default: undefined,

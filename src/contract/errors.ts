@@ -109,6 +109,18 @@ const table = {
     hint: "Try again after the time of Retry-After, or raise --max-queue-time.",
   },
   shutting_down: { status: 503, kind: "unavailable", message: "The server is shutting down" },
+  model_no_room: {
+    status: 503,
+    kind: "unavailable",
+    message: "There is no room for '{model}': it needs about {need_mib} MiB, the memory budget is {budget_mib} MiB, and {reason}",
+    hint: "Unload a model, raise --memory-budget or --max-loaded-models, or serve it with a smaller --ctx.",
+  },
+  model_unloaded: {
+    status: 503,
+    kind: "unavailable",
+    message: "The model '{model}' was unloaded while this request waited for it",
+    hint: "Send the request again; the model is loaded for it.",
+  },
   model_load_failed: { status: 503, kind: "unavailable", message: "The model '{model}' could not be loaded: {reason}" },
   engine_gone: {
     status: 503,
@@ -185,6 +197,14 @@ const table = {
     message: "Nobody can be asked whether {what} may be removed",
     hint: "Say --yes.",
   },
+  // A server that commands talk to
+  server_unreachable: {
+    status: 503,
+    kind: "unavailable",
+    message: "No Shimmy server answers at {url}: {reason}",
+    hint: "Start one with `shimmy serve`, or name it with --url.",
+  },
+  server_refused: { status: 502, kind: "unavailable", message: "The server at {url} answered {status}: {message}" },
 
   // Configuration and start
   invalid_setting: { status: 500, kind: "internal", message: "{source}: {name}: {value} is not allowed: {reason}" },

@@ -78,6 +78,8 @@ export interface GenerationRequest {
   readonly topLogprobs?: number;
   /** True: tell how far the prompt is, by `progress` events. */
   readonly progress?: boolean;
+  /** How long the model stays loaded after its last request, from now on: milliseconds, 0, or KEEP_FOREVER (keep-alive.ts). */
+  readonly keepAliveMs?: number;
 }
 
 export interface TokenLogprob {

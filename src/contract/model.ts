@@ -1,4 +1,5 @@
 /** What is known of a model without loading it, and whether it is loaded. Plain data. */
+import type { LoadProgress } from "./lifecycle.ts";
 
 export type ModelState = "unloaded" | "loading" | "loaded" | "failed";
 
@@ -52,6 +53,8 @@ export interface ModelStatus {
   readonly servedContext: number;
   /** When loaded. */
   readonly serving?: Serving;
+  /** While loading. */
+  readonly progress?: LoadProgress;
 }
 
 /** Type of the elements of a KV cache. */

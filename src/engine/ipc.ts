@@ -1,6 +1,6 @@
 /**
  * What the gateway and an engine process say to each other, over the IPC channel of `fork` with v8 serialization.
- *  - The gateway sends `load` once, first. The engine answers `ready` or `failed`; after `failed` it exits.
+ *  - The gateway sends `load` once, first. The engine answers some `loading`, then `ready` or `failed`; after `failed` it exits.
  *  - `generate` is answered by a `started` or an `error` event, then progress if asked for, text, one `finished` for each choice.
  *    After `started` an `error` means that its turn did not come in time. `error` and the last `finished` are final for that id;
  *    an aborted id gets no more of them, only a message without events, which tells how many are left.
@@ -106,7 +106,14 @@ export interface EngineOutput {
   readonly state?: EngineState;
 }
 
+/** How far a load is: the weights, 0 to 1, then the context. */
+export interface EngineLoading {
+  readonly phase: "weights" | "context";
+  readonly fraction: number;
+}
+
 export type FromEngine =
+  | ({ readonly type: "loading" } & EngineLoading)
   | ({ readonly type: "ready" } & EngineReady)
   | { readonly type: "failed"; readonly code: ErrorCode; readonly details: ErrorDetails }
   | ({ readonly type: "events" } & EngineOutput);

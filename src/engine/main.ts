@@ -13,6 +13,9 @@ import type { EngineOptions, EngineReady, FromEngine, ToEngine } from "./ipc.ts"
 import { EngineLoop } from "./loop.ts";
 import { FEW_SEQUENCES, Speculation } from "./speculation.ts";
 
+/** A load tells how far it is no more often. */
+const PROGRESS_EVERY_MS = 100;
+
 const send = (message: FromEngine) => process.send!(message);
 let loop: EngineLoop | undefined;
 
@@ -40,8 +43,9 @@ setImmediate(() => {
 function load(options: EngineOptions): void {
   try {
     const startedAt = performance.now();
-    const model = LlamaModel.load(options.path, options.model);
+    const model = LlamaModel.load(options.path, options.model, { onProgress: tellWeights() });
     if (!model.generative) throw new ShimmyError("model_not_generative", { model: options.model, what: "an encoder" });
+    send({ type: "loading", phase: "context", fraction: 1 });
     const context = LlamaContext.create(model, options.model, {
       cells: options.cells,
       sequences: options.slots,
@@ -69,6 +73,17 @@ function load(options: EngineOptions): void {
       error instanceof ShimmyError ? error : new ShimmyError("model_load_failed", { model: options.model, reason: String(error) });
     process.send!({ type: "failed", code, details } satisfies FromEngine, () => process.exit(1));
   }
+}
+
+/** Messages go out in the middle of the native call: the channel is written to at once as long as it takes them. */
+function tellWeights(): (fraction: number) => void {
+  let toldAt = performance.now();
+  return (fraction) => {
+    const now = performance.now();
+    if (now - toldAt < PROGRESS_EVERY_MS) return;
+    toldAt = now;
+    send({ type: "loading", phase: "weights", fraction });
+  };
 }
 
 async function end(): Promise<void> {

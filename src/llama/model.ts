@@ -4,6 +4,7 @@
 import { ShimmyError } from "../contract/errors.ts";
 import type { PromptSegment } from "../contract/generation.ts";
 import { type Library, library, type ModelPointer, type VocabPointer } from "./library.ts";
+import { watchProgress } from "./progress.ts";
 import { withDefaults } from "./structs.ts";
 
 /** Bits of `llama_token_attr` in llama.h. */
@@ -13,6 +14,8 @@ const ATTRIBUTE_CONTROL = 1 << 3;
 export interface LoadOptions {
   /** Layers to offload, −1 for all; without a GPU backend it has no effect. */
   readonly gpuLayers?: number;
+  /** Told some hundred times while the weights are read: 0 to 1. It must not throw. */
+  readonly onProgress?: (fraction: number) => void;
 }
 
 export class LlamaModel {
@@ -38,8 +41,13 @@ export class LlamaModel {
   /** @throws model_load_failed; a file that libllama asserts on ends the process, so headers are checked before. */
   static load(path: string, model: string, options: LoadOptions = {}): LlamaModel {
     const lib = library();
-    const params = withDefaults(lib.modelDefaultParams(), options.gpuLayers === undefined ? {} : { n_gpu_layers: options.gpuLayers });
+    const watcher = options.onProgress && watchProgress(options.onProgress);
+    const params = withDefaults(lib.modelDefaultParams(), {
+      ...(options.gpuLayers !== undefined && { n_gpu_layers: options.gpuLayers }),
+      ...(watcher && { progress_callback: watcher.pointer }),
+    });
     const pointer = lib.modelLoad(path, params);
+    watcher?.end();
     if (!pointer) throw new ShimmyError("model_load_failed", { model, reason: "libllama refused the file" });
     return new LlamaModel(lib, pointer);
   }

@@ -28,6 +28,12 @@ export function availableMemory(source: MachineSource = REAL): number {
   return Math.max(0, Math.min(systemMemory(source), ...cgroupHeadrooms(source)));
 }
 
+/** Resident memory of another process in bytes, mapped weights counted; undefined where the system has no /proc. */
+export function residentMemory(pid: number, { platform, read }: MachineSource = REAL): number | undefined {
+  const kibibytes = platform === "linux" ? /^VmRSS:\s+(\d+) kB/m.exec(read(`/proc/${pid}/status`) ?? "")?.[1] : undefined;
+  return kibibytes === undefined ? undefined : Number(kibibytes) * 1024;
+}
+
 /** Physical cores this process may use, at least 1: hyper-threads of one core count once, since they share what matrix products need. */
 export function allowedCores(source: MachineSource = REAL): number {
   return Math.max(1, Math.min(physicalCores(source), ...cgroupCpuQuotas(source).map(Math.ceil)));

@@ -63,8 +63,26 @@ const PAID_SHARE = 0.15;
 /** Of what is left after the weights: the rest is for compute buffers and for everybody else. */
 const KV_SHARE = 0.5;
 
+/** An engine without its model and cache: Node, libllama, compute buffers (docs/decisions.md). */
+const ENGINE_BYTES = 96 * 1024 * 1024;
+/** A conversation of usual length: what a model is expected to use of a reservation that is free until it is used. */
+const EXPECTED_TOKENS = 4096;
+
 /** ggml's Q8_0: 32 values of a byte and a scale of two, for 64 bytes of F16. */
 const Q8_0_SHARE = 34 / 64;
+
+/**
+ * What a model is counted with against the memory budget, in bytes: weights, KV cells, what was put aside, the engine itself.
+ * @param used Cells that hold something and bytes put aside, as far as known: 0 before it is loaded.
+ */
+export function residentCost(
+  { bytes, kvCells, kvBytesPerToken }: Pick<MemoryPlan, "bytes" | "kvCells" | "kvBytesPerToken">,
+  used: { readonly cells: number; readonly storedBytes: number },
+  unusedIsFree: boolean,
+): number {
+  const unused = unusedIsFree ? Math.max(0, kvCells - Math.max(EXPECTED_TOKENS, used.cells)) : 0;
+  return bytes - unused * kvBytesPerToken + used.storedBytes + ENGINE_BYTES;
+}
 
 /** A plan for cells of one type: all but the type itself. */
 type TypedPlan = Omit<MemoryPlan, "kvType" | "kvBytesPerToken">;

@@ -6,14 +6,22 @@ import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { ShimmyError } from "../contract/errors.ts";
 import type { GenerationEvent } from "../contract/generation.ts";
-import type { EngineOptions, EngineReady, EngineState, FromEngine, GenerateMessage, ToEngine } from "../engine/ipc.ts";
+import type { EngineLoading, EngineOptions, EngineReady, EngineState, FromEngine, GenerateMessage, ToEngine } from "../engine/ipc.ts";
 import { EventQueue } from "./event-queue.ts";
+import { lastWords } from "./last-words.ts";
 
 /** The bundle of engine/main.ts, which the build puts beside this code's bundle. */
 export const ENGINE_ENTRY = fileURLToPath(new URL("./engine.js", import.meta.url));
 
 /** How much of what the child wrote to stderr is kept to explain its end. */
 const STDERR_KEPT = 4096;
+
+interface Request {
+  readonly queue: EventQueue<GenerationEvent>;
+  unfinished: number;
+  /** The engine has nothing to do for it any more, though its events may not have been read. */
+  readonly onDone: () => void;
+}
 
 export class EngineProcess {
   readonly #model: string;
@@ -25,10 +33,17 @@ export class EngineProcess {
   /** What the engine told last; absent before it is ready. */
   state: EngineState | undefined;
   readonly #child: ChildProcess;
-  readonly #requests = new Map<number, { queue: EventQueue<GenerationEvent>; unfinished: number }>();
+  /** Requests that it has answered to their end. */
+  answered = 0;
+  /** How it ended; absent while it lives. */
+  ended: string | undefined;
+  readonly #requests = new Map<number, Request>();
   #nextId = 0;
   #stderr = "";
   #gone: ShimmyError | undefined;
+  #path = "";
+  #endedBy: string | undefined;
+  #onLoading: ((loading: EngineLoading) => void) | undefined;
   #settleReady!: { resolve: (ready: EngineReady) => void; reject: (error: ShimmyError) => void };
 
   /** Starts the process; it opens its library while the caller still finds out what to load. `model`: its id, for messages. */
@@ -59,7 +74,9 @@ export class EngineProcess {
   }
 
   /** Once. @throws what the engine says, or model_load_failed when the process ends instead. */
-  load(options: EngineOptions): Promise<EngineReady> {
+  load(options: EngineOptions, onLoading?: (loading: EngineLoading) => void): Promise<EngineReady> {
+    this.#path = options.path;
+    this.#onLoading = onLoading;
     this.#send({ type: "load", options });
     return this.#ready;
   }
@@ -81,10 +98,15 @@ export class EngineProcess {
   }
 
   /**
-   * The events of one request, in order. Call after `load`.
+   * The events of one request, in order. Call after `load`. `onDone`: the engine has finished with it, which may be long before the
+   * last event is read.
    * @throws engine_gone when the process ends; client_closed when the signal is aborted.
    */
-  async *generate(message: Omit<GenerateMessage, "type" | "id">, signal: AbortSignal): AsyncGenerator<GenerationEvent, void, undefined> {
+  async *generate(
+    message: Omit<GenerateMessage, "type" | "id">,
+    signal: AbortSignal,
+    onDone: () => void = () => undefined,
+  ): AsyncGenerator<GenerationEvent, void, undefined> {
     if (this.#gone) throw this.#gone;
     if (signal.aborted) throw new ShimmyError("client_closed");
     const id = this.#nextId++;
@@ -95,7 +117,7 @@ export class EngineProcess {
       this.#abort(id);
     };
     signal.addEventListener("abort", abandon, { once: true });
-    this.#requests.set(id, { queue, unfinished: message.choices });
+    this.#requests.set(id, { queue, unfinished: message.choices, onDone });
     this.#send({ type: "generate", id, ...message });
     try {
       yield* queue;
@@ -105,8 +127,9 @@ export class EngineProcess {
     }
   }
 
-  /** Ends the process: at once, or after it had `graceMs` to write what should outlive it. */
-  async stop(graceMs = 0): Promise<void> {
+  /** Ends the process: at once, or after it had `graceMs` to write what should outlive it. `why` is told to its requests. */
+  async stop(graceMs = 0, why?: string): Promise<void> {
+    this.#endedBy ??= why;
     if (graceMs > 0) this.#send({ type: "end" });
     const timer = setTimeout(() => this.#child.kill("SIGKILL"), graceMs);
     await this.exited;
@@ -115,7 +138,14 @@ export class EngineProcess {
 
   /** Unlisted: it has ended already. */
   #abort(id: number): void {
-    if (this.#requests.delete(id)) this.#send({ type: "abort", id });
+    if (this.#take(id)) this.#send({ type: "abort", id });
+  }
+
+  #take(id: number): Request | undefined {
+    const request = this.#requests.get(id);
+    this.#requests.delete(id);
+    request?.onDone();
+    return request;
   }
 
   #send(message: ToEngine): void {
@@ -127,6 +157,7 @@ export class EngineProcess {
       this.state = message.state;
       this.#settleReady.resolve(message);
     } else if (message.type === "failed") this.#settleReady.reject(new ShimmyError(message.code, message.details));
+    else if (message.type === "loading") this.#onLoading?.({ phase: message.phase, fraction: message.fraction });
     else {
       this.waiting = message.waiting;
       this.running = message.running;
@@ -143,20 +174,22 @@ export class EngineProcess {
     if (!request) return; // aborted; the engine had not heard of it yet
     request.queue.push(event);
     if (event.type !== "finished" || --request.unfinished > 0) return;
-    this.#requests.delete(id);
+    this.answered++;
     request.queue.end();
+    this.#take(id);
   }
 
   #fail(id: number, error: ShimmyError): void {
     this.#requests.get(id)?.queue.fail(error);
-    this.#requests.delete(id);
+    this.#take(id);
   }
 
   #end(how: string): void {
     if (this.#gone) return;
     const model = this.#model;
-    const lastLine = this.#stderr.trim().split("\n").at(-1);
-    const reason = lastLine ? `${how}: ${lastLine}` : how;
+    const said = lastWords(this.#stderr, this.#path);
+    const reason = this.#endedBy ?? (said ? `${how}: ${said}` : how);
+    this.ended = said ? `${how}: ${said}` : how;
     this.#gone = new ShimmyError("engine_gone", { model, reason });
     this.#settleReady.reject(new ShimmyError("model_load_failed", { model, reason }));
     for (const id of this.#requests.keys()) this.#fail(id, this.#gone);

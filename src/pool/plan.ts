@@ -33,15 +33,20 @@ const LEAST_STORE_BYTES = 128 * 1024 ** 2;
 const STORE_SHARE = 1 / 8;
 
 /**
- * @returns the options, and for people what was chosen and why.
+ * @param availableBytes What may be planned with.
+ * @returns the options, the plan of its memory, and for people what was chosen and why.
  * @throws model_load_failed when the model cannot be served as it was set.
  */
-export function engineOptions(info: ModelInfo, settings: EngineSettings): { options: EngineOptions; reason: string } {
+export function engineOptions(
+  info: ModelInfo,
+  settings: EngineSettings,
+  availableBytes = availableMemory(),
+): { options: EngineOptions; plan: MemoryPlan; reason: string } {
   if (settings.kvType === "q8_0" && info.kvBytesPerToken > 0 && info.kvQuantizes === false) {
     const reason = "its attention heads are no multiple of 32 wide, which a KV cache of q8_0 (--kv-type) needs";
     throw new ShimmyError("model_load_failed", { model: info.id, reason });
   }
-  const plan = memoryPlan(info, settings);
+  const plan = memoryPlan(info, settings, availableBytes);
   const threads = threadPlan(info, settings.threads);
   const options: EngineOptions = {
     model: info.id,
@@ -63,19 +68,26 @@ export function engineOptions(info: ModelInfo, settings: EngineSettings): { opti
   };
   const step = `steps of at most ${options.batchTokens} tokens and about ${options.stepMs} ms`;
   const store = `${options.storeTokens} tokens may be put aside`;
-  return { options, reason: [plan.reason, `flash attention ${settings.flashAttention}`, threads.reason, step, store].join("; ") };
+  return { options, plan, reason: [plan.reason, `flash attention ${settings.flashAttention}`, threads.reason, step, store].join("; ") };
 }
 
-export function memoryPlan(info: ModelInfo, { ctx, parallel, kv, kvType, flashAttention }: EngineSettings): MemoryPlan {
+/** Cells that no token has used take no memory there (llama/fresh-memory.ts). */
+export const UNUSED_IS_FREE = process.platform === "linux";
+
+export function memoryPlan(
+  info: ModelInfo,
+  { ctx, parallel, kv, kvType, flashAttention }: EngineSettings,
+  availableBytes = availableMemory(),
+): MemoryPlan {
   return planMemory({
     fileBytes: info.sizeBytes,
     kvBytesPerToken: info.kvBytesPerToken,
     kvType,
     kvQuantizes: info.kvQuantizes === true && flashAttention !== "off",
-    availableBytes: availableMemory(),
+    availableBytes,
     trainedContext: info.contextLength,
     kvLayout: kv,
-    unusedIsFree: process.platform === "linux",
+    unusedIsFree: UNUSED_IS_FREE,
     ...(ctx > 0 && { requestedContext: ctx }),
     ...(parallel > 0 && { requestedSlots: parallel }),
   });

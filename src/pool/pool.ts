@@ -2,74 +2,56 @@
  * The local generator: finds the model, loads it on first use, renders the prompt for it, hands the request to its engine.
  * Called by the server and the command line. One child per loaded model; it must not know protocols or HTTP.
  *
- *   unloaded ──request──▶ loading ──ready──▶ loaded ──child dies──▶ loading (once, at once) …
- *                            └──fails──▶ failed ──next request──▶ loading
+ *   resolve ─▶ join (residents.ts: load, make room) ─▶ admit ─▶ engine-message.ts ─▶ engine-process.ts ══ipc══▶ engine
  */
-import type { ChatTemplate } from "../chat/template.ts";
 import type { Config } from "../config/table.ts";
 import { ShimmyError } from "../contract/errors.ts";
-import type { GenerationEvent, GenerationRequest, Generator, PromptSegment, ResolvedModel } from "../contract/generation.ts";
-import type { ModelInfo, ModelState, ModelStatus, Serving } from "../contract/model.ts";
-import type { EngineReady, GenerateMessage } from "../engine/ipc.ts";
+import type { GenerationEvent, GenerationRequest, Generator, ResolvedModel } from "../contract/generation.ts";
+import type { Lifecycle } from "../contract/lifecycle.ts";
+import type { ModelInfo, ModelState, ModelStatus } from "../contract/model.ts";
 import { type AliasTable, NO_ALIASES } from "../models/alias-table.ts";
 import type { Aliases } from "../models/aliases.ts";
-import type { Catalogue } from "../models/catalogue.ts";
+import { availableMemory } from "../models/machine.ts";
 import { resolveModel, shownName, withAliases } from "../models/resolve.ts";
-import type { Logger } from "../telemetry/log.ts";
-import type { Metrics, ModelGauges } from "../telemetry/metrics.ts";
-import type { EngineProcess } from "./engine-process.ts";
-import { type EngineSettings, engineOptions, memoryPlan, servingOf } from "./plan.ts";
+import type { ModelGauges } from "../telemetry/metrics.ts";
+import { abortable } from "./abortable.ts";
+import { engineMessage } from "./engine-message.ts";
+import type { Loaded } from "./open-engine.ts";
+import { memoryPlan } from "./plan.ts";
+import { PoolLifecycle } from "./pool-lifecycle.ts";
+import { Residents, type ResidentsOptions } from "./residents.ts";
 
 export interface PoolSettings extends PoolConfig {
   /** Callers do not share cached prefixes: the time of an answer tells nobody what another one asked. */
   readonly isolateCallers: boolean;
 }
 
-type PoolConfig = EngineSettings & Pick<Config, "maxQueue" | "strictModels" | "defaultModel" | "chatTemplateFile">;
+type PoolConfig = ResidentsOptions["settings"] & Pick<Config, "strictModels" | "defaultModel">;
 
-export interface PoolOptions {
-  readonly catalogue: Catalogue;
+export interface PoolOptions extends ResidentsOptions {
   /** Absent: there are none. */
   readonly aliases?: Aliases;
   readonly settings: PoolSettings;
-  readonly log: Logger;
-  readonly metrics: Metrics;
-  /** The engine's bundle; absent: the one beside this code. */
-  readonly engineEntry?: string;
-}
-
-/** A model that is loaded or on its way. */
-interface Loaded {
-  readonly info: ModelInfo;
-  readonly process: EngineProcess;
-  readonly ready: EngineReady;
-  readonly template: ChatTemplate;
-  readonly serving: Serving;
-  readonly pace: Pace;
-}
-
-interface Entry {
-  state: ModelState;
-  /** Single-flight: everyone who needs the model waits for the same load. */
-  loading: Promise<Loaded>;
-  loaded?: Loaded;
 }
 
 export class Pool implements Generator {
   readonly #options: PoolOptions;
-  readonly #entries = new Map<string, Entry>();
-  #stopped = false;
+  readonly #residents: Residents;
+  /** Loading and letting go on demand. */
+  readonly lifecycle: Lifecycle;
 
   constructor(options: PoolOptions) {
     this.#options = options;
+    this.#residents = new Residents(options);
+    this.lifecycle = new PoolLifecycle({
+      residents: this.#residents,
+      find: async (name) => (await this.#resolve(name, true)).info,
+      describe: (info) => this.#status(info),
+    });
   }
 
   async resolve(name: string, { strict = false } = {}): Promise<ResolvedModel> {
-    const { strictModels, defaultModel } = this.#options.settings;
-    const loaded = new Set([...this.#entries].filter(([, entry]) => entry.loaded).map(([id]) => id));
-    const aliases = await this.#aliases();
-    const options = { strict: strict || strictModels, loaded, aliases, ...(defaultModel !== undefined && { default: defaultModel }) };
-    const model = resolveModel(name, await this.#options.catalogue.list(), options);
+    const model = await this.#resolve(name, strict || this.#options.settings.strictModels);
     if (model.fallbackFrom !== undefined)
       this.#options.log.warn("another model answers", { asked: shownName(model.fallbackFrom), via: model.via, model: model.info.id });
     return model;
@@ -80,132 +62,97 @@ export class Pool implements Generator {
   }
 
   async *generate(model: ResolvedModel, request: GenerationRequest, signal: AbortSignal): AsyncGenerator<GenerationEvent, void, undefined> {
-    const loaded = await abortable(this.load(model.info), signal);
-    this.#admit(loaded, request.choices);
-    const message = engineMessage(loaded, request, this.#options.log, this.#options.settings.isolateCallers);
-    const startedAt = performance.now();
+    const { resident, release } = await this.#residents.join(model.info, signal);
+    if (request.keepAliveMs !== undefined) resident.keepAliveMs = request.keepAliveMs;
     try {
-      yield* loaded.process.generate(message, signal);
-    } catch (error) {
-      throw withRetry(loaded, error);
+      const loaded = await abortable(resident.opening, signal);
+      this.#admit(loaded, request.choices);
+      const message = engineMessage(loaded.template, request, this.#options.log, this.#options.settings.isolateCallers);
+      const startedAt = performance.now();
+      try {
+        // Released when the engine has finished: a slow reader does not keep the model from making room.
+        yield* loaded.process.generate(message, signal, release);
+      } catch (error) {
+        throw withRetry(loaded, error);
+      }
+      loaded.pace.finished(performance.now() - startedAt);
+      this.#residents.backoff.succeeded(loaded.info.id);
+    } finally {
+      release();
     }
-    loaded.pace.finished(performance.now() - startedAt);
   }
 
   /** Everything in the catalogue with its state, in the order of preference. */
   async statuses(): Promise<ModelStatus[]> {
     const models = withAliases(await this.#options.catalogue.list(), await this.#aliases());
-    return models.map((info) => {
-      const entry = this.#entries.get(info.id);
-      return {
-        info,
-        state: entry?.state ?? "unloaded",
-        servedContext: entry?.loaded?.ready.contextPerSequence ?? memoryPlan(info, this.#options.settings).contextPerSequence,
-        ...(entry?.loaded && { serving: entry.loaded.serving }),
-      };
-    });
+    this.#residents.backoff.keepOnly(new Set(models.map(({ id }) => id)));
+    const available = availableMemory();
+    return models.map((info) => this.#status(info, available));
   }
 
   /** How many models there are, and in which state: what a health check can ask for every second. */
   async counts(): Promise<{ readonly total: number } & Partial<Record<ModelState, number>>> {
     const total = await this.#options.catalogue.count();
     const counts: Partial<Record<ModelState, number>> = {};
-    for (const { state } of this.#entries.values()) counts[state] = (counts[state] ?? 0) + 1;
-    const unloaded = total - this.#entries.size;
+    const ids = new Set([...this.#residents.values()].map(({ info }) => info.id));
+    for (const id of this.#residents.backoff.ids()) ids.add(id);
+    for (const id of ids) counts[this.#stateOf(id)] = (counts[this.#stateOf(id)] ?? 0) + 1;
+    const unloaded = total - ids.size;
     return { total, ...counts, ...(unloaded > 0 && { unloaded }) };
   }
 
   /** What the metrics read at each scrape. */
   gauges(): ModelGauges[] {
-    return [...this.#entries].map(([model, { loaded }]) => ({
-      model,
+    return [...this.#residents.values()].map(({ info, loaded, bytes, phase }) => ({
+      model: info.id,
       queued: loaded?.process.waiting ?? 0,
       running: loaded?.process.running ?? 0,
       loaded: loaded !== undefined,
+      ...(phase !== "waiting" && { memoryBytes: bytes }),
       ...(loaded?.process.state && { engine: { ...loaded.process.state, slots: loaded.serving.slots, cells: loaded.serving.kvCells } }),
     }));
   }
 
-  /** @throws model_not_generative, model_load_failed, engine_unavailable, shutting_down */
-  load(info: ModelInfo): Promise<Loaded> {
-    if (this.#stopped) return Promise.reject(new ShimmyError("shutting_down"));
-    if (!info.generative)
-      return Promise.reject(new ShimmyError("model_not_generative", { model: info.id, what: `an encoder (${info.architecture})` }));
-    const known = this.#entries.get(info.id);
-    if (known && known.state !== "failed") return known.loading;
-    return this.#start(info);
+  /** @throws model_not_generative, model_load_failed, model_no_room, engine_unavailable, shutting_down */
+  async load(info: ModelInfo): Promise<Loaded> {
+    const { resident, release } = await this.#residents.join(info);
+    try {
+      resident.keepAfterLoad();
+      return await resident.opening;
+    } finally {
+      release();
+    }
   }
 
   /** Ends all engines, whatever they do. */
-  async stop(): Promise<void> {
-    this.#stopped = true;
-    await Promise.all(
-      [...this.#entries.values()].map(({ loading }) =>
-        loading.then(({ process }) => process.stop(this.#options.settings.cacheDir ? FILES_GRACE_MS : 0)).catch(() => undefined),
-      ),
-    );
+  stop(): Promise<void> {
+    return this.#residents.stop();
   }
 
-  #start(info: ModelInfo): Promise<Loaded> {
-    const entry: Entry = { state: "loading", loading: this.#open(info) };
-    this.#entries.set(info.id, entry);
-    const startedAt = performance.now();
-    entry.loading.then(
-      (loaded) => {
-        const ms = performance.now() - startedAt;
-        entry.state = "loaded";
-        entry.loaded = loaded;
-        this.#options.metrics.modelLoaded(info.id, ms / 1000);
-        this.#options.log.info("model loaded", {
-          model: info.id,
-          ms: Math.round(ms),
-          context: loaded.ready.contextPerSequence,
-          flashAttention: loaded.ready.flashAttention,
-          pid: loaded.process.pid,
-        });
-        void loaded.process.exited.then(() => this.#restart(info));
-      },
-      (error) => {
-        entry.state = "failed";
-        this.#options.log.error("model not loaded", { model: info.id, err: ShimmyError.from(error) });
-      },
-    );
-    return entry.loading;
+  async #resolve(name: string, strict: boolean): Promise<ResolvedModel> {
+    const { defaultModel } = this.#options.settings;
+    const loaded = new Set([...this.#residents.values()].filter((resident) => resident.loaded).map(({ info }) => info.id));
+    const aliases = await this.#aliases();
+    const options = { strict, loaded, aliases, ...(defaultModel !== undefined && { default: defaultModel }) };
+    return resolveModel(name, await this.#options.catalogue.list(), options);
   }
 
-  /** An engine that was ready has died: its requests have failed, the next ones find a new one. */
-  #restart(info: ModelInfo): void {
-    this.#entries.delete(info.id);
-    if (this.#stopped) return;
-    this.#options.metrics.engineRestarted(info.id);
-    this.#options.log.warn("engine restarts", { model: info.id });
-    this.#start(info).catch(() => undefined); // told by #start
+  #status(info: ModelInfo, available = availableMemory()): ModelStatus {
+    const resident = this.#residents.get(info.id);
+    const loaded = resident?.loaded;
+    return {
+      info,
+      state: this.#stateOf(info.id),
+      servedContext: loaded?.ready.contextPerSequence ?? memoryPlan(info, this.#options.settings, available).contextPerSequence,
+      ...(loaded && { serving: loaded.serving }),
+      ...(resident && !loaded && { progress: resident.progress }),
+    };
   }
 
-  async #open(listed: ModelInfo): Promise<Loaded> {
-    const { catalogue, settings, log, engineEntry } = this.#options;
-    const { EngineProcess } = await import("./engine-process.ts");
-    // The process starts while its model is looked at.
-    const process = new EngineProcess(listed.id, engineEntry);
-    try {
-      const [info, { ChatTemplate }] = await Promise.all([catalogue.verify(listed), import("../chat/template.ts")]);
-      const source = settings.chatTemplateFile ? await readTemplate(settings.chatTemplateFile, info.id) : info.chatTemplate;
-      const { options, reason } = engineOptions(info, settings);
-      log.info("model loads", { model: info.id, plan: reason });
-      const ready = await process.load(options);
-      const template = new ChatTemplate({
-        ...(source !== undefined && { source }),
-        model: info.id,
-        family: info.family,
-        bosToken: ready.bosText,
-        eosToken: ready.eosText,
-        controlTokens: ready.controlTexts,
-      });
-      return { info, process, ready, template, serving: servingOf(options, ready), pace: new Pace() };
-    } catch (error) {
-      await process.stop();
-      throw error;
-    }
+  #stateOf(id: string): ModelState {
+    const resident = this.#residents.get(id);
+    if (resident) return resident.loaded ? "loaded" : "loading";
+    return this.#residents.backoff.get(id) ? "failed" : "unloaded";
   }
 
   /** @throws queue_full, with the seconds after which a place should be free. */
@@ -215,9 +162,6 @@ export class Pool implements Generator {
     throw new ShimmyError("queue_full", { model: loaded.info.id, queued: Math.max(0, waiting), retry_after: retryAfter(loaded) });
   }
 }
-
-/** How long an engine may take at its end to write conversations to files. */
-const FILES_GRACE_MS = 10_000;
 
 /** Choices that have no slot. */
 function waitingFor({ process, serving }: Loaded): number {
@@ -233,75 +177,4 @@ function retryAfter(loaded: Loaded): number {
 function withRetry(loaded: Loaded, error: unknown): unknown {
   if (!(error instanceof ShimmyError) || error.code !== "queue_timeout") return error;
   return new ShimmyError("queue_timeout", { ...error.details, model: loaded.info.id, retry_after: retryAfter(loaded) });
-}
-
-/** How long an answer takes lately, to tell when a queue will have moved on. */
-class Pace {
-  #averageMs: number | undefined;
-
-  finished(ms: number): void {
-    this.#averageMs = this.#averageMs === undefined ? ms : 0.8 * this.#averageMs + 0.2 * ms;
-  }
-
-  /** Seconds, at least 1, until `waiting` requests have been taken up by `slots` places. */
-  secondsUntil(waiting: number, slots: number): number {
-    const rounds = Math.max(1, waiting) / slots;
-    return Math.max(1, Math.ceil(((this.#averageMs ?? 1000) * rounds) / 1000));
-  }
-}
-
-function engineMessage(
-  { template }: Loaded,
-  request: GenerationRequest,
-  log: Logger,
-  isolateCallers: boolean,
-): Omit<GenerateMessage, "type" | "id"> {
-  const { choices, maxTokens, stop, sampling, constraint, topLogprobs, progress, caller, priority, cachePrompt, maxDraft } = request;
-  const salt = cachePrompt === false ? `alone ${request.id}` : isolateCallers ? caller : undefined;
-  return {
-    prompt: request.prompt.kind === "tokens" ? { tokens: request.prompt.tokens } : { segments: segments(template, request, log) },
-    choices,
-    stop,
-    sampling,
-    ...(maxTokens !== undefined && { maxTokens }),
-    ...(constraint && { constraint }),
-    ...(topLogprobs !== undefined && { topLogprobs }),
-    ...(progress && { progress }),
-    ...(maxDraft !== undefined && { maxDraft }),
-    ...(caller !== undefined && { tenant: caller }),
-    ...(salt !== undefined && { salt }),
-    ...(priority !== undefined && { priority }),
-  };
-}
-
-function segments(template: ChatTemplate, { id, prompt }: GenerationRequest, log: Logger): readonly PromptSegment[] {
-  // A raw prompt is the caller's own business: its control tokens are meant.
-  if (prompt.kind === "text") return [{ text: prompt.text, parseSpecial: true }];
-  if (prompt.kind !== "chat") return [];
-  const { segments, warnings } = template.render(prompt);
-  for (const warning of warnings) log.debug("chat template", { id, warning });
-  return segments;
-}
-
-async function readTemplate(path: string, model: string): Promise<string> {
-  const { readFile } = await import("node:fs/promises");
-  return readFile(path, "utf8").catch((cause) => {
-    // Callers hear of it, so the path stays in the cause.
-    throw new ShimmyError("model_load_failed", { model, reason: "the configured chat template file cannot be read" }, { cause });
-  });
-}
-
-/** The promise, or `client_closed` as soon as the signal is aborted. */
-async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  if (signal.aborted) throw new ShimmyError("client_closed");
-  let leave: (() => void) | undefined;
-  const left = new Promise<never>((_, reject) => {
-    leave = () => reject(new ShimmyError("client_closed"));
-    signal.addEventListener("abort", leave, { once: true });
-  });
-  try {
-    return await Promise.race([promise, left]);
-  } finally {
-    if (leave) signal.removeEventListener("abort", leave);
-  }
 }

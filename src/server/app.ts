@@ -59,6 +59,10 @@ export function createApp(services: Services): App {
   });
   const routes = new Map<string, MethodHandlers>();
   const add = (method: Method, route: string, handler: RouteHandler) => routes.set(route, { ...routes.get(route), [method]: handler });
+  // First, for the list of models takes every path below /models.
+  for (const api of API_ROUTES) {
+    add(api.method, api.path, (c) => tell(services, api.path, c, (requestId) => api.handle(services, apiCall(services, c, requestId))));
+  }
   for (const [route, handler] of Object.entries(GET)) {
     add("GET", route, (c) => tell(services, route, c, () => handler(services, c.req.param("id") ?? "")));
   }
@@ -67,9 +71,6 @@ export function createApp(services: Services): App {
       const asker = { caller: c.get("caller"), strict: isStrict(services.guards, (name) => c.req.header(name)) };
       return generate(services, protocol, openExchange(services, route, randomUUID(), c.req.raw), asker);
     });
-  }
-  for (const api of API_ROUTES) {
-    add(api.method, api.path, (c) => tell(services, api.path, c, (requestId) => api.handle(services, apiCall(services, c, requestId))));
   }
   for (const [route, handlers] of routes) addRoute(app, route, handlers);
   const refuse = (error: ShimmyError, c: Context) => {
@@ -101,11 +102,17 @@ function apiCall({ config }: Services, c: Context<Variables>, requestId: string)
   return {
     params: c.req.param() as Record<string, string>,
     query: new URL(raw.url).searchParams,
-    json: async () => (raw.body === null ? undefined : await readJson(raw, config.maxBodySize)),
+    json: async () => (isBare(raw) ? undefined : await readJson(raw, config.maxBodySize)),
     signal: raw.signal,
     requestId,
     ...(caller !== undefined && { caller }),
   };
+}
+
+/** Without a body: `curl -X POST` sends none and says nothing of it, and Node's adapter makes an empty stream of that. */
+function isBare({ body, headers }: Request): boolean {
+  const length = headers.get("content-length");
+  return body === null || length === "0" || (length === null && !headers.has("transfer-encoding") && !headers.has("content-type"));
 }
 
 async function tell(

@@ -1,6 +1,7 @@
-/** What the door is given by whoever builds it (cli/serve.ts, index.ts, tests): plain parts, no globals. */
+/** What the door is given by `servicesOf` of assemble.ts, and by tests: plain parts, no globals. */
 import type { Config } from "../config/table.ts";
 import type { Generator } from "../contract/generation.ts";
+import type { Lifecycle } from "../contract/lifecycle.ts";
 import type { ModelState, ModelStatus } from "../contract/model.ts";
 import type { Puller } from "../contract/pull.ts";
 import type { Logger } from "../telemetry/log.ts";
@@ -17,6 +18,7 @@ export interface Services {
   models(): Promise<readonly ModelStatus[]>;
   modelCounts(): Promise<ModelCounts>;
   readonly puller: Puller;
+  readonly lifecycle: Lifecycle;
   readonly metrics: Metrics;
   readonly log: Logger;
   readonly version: string;

@@ -16,6 +16,8 @@ export interface Instruments {
   readonly completionTokens: Counter<"model">;
   readonly modelLoad: Histogram<"model">;
   readonly modelFallbacks: Counter<"step">;
+  readonly loadFailures: Counter<"model">;
+  readonly unloads: Counter<"model" | "reason">;
   readonly engineRestarts: Counter<"model">;
 }
 
@@ -42,6 +44,17 @@ export function createInstruments(library: Prometheus, registry: Registry, optio
     completionTokens: counter("shimmy_completion_tokens_total", "Tokens generated.", "model"),
     modelLoad: histogram("shimmy_model_load_seconds", "Time to load a model.", LOAD, "model"),
     modelFallbacks: counter("shimmy_model_fallbacks_total", "Requests whose model is not there; step: what answered, or none.", "step"),
+    loadFailures: counter(
+      "shimmy_model_load_failures_total",
+      "Loads that failed; tries refused in the rest after one do not count.",
+      "model",
+    ),
+    unloads: counter(
+      "shimmy_model_unloads_total",
+      "Models let go; reason: room (for another model), keep_alive, asked, changed (the file), abandoned.",
+      "model",
+      "reason",
+    ),
     engineRestarts: counter("shimmy_engine_restarts_total", "Engine processes that died and were started again.", "model"),
   };
 }
@@ -81,6 +94,7 @@ function addStateGauges({ Counter, Gauge }: Prometheus, registers: Registry[], {
     });
   perModel("shimmy_queue_depth", "Requests that wait.", (state) => state.queued);
   perModel("shimmy_running_requests", "Requests that are worked on.", (state) => state.running);
+  perModel("shimmy_model_memory_bytes", "What a model is counted with against the memory budget.", (state) => state.memoryBytes);
   for (const [key, name, help] of ENGINE_GAUGES) perModel(name, help, ({ engine }) => engine?.[key]);
   for (const [key, name, help] of ENGINE_COUNTERS) {
     new Counter({

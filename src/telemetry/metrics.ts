@@ -4,6 +4,7 @@
  * a model is an id of the catalogue or "unknown", a route is the pattern of the route, never what a client wrote.
  */
 import type { Registry } from "prom-client";
+import type { UnloadReason } from "../contract/lifecycle.ts";
 import { createInstruments, type Instruments } from "./instruments.ts";
 
 export interface ModelGauges {
@@ -12,6 +13,8 @@ export interface ModelGauges {
   readonly queued: number;
   readonly running: number;
   readonly loaded: boolean;
+  /** What it is counted with against the memory budget; absent while it waits for room. */
+  readonly memoryBytes?: number;
   readonly engine?: EngineGauges;
 }
 
@@ -105,6 +108,14 @@ export class Metrics {
   /** The model that was asked for is not there: which step of the hierarchy answered instead. */
   modelFallback(step: "family" | "default" | "none"): void {
     this.#record(({ modelFallbacks }) => modelFallbacks.inc({ step }));
+  }
+
+  modelLoadFailed(model: string): void {
+    this.#record(({ loadFailures }) => loadFailures.inc({ model }));
+  }
+
+  modelUnloaded(model: string, reason: UnloadReason): void {
+    this.#record(({ unloads }) => unloads.inc({ model, reason }));
   }
 
   engineRestarted(model: string): void {

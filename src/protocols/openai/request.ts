@@ -4,6 +4,7 @@
  */
 import type * as z from "zod/mini";
 import type { SamplingParams } from "../../contract/generation.ts";
+import { keepAliveMs } from "../../contract/keep-alive.ts";
 import type { DecodeContext, DecodedRequest, ProtocolCall } from "../protocol.ts";
 import { SAMPLING_DEFAULTS } from "../sampling-defaults.ts";
 import type { commonFields, limitFields, samplingFields } from "./schema.ts";
@@ -34,6 +35,7 @@ export function commonCall(
 ): Omit<OpenAICall, "request"> & { readonly request: Omit<DecodedRequest, "prompt"> } {
   const includeUsage = fields.stream_options?.include_usage ?? false;
   const maxTokens = limitOf(fields, context.defaults.maxTokens);
+  const keepAlive = keepAliveMs(fields.keep_alive ?? fields.ttl);
   return {
     id: `${prefix}-${context.requestId}`,
     created: Math.floor(context.now / 1000),
@@ -50,6 +52,7 @@ export function commonCall(
       ...(fields.cache_prompt === false && { cachePrompt: false }),
       ...(typeof fields["speculative.n_max"] === "number" && { maxDraft: fields["speculative.n_max"] }),
       ...(fields.return_progress && fields.stream && { progress: true }),
+      ...(keepAlive !== undefined && { keepAliveMs: keepAlive }),
     },
   };
 }

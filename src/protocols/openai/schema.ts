@@ -4,6 +4,7 @@
  * Used by the decoders of chat/ and completions/.
  */
 import * as z from "zod/mini";
+import { keepAliveMs } from "../../contract/keep-alive.ts";
 import { boundedArray } from "./validate.ts";
 
 const range = (min: number, max: number) => z.nullish(z.number().check(z.gte(min), z.lte(max)));
@@ -65,6 +66,10 @@ export const limitFields = {
   num_predict: wholeRange(-1),
 };
 
+const keepAlive = z.nullish(
+  z.unknown().check(z.refine((value) => keepAliveMs(value) !== undefined, 'must be seconds, a time such as "5m" or "1h30m", 0 or -1')),
+);
+
 export const commonFields = {
   model: z.nullish(z.string()),
   n: wholeRange(1, MAX_CHOICES),
@@ -78,6 +83,9 @@ export const commonFields = {
   "speculative.n_max": wholeRange(0, INT32_MAX),
   /** llama-server's: chunks of a stream tell how far the prompt is. */
   return_progress: z.nullish(z.boolean()),
+  /** Ollama's and LM Studio's: how long the model stays loaded after its last request. */
+  keep_alive: keepAlive,
+  ttl: keepAlive,
   response_format: z.nullish(z.object({ type: z.string() })),
   ...samplingFields,
   ...limitFields,

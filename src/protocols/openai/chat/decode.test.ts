@@ -339,3 +339,12 @@ describe("wrong lists of any length cost one error, not one for each item", () =
     expect(refuse({ logit_bias: Object.fromEntries(entries) }).reason).toBe("must have at most 1024 entries");
   });
 });
+
+test("keep_alive and ttl say how long the model stays; the first wins, null is absent", () => {
+  expect(decode({ keep_alive: "1h30m", ttl: 60, messages }).request.keepAliveMs).toBe(5_400_000);
+  expect(decode({ keep_alive: null, ttl: 60, messages }).request.keepAliveMs).toBe(60_000);
+  expect(decode({ keep_alive: 0, messages }).request.keepAliveMs).toBe(0);
+  expect(decode({ keep_alive: -1, messages }).request.keepAliveMs).toBe(-1);
+  expect("keepAliveMs" in decode({ messages }).request).toBe(false);
+  expect(() => decode({ ttl: "soon", messages })).toThrow(/'ttl': must be seconds/);
+});

@@ -1,0 +1,39 @@
+/** A request as its engine gets it: the prompt rendered with the model's template, caches kept apart where asked. Called by pool.ts. */
+import type { ChatTemplate } from "../chat/template.ts";
+import type { GenerationRequest, PromptSegment } from "../contract/generation.ts";
+import type { GenerateMessage } from "../engine/ipc.ts";
+import type { Logger } from "../telemetry/log.ts";
+
+/** @throws template_error */
+export function engineMessage(
+  template: ChatTemplate,
+  request: GenerationRequest,
+  log: Logger,
+  isolateCallers: boolean,
+): Omit<GenerateMessage, "type" | "id"> {
+  const { choices, maxTokens, stop, sampling, constraint, topLogprobs, progress, caller, priority, cachePrompt, maxDraft } = request;
+  const salt = cachePrompt === false ? `alone ${request.id}` : isolateCallers ? caller : undefined;
+  return {
+    prompt: request.prompt.kind === "tokens" ? { tokens: request.prompt.tokens } : { segments: segments(template, request, log) },
+    choices,
+    stop,
+    sampling,
+    ...(maxTokens !== undefined && { maxTokens }),
+    ...(constraint && { constraint }),
+    ...(topLogprobs !== undefined && { topLogprobs }),
+    ...(progress && { progress }),
+    ...(maxDraft !== undefined && { maxDraft }),
+    ...(caller !== undefined && { tenant: caller }),
+    ...(salt !== undefined && { salt }),
+    ...(priority !== undefined && { priority }),
+  };
+}
+
+function segments(template: ChatTemplate, { id, prompt }: GenerationRequest, log: Logger): readonly PromptSegment[] {
+  // A raw prompt is the caller's own business: its control tokens are meant.
+  if (prompt.kind === "text") return [{ text: prompt.text, parseSpecial: true }];
+  if (prompt.kind !== "chat") return [];
+  const { segments, warnings } = template.render(prompt);
+  for (const warning of warnings) log.debug("chat template", { id, warning });
+  return segments;
+}

@@ -1,0 +1,306 @@
+/**
+ * All models that are loaded or on their way, and the one place that starts and ends engines: single-flight loads, room for newcomers,
+ * keep-alive, changed files, back-off after failures. Used by pool.ts and pool-lifecycle.ts; it must not know what a request says.
+ */
+import type { Config } from "../config/table.ts";
+import { ShimmyError } from "../contract/errors.ts";
+import type { UnloadReason } from "../contract/lifecycle.ts";
+import type { ModelInfo } from "../contract/model.ts";
+import type { Catalogue } from "../models/catalogue.ts";
+import { fileIdentity, isOtherFile } from "../models/file-identity.ts";
+import { availableMemory } from "../models/machine.ts";
+import { findByName } from "../models/resolve.ts";
+import type { Logger } from "../telemetry/log.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+import { abortable, within } from "./abortable.ts";
+import { Backoff } from "./backoff.ts";
+import { MemoryBudget } from "./budget.ts";
+import { type Loaded, openEngine } from "./open-engine.ts";
+import { type EngineSettings, memoryPlan } from "./plan.ts";
+import { type Held, type Limits, overgrown } from "./residency.ts";
+import { Resident } from "./resident.ts";
+import { WaitingRoom } from "./waiting-room.ts";
+
+export type ResidentSettings = EngineSettings &
+  Pick<Config, "maxQueue" | "chatTemplateFile" | "memoryBudget" | "maxLoadedModels" | "keepAlive" | "pin">;
+
+export interface ResidentsOptions {
+  readonly catalogue: Catalogue;
+  readonly settings: ResidentSettings;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  /** The engine's bundle; absent: the one beside this code. */
+  readonly engineEntry?: string;
+}
+
+/** A model that stays until `release` is called; it may still be loading (`resident.opening`). */
+export interface Use {
+  readonly resident: Resident;
+  readonly release: () => void;
+}
+
+/** How long an engine may take at its end to write conversations to files. */
+const FILES_GRACE_MS = 10_000;
+/** A loaded model's file, and what all models have grown to, are looked at no more often. */
+const LOOK_EVERY_MS = 1000;
+const RETRY_SECONDS = 5;
+
+export class Residents {
+  readonly #options: ResidentsOptions;
+  readonly #all = new Map<string, Resident>();
+  readonly #budget: MemoryBudget;
+  readonly #room: WaitingRoom;
+  readonly backoff = new Backoff();
+  #weighedAt = 0;
+  #stopped = false;
+
+  constructor(options: ResidentsOptions) {
+    this.#options = options;
+    const { memoryBudget, maxLoadedModels, maxQueueTime } = options.settings;
+    this.#budget = new MemoryBudget(memoryBudget, maxLoadedModels);
+    const retire = (id: string) => {
+      const resident = this.#all.get(id);
+      if (resident) void this.retire(resident, "room");
+    };
+    this.#room = new WaitingRoom({ held: () => this.held(), limits: (held) => this.#budget.limits(held), retire }, maxQueueTime);
+  }
+
+  get(id: string): Resident | undefined {
+    return this.#all.get(id);
+  }
+
+  values(): Iterable<Resident> {
+    return this.#all.values();
+  }
+
+  /** Those that hold memory. */
+  held(): Held[] {
+    return [...this.#all.values()].filter(({ phase }) => phase !== "waiting").map((resident) => resident.held());
+  }
+
+  limits(): Limits {
+    return this.#budget.limits(this.held());
+  }
+
+  /**
+   * The model, loading if need be, kept until it is released. Ends with the signal while it waits for an old engine to go.
+   * @throws model_not_generative, model_load_failed while it is in back-off, queue_full, shutting_down, client_closed
+   */
+  async join(info: ModelInfo, signal?: AbortSignal): Promise<Use> {
+    for (;;) {
+      if (this.#stopped) throw new ShimmyError("shutting_down");
+      if (!info.generative) throw new ShimmyError("model_not_generative", { model: info.id, what: `an encoder (${info.architecture})` });
+      const known = this.#all.get(info.id);
+      if (!known) await this.#refuseInBackoff(info);
+      else if (known.leaving) await this.#waitBehind(known, signal);
+      else await this.#noticeOtherFile(known);
+      // Others may have acted meanwhile: what is true now counts.
+      const now = this.#all.get(info.id);
+      if (now !== known || now?.leaving || this.#stopped) continue;
+      const resident = now ?? this.#start(info);
+      if (!resident.loaded) this.#refuseCrowd(resident, resident.users);
+      return { resident, release: resident.use() };
+    }
+  }
+
+  /**
+   * Lets a model go: it takes nothing new, finishes what it has, and its process ends. `force` does not wait for anything.
+   * @returns when it has gone.
+   */
+  retire(resident: Resident, reason: UnloadReason, force = false): Promise<void> {
+    resident.leaving ??= this.#letGo(resident, reason);
+    if (force) this.#cut(resident);
+    return resident.leaving;
+  }
+
+  /** Ends all engines, whatever they do, and all loads. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    const error = new ShimmyError("shutting_down");
+    const all = [...this.#all.values()];
+    for (const resident of all) {
+      resident.keepAlive.cancel();
+      resident.stopLoad(error);
+    }
+    for (const { info } of all) this.#room.cancel(info.id, error);
+    await Promise.all(all.map((resident) => this.#ended(resident)));
+  }
+
+  #start(info: ModelInfo): Resident {
+    const { settings } = this.#options;
+    const resident: Resident = new Resident(info, {
+      plan: memoryPlan(info, settings, this.#planBytes(info)),
+      pinned: settings.pin.some((name) => findByName(name, [info])),
+      keepAliveMs: settings.keepAlive,
+      onIdle: () => this.#idle(resident),
+      onExpired: () => void this.retire(resident, "keep_alive"),
+    });
+    this.#all.set(info.id, resident);
+    resident.opening = this.#bring(resident);
+    resident.opening.catch(() => undefined); // told by #bring; nobody may be waiting
+    return resident;
+  }
+
+  async #bring(resident: Resident): Promise<Loaded> {
+    const { log, metrics } = this.#options;
+    const { info } = resident;
+    try {
+      resident.identity = await fileIdentity(info.path);
+      resident.stopped.throwIfAborted();
+      await this.#room.enter({ id: info.id, bytes: resident.bytes }, () => {
+        resident.phase = "loading";
+      });
+      const startedAt = performance.now();
+      const onProgress = (progress: Resident["progress"]) => resident.report(progress);
+      const availableBytes = this.#planBytes(info);
+      const loaded = await openEngine(info, { ...this.#options, availableBytes, onProgress, signal: resident.stopped });
+      this.#arrived(resident, loaded, performance.now() - startedAt);
+      return loaded;
+    } catch (thrown) {
+      if (this.#all.get(info.id) === resident) this.#all.delete(info.id);
+      this.#room.advance();
+      const error = ShimmyError.from(thrown);
+      if (resident.stopped.aborted || error.code === "model_no_room") throw error;
+      metrics.modelLoadFailed(info.id);
+      log.error("model not loaded", { model: info.id, err: error });
+      this.backoff.failed(info.id, resident.identity, error);
+      throw this.#withRetry(info.id, error);
+    }
+  }
+
+  #arrived(resident: Resident, loaded: Loaded, ms: number): void {
+    const { log, metrics } = this.#options;
+    const { info } = resident;
+    resident.phase = "loaded";
+    resident.loaded = loaded;
+    resident.loadedAt = Date.now();
+    metrics.modelLoaded(info.id, ms / 1000);
+    const { contextPerSequence: context, flashAttention } = loaded.ready;
+    log.info("model loaded", { model: info.id, ms: Math.round(ms), context, flashAttention, pid: loaded.process.pid });
+    void loaded.process.exited.then(() => this.#died(resident, loaded));
+    // Who wanted it may have left.
+    if (resident.users === 0 && (resident.wasUsed || resident.keepAliveMs > 0)) this.#idle(resident);
+    this.#room.advance();
+  }
+
+  /** Nobody uses it any more. */
+  #idle(resident: Resident): void {
+    if (resident.leaving || this.#all.get(resident.info.id) !== resident || resident.phase === "loading") return;
+    if (resident.phase === "waiting") return void this.retire(resident, "abandoned");
+    if (!resident.options.pinned) {
+      if (resident.keepAliveMs === 0) void this.retire(resident, "keep_alive");
+      else resident.keepAlive.start(resident.keepAliveMs);
+    }
+    this.#weigh();
+    this.#room.advance();
+  }
+
+  async #letGo(resident: Resident, reason: UnloadReason): Promise<void> {
+    const { log, metrics } = this.#options;
+    const { id: model } = resident.info;
+    resident.keepAlive.cancel();
+    await resident.idle();
+    this.#cut(resident);
+    await this.#ended(resident);
+    if (this.#all.get(model) === resident) this.#all.delete(model);
+    if (resident.loaded) {
+      metrics.modelUnloaded(model, reason);
+      log.info("model unloaded", { model, reason, exit: resident.loaded.process.ended });
+    }
+    this.#room.advance();
+  }
+
+  /** Ends its process or its load, whatever they do. */
+  #cut(resident: Resident): void {
+    const error = new ShimmyError("model_unloaded", { model: resident.info.id });
+    resident.stopLoad(error);
+    this.#room.cancel(resident.info.id, error);
+    if (resident.users > 0) void resident.loaded?.process.stop(0, "it was unloaded");
+  }
+
+  #ended(resident: Resident): Promise<void> {
+    const graceMs = this.#options.settings.cacheDir ? FILES_GRACE_MS : 0;
+    return resident.opening.then(
+      ({ process }) => process.stop(graceMs),
+      () => undefined,
+    );
+  }
+
+  /**
+   * An engine that was ready has ended by itself. One that had answered is worth another start at once; one that never did is a failed
+   * load that shows late, so whatever kills it cannot make it start for ever.
+   */
+  #died(resident: Resident, { process }: Loaded): void {
+    const { log, metrics } = this.#options;
+    const { info, identity } = resident;
+    if (this.#stopped || resident.leaving || this.#all.get(info.id) !== resident) return;
+    this.#all.delete(info.id);
+    resident.keepAlive.cancel();
+    if (process.answered > 0) {
+      metrics.engineRestarted(info.id);
+      log.warn("engine restarts", { model: info.id, exit: process.ended });
+      this.#start(info);
+    } else {
+      const reason = `its engine ended before it had answered anything: ${process.ended}`;
+      this.backoff.failed(info.id, identity, new ShimmyError("model_load_failed", { model: info.id, reason }));
+      metrics.modelLoadFailed(info.id);
+      log.error("engine not restarted", { model: info.id, exit: process.ended });
+    }
+    this.#room.advance();
+  }
+
+  /** Models grow with what they are asked: sheds idle ones when all together are over the budget. */
+  #weigh(): void {
+    const now = performance.now();
+    if (this.#all.size < 2 || now - this.#weighedAt < LOOK_EVERY_MS) return;
+    this.#weighedAt = now;
+    const held = this.held();
+    for (const id of overgrown(held, this.#budget.limits(held).budgetBytes)) void this.retire(this.#all.get(id)!, "room");
+  }
+
+  async #noticeOtherFile(resident: Resident): Promise<void> {
+    const now = performance.now();
+    if (!resident.loaded || now - resident.checkedAt < LOOK_EVERY_MS) return;
+    resident.checkedAt = now;
+    if (!isOtherFile(resident.identity, await fileIdentity(resident.info.path)) || resident.leaving) return;
+    this.#options.log.warn("the file of a loaded model has changed: it is loaded again", { model: resident.info.id });
+    void this.retire(resident, "changed");
+  }
+
+  async #refuseInBackoff(info: ModelInfo): Promise<void> {
+    const failure = this.backoff.get(info.id);
+    if (!failure || this.backoff.secondsLeft(info.id) === undefined) return;
+    if (isOtherFile(failure.identity, await fileIdentity(info.path))) return;
+    throw this.#withRetry(info.id, failure.error);
+  }
+
+  async #waitBehind(resident: Resident, signal?: AbortSignal): Promise<void> {
+    this.#refuseCrowd(resident, resident.behind);
+    resident.behind++;
+    try {
+      const { maxQueueTime } = this.#options.settings;
+      const late = () =>
+        new ShimmyError("queue_timeout", { model: resident.info.id, seconds: maxQueueTime / 1000, retry_after: RETRY_SECONDS });
+      await abortable(within(resident.leaving!, maxQueueTime, late), signal);
+    } finally {
+      resident.behind--;
+    }
+  }
+
+  /** Before a model is loaded its engine cannot count who waits. */
+  #refuseCrowd({ info, options }: Resident, waiting: number): void {
+    if (waiting < this.#options.settings.maxQueue + options.plan.slots) return;
+    throw new ShimmyError("queue_full", { model: info.id, queued: waiting, retry_after: RETRY_SECONDS });
+  }
+
+  #withRetry(id: string, error: ShimmyError): ShimmyError {
+    return new ShimmyError(error.code, { ...error.details, retry_after: this.backoff.secondsLeft(id) ?? 1 }, { cause: error.cause });
+  }
+
+  /** What a model is planned with: the budget, or all there is for one that is larger. */
+  #planBytes({ sizeBytes }: ModelInfo): number {
+    const available = availableMemory();
+    const { budgetBytes } = this.limits();
+    return sizeBytes < budgetBytes ? Math.min(available, budgetBytes) : available;
+  }
+}
