@@ -33,8 +33,8 @@ export class EngineProcess {
   /** What the engine told last; absent before it is ready. */
   state: EngineState | undefined;
   readonly #child: ChildProcess;
-  /** Requests that it has answered to their end. */
-  answered = 0;
+  /** Whether it has given anybody a token. */
+  answered = false;
   /** How it ended; absent while it lives. */
   ended: string | undefined;
   readonly #requests = new Map<number, Request>();
@@ -173,8 +173,8 @@ export class EngineProcess {
     const request = this.#requests.get(id);
     if (!request) return; // aborted; the engine had not heard of it yet
     request.queue.push(event);
+    this.answered ||= event.type === "text" || event.type === "finished";
     if (event.type !== "finished" || --request.unfinished > 0) return;
-    this.answered++;
     request.queue.end();
     this.#take(id);
   }

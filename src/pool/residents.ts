@@ -236,7 +236,7 @@ export class Residents {
     if (this.#stopped || resident.leaving || this.#all.get(info.id) !== resident) return;
     this.#all.delete(info.id);
     resident.keepAlive.cancel();
-    if (process.answered > 0) {
+    if (process.answered) {
       metrics.engineRestarted(info.id);
       log.warn("engine restarts", { model: info.id, exit: process.ended });
       this.#start(info);
