@@ -2,10 +2,12 @@
  * Puts the rooms together: catalogue, pool, metrics, log, from one configuration. Called by the commands of cli/ and by the
  * library; the only place that knows them all.
  */
+import { homedir } from "node:os";
 import { fileURLToPath } from "node:url";
 import { isLoopback } from "./config/listen.ts";
 import type { LoadedConfig } from "./config/load.ts";
 import type { Config } from "./config/table.ts";
+import { ShimmyError } from "./contract/errors.ts";
 import type { Puller } from "./contract/pull.ts";
 import { pullFolder } from "./hub/places.ts";
 import { Aliases, aliasFile } from "./models/aliases.ts";
@@ -33,13 +35,25 @@ export interface Assembly {
   readonly puller: Puller;
 }
 
-export function assemble({ config }: Pick<LoadedConfig, "config">, options: { logLevel?: LogLevel } = {}): Assembly {
+export interface AssembleOptions {
+  readonly logLevel?: LogLevel;
+  /** For what lives long: model folders are watched after the first list. `catalogue.close()` ends it. */
+  readonly watches?: boolean;
+}
+
+export function assemble({ config }: Pick<LoadedConfig, "config">, options: AssembleOptions = {}): Assembly {
   const log = createLogger({ level: options.logLevel ?? config.logLevel, format: config.logFormat });
   const catalogue = new Catalogue({
-    dirs: ["models", ...config.modelDirs, pullFolder(config.pullDir)],
+    dirs: ["models", ...config.modelDirs, { path: pullFolder(config.pullDir), label: "shimmy" }],
     files: config.modelPath === undefined ? [] : [config.modelPath],
     ...(config.embeddedModel && { embedded: EMBEDDED_MODEL }),
+    stores: config.modelStores,
+    around: { env: process.env, home: homedir(), platform: process.platform },
+    cachesHeaders: true,
+    ...(options.watches && { watches: true }),
     onSkip: (path, reason) => log.debug("not a model", { path, reason }),
+    onEqualName: ({ id, wanted, path }) => log.info("two models of one name", { name: wanted, listed_as: id, path }),
+    onCacheError: (error) => log.debug("the headers of models are not cached", { err: ShimmyError.from(error) }),
   });
   const aliases = new Aliases({
     configured: config.aliases,
@@ -80,7 +94,7 @@ function lazyPuller(config: Config, catalogue: Catalogue): Puller {
 
 /** What the door is given; whether only this machine can reach it and whether the server takes work is left to whoever opens it. */
 export function servicesOf(
-  { log, metrics, pool, puller }: Assembly,
+  { log, metrics, pool, puller, catalogue }: Assembly,
   { config }: Pick<LoadedConfig, "config">,
   { loopback, state }: { readonly loopback: boolean } & Pick<Services, "state">,
 ): Services {
@@ -90,6 +104,7 @@ export function servicesOf(
     generator: pool,
     models: () => pool.statuses(),
     modelCounts: () => pool.counts(),
+    discover: () => catalogue.discover(),
     lifecycle: pool.lifecycle,
     puller,
     metrics,

@@ -22,7 +22,7 @@ export interface Shimmy {
   /** Loads, unloads and tells about models. */
   readonly lifecycle: Lifecycle;
   models(): Promise<readonly ModelStatus[]>;
-  /** Ends the engine processes. */
+  /** Ends the engine processes, and stops watching the model folders. */
   close(): Promise<void>;
 }
 
@@ -35,8 +35,8 @@ export interface Shimmy {
  */
 export async function createShimmy(settings: FlagValues = {}): Promise<Shimmy> {
   const loaded = await loadConfig(settings);
-  const assembly = assemble(loaded);
-  const { pool, puller } = assembly;
+  const assembly = assemble(loaded, { watches: true });
+  const { pool, puller, catalogue } = assembly;
   const { createApp } = await import("./server/app.ts");
   // Whoever mounts the handler decides who can connect; the Host header is theirs to check.
   const app = createApp(servicesOf(assembly, loaded, { loopback: false, state: () => "ready" }));
@@ -47,7 +47,7 @@ export async function createShimmy(settings: FlagValues = {}): Promise<Shimmy> {
     models: () => pool.statuses(),
     close: async () => {
       await puller.close();
-      await pool.stop();
+      await Promise.all([pool.stop(), catalogue.close()]);
     },
   };
 }

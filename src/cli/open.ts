@@ -12,7 +12,7 @@ export async function openHere(loaded: LoadedConfig): Promise<Assembly> {
 
 /** With the configured log: for the server. @throws as `openHere` does. */
 export async function openServer(loaded: LoadedConfig): Promise<Assembly> {
-  return checked(assemble(loaded));
+  return checked(assemble(loaded, { watches: true }));
 }
 
 async function checked(assembly: Assembly): Promise<Assembly> {

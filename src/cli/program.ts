@@ -31,6 +31,15 @@ export function createProgram(): Command {
   cp.argument("<model>").argument("<alias>", "a name, or a pattern with one '*' such as 'gpt-*'").option("--json", "for programs");
   cp.action(async (model, alias, flags) => (await import("./cp.ts")).cp(await settings(cp), model, alias, flags));
 
+  const discover = command(
+    program,
+    "discover",
+    "look for models everywhere, and tell what was found and skipped",
+    "shimmy discover --json",
+  );
+  discover.option("--json", "for programs");
+  discover.action(async (flags) => (await import("./discover.ts")).discover(await settings(discover), flags));
+
   const run = command(program, "run", "answer a prompt, or chat", 'shimmy run smollm2-135m-instruct-q4_1 "Why is the sky blue?"');
   run
     .argument("[model]", "a single argument that names no model is the prompt")

@@ -10,7 +10,7 @@ import { openServer } from "./open.ts";
 export async function serve(loaded: LoadedConfig, flags: { json?: boolean }): Promise<void> {
   const { config } = loaded;
   const assembly = await openServer(loaded);
-  const { log, pool, puller } = assembly;
+  const { log, pool, puller, catalogue } = assembly;
   for (const warning of loaded.warnings) log.warn(warning);
 
   const address = listenAddress(loaded);
@@ -29,7 +29,7 @@ export async function serve(loaded: LoadedConfig, flags: { json?: boolean }): Pr
       // What was fetched stays: a pull of hours does not hold up the end.
       await puller.close();
       await listening?.close(config.drainTimeout);
-      await pool.stop();
+      await Promise.all([pool.stop(), catalogue.close()]);
     });
     announce(listening, flags.json || config.logFormat === "json");
     log.debug("settings", changedSettings(loaded));

@@ -253,6 +253,7 @@ function valid(key: SettingKey): fc.Arbitrary<string> {
   const special: Partial<Record<SettingKey, fc.Arbitrary<string>>> = {
     corsOrigins: fc.domain().map((host) => `https://${host}`),
     maxBodySize: fc.integer({ min: 1, max: 2 ** 45 }).map(String),
+    modelStores: fc.constantFrom("auto", "off", "ollama", "hugging-face,jan", "home,lm-studio,llama-cpp"),
     pullConnections: fc.integer({ min: 1, max: 16 }).map(String),
   };
   const byType: Record<typeof kind.type, fc.Arbitrary<string>> = {

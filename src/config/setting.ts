@@ -7,6 +7,7 @@ export type CommandName =
   | "list"
   | "show"
   | "cp"
+  | "discover"
   | "run"
   | "generate"
   | "probe"
@@ -38,7 +39,7 @@ export interface Setting<T> {
 export const SERVE = ["serve"] as const;
 /** The server, and the commands that talk to it. */
 export const CONNECTING = ["serve", "ps", "load", "unload"] as const;
-export const LISTING = ["serve", "list", "show", "cp", "run", "generate", "probe"] as const;
+export const LISTING = ["serve", "list", "show", "cp", "discover", "run", "generate", "probe"] as const;
 export const ENGINE = ["serve", "run", "generate", "probe"] as const;
 
 /** Gives a row the type of its kind. */

@@ -80,6 +80,19 @@ const table = {
     help: "Folders with GGUF models, besides ./models.",
     commands: LISTING,
   }),
+  modelStores: setting({
+    kind: words(
+      "auto|off|stores",
+      /^(auto|off|ollama|lm-studio|hugging-face|llama-cpp|jan|home)$/,
+      "auto, off, ollama, lm-studio, hugging-face, llama-cpp, jan or home",
+    ),
+    default: ["auto"],
+    flag: "model-stores",
+    env: ["SHIMMY_MODEL_STORES"],
+    file: "model_stores",
+    help: "Stores of other programs whose models are offered too; auto is all of them, home is ~/models and Shimmy's own folder.",
+    commands: LISTING,
+  }),
   modelPath: setting({
     kind: optional(path),
     default: undefined,

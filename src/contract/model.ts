@@ -9,11 +9,14 @@ export type Capability = "completion" | "chat" | "tools" | "thinking" | "fill-in
 export interface ModelInfo {
   /** Stable, readable, unique in the catalogue: what a caller writes. */
   readonly id: string;
-  /** Other names that answer to it: tags of its store (`llama3:latest`), aliases that were configured or saved. */
+  /**
+   * Other names that answer to it: further tags of an Ollama model, "owner/repository:Q4_K_M" of a hub (no two models have one of these),
+   * and aliases that were configured or saved.
+   */
   readonly aliases?: readonly string[];
   /** Absolute path of the (first) file. Never told over HTTP. */
   readonly path: string;
-  /** Where it was found, for people: "embedded", "./models", a configured folder. */
+  /** Where it was found, for people: "embedded", "given file", a folder's name, or a store: "ollama", "lm-studio" … Never a path. */
   readonly source: string;
   /** Bytes of all its files. */
   readonly sizeBytes: number;
@@ -43,6 +46,42 @@ export interface ModelInfo {
   readonly license?: string;
   /** "sha256:" and 64 hexadecimal digits, where the store's own file name tells it. Nobody has compared it with the content yet. */
   readonly digest?: string;
+  /** What its store keeps beside the weights. */
+  readonly defaults?: ModelDefaults;
+}
+
+/** What a store says of how a model is meant to be used (layers of an Ollama manifest). */
+export interface ModelDefaults {
+  /**
+   * A Go template of Ollama, kept for those who ask what it is. It cannot be run here: prompts are rendered with the Jinja template
+   * of the GGUF file (`chatTemplate`).
+   */
+  readonly template?: string;
+  /** System message where a conversation has none. */
+  readonly system?: string;
+  /** By Ollama's names: temperature, top_k, num_ctx, stop … */
+  readonly parameters?: Readonly<Record<string, string | number | boolean | readonly string[]>>;
+  /** Absolute paths of LoRA adapters that belong to the model. Never told over HTTP. */
+  readonly adapters?: readonly string[];
+  /** Absolute paths of vision or audio projectors. Never told over HTTP. */
+  readonly projectors?: readonly string[];
+}
+
+/** A LoRA file: no model by itself, but a change to one. */
+export interface AdapterInfo {
+  /** Unique among the adapters of the catalogue. */
+  readonly name: string;
+  /** Absolute path. Never told over HTTP. */
+  readonly path: string;
+  readonly source: string;
+  readonly sizeBytes: number;
+  /** `general.architecture`: that of the model it was trained on. */
+  readonly architecture: string;
+  /** The model it was trained on, as its metadata (`general.base_model.0.*`) names it. */
+  readonly baseModel?: string;
+  /** Ids of the listed models that it fits, best first, and how that is known. Empty: none is here. */
+  readonly bases: readonly string[];
+  readonly pairedBy?: "manifest" | "metadata" | "name";
 }
 
 /** A model as the running server sees it. */

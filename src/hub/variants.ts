@@ -2,7 +2,7 @@
  * Which models a repository holds: its GGUF files, the parts of a split one together, each with the name of its quantisation.
  * Called by pull.ts. Pure. Projectors (mmproj), importance matrices and adapters are no models.
  */
-import { shardNameOf } from "../models/model-file.ts";
+import { shardNameOf } from "../models/shards.ts";
 
 export interface HubFile {
   /** In the repository, with slashes. */

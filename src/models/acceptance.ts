@@ -25,6 +25,8 @@ function kindReason(header: GgufHeader): string | undefined {
   const architecture = stringOf(header, "general.architecture");
   if (type === "adapter") return "a LoRA adapter, not a model";
   if (type === "mmproj" || architecture === "clip") return "a vision or audio projector (mmproj), not a model";
+  if (type === "imatrix") return "an importance matrix (imatrix), not a model";
+  if (architecture === "controlvector") return "a control vector, not a model";
   if (type !== undefined && type !== "model") return `its general.type is '${type}', not a model`;
   if (architecture === undefined) return "general.architecture is missing: not a model";
   if (!ARCHITECTURES.has(architecture)) return `unknown architecture '${architecture}'`;

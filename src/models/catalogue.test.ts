@@ -35,8 +35,8 @@ describe("finding", () => {
     const found = catalogue({ dirs: [at("b"), at("a")], files: [at("single.gguf")], embedded });
     expect((await found.list()).map(({ id, source }) => [id, source])).toEqual([
       ["single", "given file"],
-      ["beta", at("b")],
-      ["alpha", at("a")],
+      ["beta", "b"],
+      ["alpha", "a"],
       ["shimmy-tiny", "embedded"],
     ]);
   });
@@ -46,6 +46,12 @@ describe("finding", () => {
     await writeModel(at("x.gguf"));
     expect(await ids(catalogue({ embedded }))).toEqual(["x", "shimmy-tiny"]);
     expect(await ids(catalogue())).toEqual(["x", "shimmy-tiny-q8-0"]);
+  });
+
+  test("a folder that is called embedded is no embedded model", async () => {
+    await writeModel(at("embedded", "x.gguf"));
+    const [model] = await catalogue({ dirs: [at("embedded")] }).list();
+    expect([model!.id, model!.source]).toEqual(["x", "embedded/"]);
   });
 
   test("four levels deep and no deeper, hidden folders and other files left out", async () => {

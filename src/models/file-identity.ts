@@ -1,6 +1,6 @@
 /** Whether a model's files are still those that were looked at: size, time and inode. Asked by the pool; reads no content. */
 import { stat } from "node:fs/promises";
-import { filesOf } from "./model-file.ts";
+import { filesOf } from "./shards.ts";
 
 /** Where a file is not there. */
 const MISSING = "missing";

@@ -1,37 +1,49 @@
 /**
- * From a path to a described model, or the reason why it is none. Called by the catalogue. Knows that one model may lie in several
- * files (`name-00001-of-00003.gguf` …, llama_split_path of llama.cpp), of which libllama is given the first.
+ * From a path to a described model, a LoRA adapter, or the reason why it is neither. Called by the catalogue. Knows that one model may
+ * lie in several files (`shards.ts`), of which libllama is given the first.
  */
 import { basename } from "node:path";
 import { ShimmyError } from "../contract/errors.ts";
 import { reasonNotAModel } from "./acceptance.ts";
 import { describeModel, type ModelDescription } from "./describe.ts";
 import { type GgufHeader, readGgufHeader } from "./gguf/header.ts";
-import { integerOf } from "./metadata.ts";
+import { integerOf, stringOf } from "./metadata.ts";
+import { filesOf, MAX_SHARDS, type ShardName, shardNameOf } from "./shards.ts";
 
-export interface ShardName {
-  /** The path without "-00001-of-00003.gguf". */
-  readonly prefix: string;
-  /** From 1. */
-  readonly index: number;
-  readonly count: number;
+/** For those who know models by their path: which files one is. */
+export { filesOf, shardNameOf } from "./shards.ts";
+
+/** Longer names are no names. */
+const MAX_NAME = 256;
+
+/** A LoRA file as its header tells it. */
+export interface AdapterFacts {
+  readonly sizeBytes: number;
+  readonly architecture: string;
+  /** What its metadata calls the model it was trained on: names, the last part of an address. The first is for people. */
+  readonly baseNames: readonly string[];
 }
 
-/** More parts than this are no model but an attempt to make us open files for ever. */
-const MAX_SHARDS = 1000;
+/** What a file turned out to be. Plain data that survives JSON: it is kept in a file (`header-cache.ts`). */
+export type Examination =
+  /** `names`: what its metadata calls it, to pair adapters with it. */
+  | { readonly kind: "model"; readonly description: ModelDescription; readonly names: readonly string[] }
+  | { readonly kind: "adapter"; readonly adapter: AdapterFacts }
+  | { readonly kind: "none"; readonly reason: string };
 
-export function shardNameOf(path: string): ShardName | undefined {
-  const match = /^(.+)-(\d{5})-of-(\d{5})\.gguf$/.exec(path);
-  if (!match) return undefined;
-  const [, prefix, index, count] = match;
-  return { prefix: prefix!, index: Number(index), count: Number(count) };
-}
-
-/** All files of the model whose first file this is: the path itself if it is whole. */
-export function filesOf(path: string): [string, ...string[]] {
-  const shard = shardNameOf(path);
-  if (shard?.index !== 1 || shard.count > MAX_SHARDS) return [path];
-  return [path, ...Array.from({ length: Math.max(0, shard.count - 1) }, (_, index) => shardPath(shard, index + 2))];
+/**
+ * For lists: without looking for tokens that are there twice.
+ * @throws model_file_missing, model_file_invalid with a cause if the disk failed. What the content is at fault for is a reason.
+ */
+export async function examineFile(path: string): Promise<Examination> {
+  try {
+    const header = await readFirstHeader(path, { checksVocabulary: false });
+    if (stringOf(header, "general.type") === "adapter") return examineAdapter(header);
+    return { kind: "model", description: await describeFrom(path, header), names: namesOf(header, "general.") };
+  } catch (error) {
+    if (!(error instanceof ShimmyError) || error.code !== "model_file_invalid" || error.cause !== undefined) throw error;
+    return { kind: "none", reason: String(error.details.reason) };
+  }
 }
 
 /**
@@ -39,17 +51,39 @@ export function filesOf(path: string): [string, ...string[]] {
  * @throws model_file_missing, model_file_invalid with the reason.
  */
 export async function readModelFile(path: string, options: { checksVocabulary?: boolean } = {}): Promise<ModelDescription> {
+  return describeFrom(path, await readFirstHeader(path, options));
+}
+
+async function readFirstHeader(path: string, options: { checksVocabulary?: boolean }): Promise<GgufHeader> {
   const shard = shardNameOf(path);
   if (shard && shard.index !== 1)
     throw invalid(path, `part ${shard.index} of ${shard.count} of a split model: the first part stands for it`);
-  const header = await readGgufHeader(path, options);
-  const reason = reasonNotAModel(header) ?? splitReason(header, shard);
+  return readGgufHeader(path, options);
+}
+
+async function describeFrom(path: string, header: GgufHeader): Promise<ModelDescription> {
+  const reason = reasonNotAModel(header) ?? splitReason(header, shardNameOf(path));
   if (reason) throw invalid(path, reason);
   const headers: [GgufHeader, ...GgufHeader[]] = [header];
   for (const [index, file] of filesOf(path).slice(1).entries()) headers.push(await readPart(path, file, index + 2));
   const description = describeModel(path, headers);
   if (description.parameters === 0) throw invalid(path, "vocabulary only: it has no tensors");
   return description;
+}
+
+/** Keys: llama.cpp's convert_lora_to_gguf.py and gguf-py/gguf/metadata.py. */
+function examineAdapter(header: GgufHeader): Examination {
+  const type = stringOf(header, "adapter.type") ?? "lora";
+  const architecture = stringOf(header, "general.architecture");
+  if (type !== "lora") return { kind: "none", reason: `an adapter of the unknown type '${type}'` };
+  if (architecture === undefined) return { kind: "none", reason: "a LoRA adapter without general.architecture" };
+  return { kind: "adapter", adapter: { sizeBytes: header.fileBytes, architecture, baseNames: namesOf(header, "general.base_model.0.") } };
+}
+
+function namesOf(header: GgufHeader, prefix: string): string[] {
+  const values = ["name", "basename", "repo_url"].map((key) => stringOf(header, `${prefix}${key}`));
+  const named = values.map((value) => value?.replace(/\/+$/, "").split("/").at(-1)?.slice(0, MAX_NAME));
+  return [...new Set(named.filter((name): name is string => name !== undefined && name !== ""))];
 }
 
 async function readPart(path: string, part: string, number: number): Promise<GgufHeader> {
@@ -70,10 +104,6 @@ function splitReason(header: GgufHeader, shard: ShardName | undefined): string |
   if (shard?.count !== count)
     return `the first of ${count} parts, but its name does not end in -00001-of-${String(count).padStart(5, "0")}.gguf`;
   return undefined;
-}
-
-function shardPath({ prefix, count }: ShardName, index: number): string {
-  return `${prefix}-${String(index).padStart(5, "0")}-of-${String(count).padStart(5, "0")}.gguf`;
 }
 
 function invalid(path: string, reason: string): ShimmyError {

@@ -21,6 +21,16 @@ export function idOfFile(path: string): string {
 export interface NamedFile {
   readonly path: string;
   readonly embedded: boolean;
+  /** What its store calls it: taken as it is, but for spaces. Absent: the name of the file tells. */
+  readonly name?: string;
+  /** What stands before a name that is taken; absent: the folder of the file. */
+  readonly group?: string;
+}
+
+/** The id of a file if no other has it. */
+export function wantedId({ path, embedded, name }: NamedFile): string {
+  if (embedded) return EMBEDDED_ID;
+  return name === undefined ? idOfFile(path) : name.trim().replace(/[^\p{L}\p{N}.+_:/@-]+/gu, "-");
 }
 
 /**
@@ -40,14 +50,16 @@ export function assignIds(files: readonly NamedFile[], previous: ReadonlyMap<str
     if (embedded) give(path, EMBEDDED_ID);
     else if (kept !== undefined && kept !== EMBEDDED_ID) give(path, kept);
   }
-  for (const { path } of files) if (!ids.has(path)) give(path, freeId(path, taken));
+  for (const file of files) if (!ids.has(file.path)) give(file.path, freeId(file, taken));
   return ids;
 }
 
-function freeId(path: string, taken: ReadonlySet<string>): string {
-  const plain = idOfFile(path);
+function freeId(file: NamedFile, taken: ReadonlySet<string>): string {
+  const plain = wantedId(file);
   if (!taken.has(plain)) return plain;
-  const withFolder = slug(`${basename(dirname(path))}-${plain}`);
+  const group = file.group ?? basename(dirname(file.path));
+  // "b-x"; a store's own spelling, with a tag or an owner, stays as it is: "ollama/llama3:latest".
+  const withFolder = plain === slug(plain) ? slug(`${group}-${plain}`) : `${slug(group)}/${plain}`;
   if (!taken.has(withFolder)) return withFolder;
   let counter = 2;
   while (taken.has(`${withFolder}-${counter}`)) counter++;

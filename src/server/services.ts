@@ -4,6 +4,7 @@ import type { Generator } from "../contract/generation.ts";
 import type { Lifecycle } from "../contract/lifecycle.ts";
 import type { ModelState, ModelStatus } from "../contract/model.ts";
 import type { Puller } from "../contract/pull.ts";
+import type { Discovery } from "../models/catalogue.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { GuardSettings } from "./guards.ts";
@@ -19,6 +20,8 @@ export interface Services {
   modelCounts(): Promise<ModelCounts>;
   readonly puller: Puller;
   readonly lifecycle: Lifecycle;
+  /** Looks at all places where models may lie, now. */
+  discover(): Promise<Discovery>;
   readonly metrics: Metrics;
   readonly log: Logger;
   readonly version: string;

@@ -28,7 +28,7 @@ export function temporaryFolder(): string {
 
 /** No settings of the person who runs the tests, neither variables nor files. */
 export function bareEnvironment(folder: string): NodeJS.ProcessEnv {
-  return { ...cleanEnvironment(), XDG_CONFIG_HOME: folder, XDG_DATA_HOME: folder, HOME: folder };
+  return { ...cleanEnvironment(), XDG_CONFIG_HOME: folder, XDG_DATA_HOME: folder, HOME: folder, USERPROFILE: folder };
 }
 
 export async function shimmy(args: readonly string[], { cwd, env = {}, input = "" }: CommandOptions): Promise<Finished> {

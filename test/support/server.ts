@@ -38,8 +38,8 @@ export async function startServer({ args = [], env = {}, cwd }: StartOptions = {
   const folder = cwd ?? mkdtempSync(join(tmpdir(), "shimmy-test-"));
   const child = spawn(process.execPath, [CLI, "serve", "--bind", "127.0.0.1:0", "--json", ...args], {
     cwd: folder,
-    // No configuration of the person who runs the tests.
-    env: { ...cleanEnvironment(), XDG_CONFIG_HOME: folder, XDG_DATA_HOME: folder, HOME: folder, ...env },
+    // No configuration and no models of the person who runs the tests.
+    env: { ...cleanEnvironment(), XDG_CONFIG_HOME: folder, XDG_DATA_HOME: folder, HOME: folder, USERPROFILE: folder, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let stderr = "";
@@ -69,8 +69,9 @@ export async function startServer({ args = [], env = {}, cwd }: StartOptions = {
   };
 }
 
+/** Without what leads to settings, caches and models of the person who runs the tests; HOME is for the caller to set. */
 export function cleanEnvironment(): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("SHIMMY_")));
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(SHIMMY|XDG|OLLAMA|HF|HUGGINGFACE|LLAMA)_/.test(name)));
 }
 
 function firstLine(child: ChildProcess): Promise<string> {

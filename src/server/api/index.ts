@@ -1,4 +1,5 @@
 /** All routes of Shimmy's own API. Called by app.ts; each file of this folder adds its list. */
+import { DISCOVER_ROUTES } from "./discover.ts";
 import { LIFECYCLE_ROUTES } from "./lifecycle.ts";
 import { MODEL_ROUTES } from "./models.ts";
 import { PULL_ROUTES } from "./pull.ts";
@@ -8,4 +9,4 @@ import type { ApiRoute } from "./route.ts";
  * In the order in which they are tried: a name takes slashes, so what ends in a word of its own comes first, and MODEL_ROUTES stay last,
  * because their pattern takes what the others leave.
  */
-export const API_ROUTES: readonly ApiRoute[] = [...PULL_ROUTES, ...LIFECYCLE_ROUTES, ...MODEL_ROUTES];
+export const API_ROUTES: readonly ApiRoute[] = [...DISCOVER_ROUTES, ...PULL_ROUTES, ...LIFECYCLE_ROUTES, ...MODEL_ROUTES];
