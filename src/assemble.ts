@@ -10,6 +10,7 @@ import type { Config } from "./config/table.ts";
 import { ShimmyError } from "./contract/errors.ts";
 import type { Puller } from "./contract/pull.ts";
 import { pullFolder } from "./hub/places.ts";
+import { Adapters } from "./models/adapters.ts";
 import { Aliases, aliasFile } from "./models/aliases.ts";
 import { Catalogue } from "./models/catalogue.ts";
 import { idOfFile } from "./models/names.ts";
@@ -30,6 +31,7 @@ export interface Assembly {
   readonly log: Logger;
   readonly catalogue: Catalogue;
   readonly aliases: Aliases;
+  readonly adapters: Adapters;
   readonly metrics: Metrics;
   readonly pool: Pool;
   readonly puller: Puller;
@@ -60,13 +62,14 @@ export function assemble({ config }: Pick<LoadedConfig, "config">, options: Asse
     file: aliasFile(),
     onProblem: (path, reason) => log.warn("saved aliases are not used", { path, reason }),
   });
+  const adapters = new Adapters({ given: config.lora, found: () => catalogue.adapters() });
   const defaultModel = config.defaultModel ?? (config.modelPath === undefined ? undefined : idOfFile(config.modelPath));
   // Each needs the other: the pool records, and what it holds is read at a scrape.
   const metrics: Metrics = new Metrics({ version: VERSION, models: () => pool.gauges() });
   const local = config.bind === "auto" || isLoopback(config.bind.host);
   const isolateCallers = config.isolateKeys === "on" || (config.isolateKeys === "auto" && !local);
-  const pool: Pool = new Pool({ catalogue, aliases, settings: { ...config, defaultModel, isolateCallers }, log, metrics });
-  return { log, catalogue, aliases, metrics, pool, puller: lazyPuller(config, catalogue) };
+  const pool: Pool = new Pool({ catalogue, aliases, adapters, settings: { ...config, defaultModel, isolateCallers }, log, metrics });
+  return { log, catalogue, aliases, adapters, metrics, pool, puller: lazyPuller(config, catalogue) };
 }
 
 /** The client of the hub is loaded with the first pull: most servers never see one. */

@@ -44,16 +44,16 @@ describe("the modelled GPU", () => {
   });
 
   it("gives the token that the text before it demands", () => {
-    const { sampled } = gpu().step({ actions: [], entries: [entry(0, 0, 3, [5, 6, 7])] }, () => false);
+    const { sampled } = gpu().step({ actions: [], entries: [entry(0, 0, 3, [5, 6, 7])], group: 0 }, () => false);
     expect(sampled.map((s) => s.token)).toEqual(alone([5, 6, 7], 1));
   });
 
   it("refuses a plan that skips a token, repeats one, or uses cells that are not there", () => {
     const tokens = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11];
-    expect(() => gpu().step({ actions: [], entries: [entry(0, 1, 2, tokens)] }, () => false)).toThrow("holds 0 tokens");
+    expect(() => gpu().step({ actions: [], entries: [entry(0, 1, 2, tokens)], group: 0 }, () => false)).toThrow("holds 0 tokens");
     const again = gpu();
-    again.step({ actions: [], entries: [entry(0, 0, 2, tokens)] }, () => false);
-    expect(() => again.step({ actions: [], entries: [entry(0, 0, 2, tokens)] }, () => false)).toThrow("holds 2 tokens");
-    expect(() => gpu().step({ actions: [], entries: [entry(0, 0, 11, tokens)] }, () => false)).toThrow("11 cells of 10");
+    again.step({ actions: [], entries: [entry(0, 0, 2, tokens)], group: 0 }, () => false);
+    expect(() => again.step({ actions: [], entries: [entry(0, 0, 2, tokens)], group: 0 }, () => false)).toThrow("holds 2 tokens");
+    expect(() => gpu().step({ actions: [], entries: [entry(0, 0, 11, tokens)], group: 0 }, () => false)).toThrow("11 cells of 10");
   });
 });

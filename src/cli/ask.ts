@@ -1,6 +1,6 @@
 /** One answer from a local pool, piece by piece. Shared by `run` and `generate`. */
 import { randomUUID } from "node:crypto";
-import type { GenerationEvent, Prompt, ResolvedModel } from "../contract/generation.ts";
+import { type GenerationEvent, nameOf, type Prompt, type ResolvedModel } from "../contract/generation.ts";
 import type { Pool } from "../pool/pool.ts";
 import { SAMPLING_DEFAULTS } from "../protocols/sampling-defaults.ts";
 
@@ -15,6 +15,6 @@ export function ask(pool: Pool, model: ResolvedModel, question: Question, signal
 }
 
 /** Says on stderr when another model than the one asked for answers. */
-export function tellFallback({ info, fallbackFrom }: ResolvedModel): void {
-  if (fallbackFrom !== undefined) process.stderr.write(`There is no model '${fallbackFrom}'; ${info.id} answers.\n`);
+export function tellFallback(model: ResolvedModel): void {
+  if (model.fallbackFrom !== undefined) process.stderr.write(`There is no model '${model.fallbackFrom}'; ${nameOf(model)} answers.\n`);
 }

@@ -1,6 +1,6 @@
 /** `shimmy generate`: one prompt, one answer, for scripts. */
 import type { LoadedConfig } from "../config/load.ts";
-import type { GenerationEvent, Prompt } from "../contract/generation.ts";
+import { type GenerationEvent, nameOf, type Prompt } from "../contract/generation.ts";
 import { ask, tellFallback } from "./ask.ts";
 import { openHere } from "./open.ts";
 import { printJson } from "./output.ts";
@@ -19,7 +19,7 @@ export async function generate(loaded: LoadedConfig, name: string, { prompt: tex
     tellFallback(model);
     const prompt: Prompt = raw ? { kind: "text", text } : { kind: "chat", messages: [{ role: "user", content: text }] };
     const events = ask(pool, model, { prompt, ...(maxTokens !== undefined && { maxTokens }) }, new AbortController().signal);
-    if (json) printJson({ model: model.info.id, ...(await gather(events)) });
+    if (json) printJson({ model: nameOf(model), ...(await gather(events)) });
     else {
       for await (const event of events) if (event.type === "text") process.stdout.write(event.text);
       process.stdout.write("\n");

@@ -8,7 +8,7 @@ import { printable, printJson, printTable } from "./output.ts";
 import { statesOfServer } from "./server-states.ts";
 
 export async function list(loaded: LoadedConfig, flags: { short?: boolean; json?: boolean }): Promise<void> {
-  const { catalogue, aliases } = await openHere(loaded);
+  const { catalogue, aliases, adapters } = await openHere(loaded);
   const table = await aliases.current();
   const models = withAliases(await catalogue.list(), table);
   if (flags.short) {
@@ -16,10 +16,11 @@ export async function list(loaded: LoadedConfig, flags: { short?: boolean; json?
     return;
   }
   const states = await statesOfServer(loaded);
-  if (flags.json) printJson(models.map((info) => ({ ...info, state: stateOf(info, states) ?? null })));
+  const listed = await Promise.all(models.map(async (info) => ({ ...info, adapters: await adapters.namesFor(info) })));
+  if (flags.json) printJson(listed.map((info) => ({ ...info, state: stateOf(info, states) ?? null })));
   else if (models.length === 0)
     process.stderr.write("No models found. Put GGUF files into ./models, or name their folder with --model-dirs.\n");
-  else printTable(rows(models, states));
+  else printTable(rows(listed, states));
   for (const { name, target } of table) {
     const meant = isPattern(name) || ["default", "auto"].includes(target.toLowerCase()) || findByName(target, models);
     if (!meant && !flags.json)
@@ -27,10 +28,16 @@ export async function list(loaded: LoadedConfig, flags: { short?: boolean; json?
   }
 }
 
-function rows(models: readonly ModelInfo[], states: ReadonlyMap<string, string> | undefined): string[][] {
+interface Listed extends ModelInfo {
+  readonly adapters: readonly string[];
+}
+
+function rows(models: readonly Listed[], states: ReadonlyMap<string, string> | undefined): string[][] {
   const named = models.some(({ aliases }) => aliases?.length);
-  const head = ["MODEL", "SIZE", "QUANT", "PARAMETERS", "CONTEXT", "STATE", "SOURCE", ...(named ? ["ALIASES"] : [])];
-  const row = (info: ModelInfo) => [
+  const adapted = models.some(({ adapters }) => adapters.length > 0);
+  const others = [...(named ? ["ALIASES"] : []), ...(adapted ? ["ADAPTERS"] : [])];
+  const head = ["MODEL", "SIZE", "QUANT", "PARAMETERS", "CONTEXT", "STATE", "SOURCE", ...others];
+  const row = (info: Listed) => [
     info.id,
     size(info.sizeBytes),
     info.quantization,
@@ -39,6 +46,7 @@ function rows(models: readonly ModelInfo[], states: ReadonlyMap<string, string> 
     stateOf(info, states) ?? "-",
     info.source,
     ...(named ? [(info.aliases ?? []).join(", ")] : []),
+    ...(adapted ? [info.adapters.map((name) => `+${name}`).join(", ")] : []),
   ];
   return [head, ...models.map(row)];
 }

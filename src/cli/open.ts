@@ -16,6 +16,6 @@ export async function openServer(loaded: LoadedConfig): Promise<Assembly> {
 }
 
 async function checked(assembly: Assembly): Promise<Assembly> {
-  for (const error of await assembly.catalogue.check()) throw error;
+  for (const error of [...(await assembly.catalogue.check()), ...(await assembly.adapters.check())]) throw error;
   return assembly;
 }

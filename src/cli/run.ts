@@ -2,7 +2,8 @@
 import { createInterface } from "node:readline";
 import type { LoadedConfig } from "../config/load.ts";
 import { ShimmyError } from "../contract/errors.ts";
-import type { ChatMessage, ResolvedModel } from "../contract/generation.ts";
+import { type ChatMessage, nameOf, type ResolvedModel } from "../contract/generation.ts";
+import { splitAdapter } from "../models/adapters.ts";
 import { findByName } from "../models/resolve.ts";
 import type { Pool } from "../pool/pool.ts";
 import { ask, tellFallback } from "./ask.ts";
@@ -18,7 +19,9 @@ export async function run(loaded: LoadedConfig, first: string | undefined, secon
   const { pool, catalogue, aliases } = await openHere(loaded);
   try {
     const models = await catalogue.list();
-    const onlyPrompt = first !== undefined && second === undefined && !findByName(first, models, await aliases.current());
+    const table = await aliases.current();
+    const named = (name: string) => findByName(name, models, table) ?? findByName(splitAdapter(name)?.base ?? name, models, table);
+    const onlyPrompt = first !== undefined && second === undefined && !named(first);
     const [name, given] = onlyPrompt ? ["", first] : [first ?? "", second];
     const model = await pool.resolve(name);
     tellFallback(model);
@@ -57,7 +60,7 @@ async function answer(
 
 /** Turn by turn until end of file. Ctrl-C stops the answer; with no answer running it ends the chat. */
 async function chat(pool: Pool, model: ResolvedModel, flags: Flags): Promise<void> {
-  process.stderr.write(`${model.info.id}: type a message; Ctrl-C stops an answer, Ctrl-D ends.\n`);
+  process.stderr.write(`${nameOf(model)}: type a message; Ctrl-C stops an answer, Ctrl-D ends.\n`);
   const terminal = createInterface({ input: process.stdin, output: process.stderr, prompt: "> " });
   const messages: ChatMessage[] = [...system(flags)];
   const ended = new AbortController();

@@ -262,14 +262,15 @@ export function assignments(placeholder: string, each: string, reserved: readonl
   };
 }
 
-function pieces(raw: string, separator: string): string[] {
+export function pieces(raw: string, separator: string): string[] {
   return raw
     .split(separator)
     .map((item) => item.trim())
     .filter((item) => item !== "");
 }
 
-function absolute(raw: string, base: PathBase): string {
+/** From the folder of the source, or from the home folder. */
+export function absolute(raw: string, base: PathBase): string {
   return resolve(
     base.folder,
     raw.replace(/^~(?=$|[/\\])/, () => base.home),
@@ -281,6 +282,7 @@ function withUnit(value: number, units: Readonly<Record<string, number>>): strin
   return unit === undefined ? String(value) : `${value / (units[unit] ?? 1)}${unit}`;
 }
 
-function refuse(allowed: string): never {
+/** @throws BadValue */
+export function refuse(allowed: string): never {
   throw new BadValue(`use ${allowed}`);
 }

@@ -1,4 +1,5 @@
-/** Rows of the table about the names of models: who may be answered by another one, and which other names there are. Gathered by `table.ts`. */
+/** Rows of the table about the names of models: who may be answered by another one, which other names there are, and which adapters. Gathered by `table.ts`. */
+import { adapterFiles } from "./adapter-files.ts";
 import { assignments, words } from "./kinds.ts";
 import { LISTING, SERVE, setting } from "./setting.ts";
 
@@ -23,6 +24,15 @@ export const NAME_SETTINGS = {
     env: ["SHIMMY_ALIASES"],
     file: "aliases",
     help: "Other names for models; one '*' in an alias stands for any letters, and default for the default model.",
+    commands: LISTING,
+  }),
+  lora: setting({
+    kind: adapterFiles,
+    default: [],
+    flag: "lora",
+    env: ["SHIMMY_LORA"],
+    file: "lora",
+    help: "LoRA adapter for the models that it fits, and the factor of its change (1); it answers as MODEL+NAME, while MODEL stays as it is.",
     commands: LISTING,
   }),
 } as const;

@@ -72,6 +72,13 @@ const table = {
     kind: "invalid_request",
     message: "'{alias}' cannot be an alias: {reason}",
   },
+  adapter_not_found: {
+    status: 404,
+    kind: "not_found",
+    message: "The model '{model}' has no LoRA adapter '{adapter}'. Its adapters: {available}",
+    hint: "Ask for the model alone, or name an adapter file with --lora.",
+  },
+  adapter_unusable: { status: 400, kind: "invalid_request", message: "The LoRA adapter '{adapter}' cannot be used: {reason}" },
   model_not_generative: { status: 400, kind: "invalid_request", message: "The model '{model}' cannot generate text: it is {what}" },
 
   // Who may ask

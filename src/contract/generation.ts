@@ -2,7 +2,7 @@
  * The words between the doors and the engines: one request, one union of events, one interface.
  * Nobody's wire format: protocols translate to and from these. Plain data that survives structured clone.
  */
-import type { ModelInfo } from "./model.ts";
+import type { ModelInfo, ServedAdapter } from "./model.ts";
 
 /** Sampling of one sequence. Ranges are checked where the request is decoded. */
 export interface SamplingParams {
@@ -143,6 +143,13 @@ export interface ResolvedModel {
   readonly via: "exact" | "alias" | "family" | "default";
   /** The name that was asked for, if another model answers. */
   readonly fallbackFrom?: string;
+  /** The LoRA adapter that was asked for with it. */
+  readonly adapter?: ServedAdapter;
+}
+
+/** What answers, as a caller would write it. */
+export function nameOf({ info, adapter }: ResolvedModel): string {
+  return adapter && !adapter.implied ? `${info.id}+${adapter.name}` : info.id;
 }
 
 /** Anything that answers requests: the local pool today, a remote or clustered one tomorrow. */

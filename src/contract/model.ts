@@ -84,6 +84,19 @@ export interface AdapterInfo {
   readonly pairedBy?: "manifest" | "metadata" | "name";
 }
 
+/** A LoRA adapter with which a model is asked for: `model+name`. */
+export interface ServedAdapter {
+  readonly name: string;
+  /** Absolute. Never told over HTTP. */
+  readonly path: string;
+  /** What its change is multiplied by. */
+  readonly scale: number;
+  /** Size and time of the file: if it differs, it is another adapter. */
+  readonly identity: string;
+  /** The model's store says that it belongs to it, so that the model's own id means both. */
+  readonly implied?: true;
+}
+
 /** A model as the running server sees it. */
 export interface ModelStatus {
   readonly info: ModelInfo;
@@ -94,6 +107,8 @@ export interface ModelStatus {
   readonly serving?: Serving;
   /** While loading. */
   readonly progress?: LoadProgress;
+  /** Names of the LoRA adapters that it can be asked for with. */
+  readonly adapters?: readonly string[];
 }
 
 /** Type of the elements of a KV cache. */

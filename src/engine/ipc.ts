@@ -10,7 +10,7 @@
  */
 import type { ErrorCode, ErrorDetails } from "../contract/errors.ts";
 import type { Constraint, GenerationEvent, PromptSegment, SamplingParams } from "../contract/generation.ts";
-import type { KvType, Serving } from "../contract/model.ts";
+import type { KvType, ServedAdapter, Serving } from "../contract/model.ts";
 
 export interface EngineOptions {
   readonly model: string;
@@ -52,6 +52,8 @@ export interface GenerateMessage {
   readonly maxDraft?: number;
   /** Whether to send `progress` events. */
   readonly progress?: boolean;
+  /** Absent: the model as it is. The gateway has checked that it fits. */
+  readonly adapter?: ServedAdapter;
   /** For fairness in the queue, and to keep caches apart: see scheduler/sequence.ts. */
   readonly tenant?: string;
   readonly salt?: string;

@@ -10,6 +10,7 @@ import type { LlamaModel } from "../llama/model.ts";
 import { Sampler } from "../llama/sampler.ts";
 import type { Propose } from "../scheduler/draft.ts";
 import { type Plan, type Sampled, Scheduler } from "../scheduler/scheduler.ts";
+import { Adapters } from "./adapters.ts";
 import type { CellFiles } from "./cell-files.ts";
 import { CellStore } from "./cell-store.ts";
 import { Choice } from "./choice.ts";
@@ -49,6 +50,7 @@ export class EngineLoop {
   readonly #contextTokens: number;
   readonly #scheduler: Scheduler;
   readonly #cells: CellStore;
+  readonly #adapters: Adapters;
   readonly #governor: ThreadGovernor;
   /** Made for the first constrained answer. */
   #constraints: Constraints | undefined;
@@ -79,6 +81,7 @@ export class EngineLoop {
     this.#model = model;
     this.#context = context;
     this.#contextTokens = contextTokens;
+    this.#adapters = new Adapters(model, context);
     this.#governor = new ThreadGovernor(context.threadsAllowed);
     this.#send = send;
     const cells = context.unified ? context.cells : context.sequences * contextTokens;
@@ -152,6 +155,7 @@ export class EngineLoop {
   #arrive(message: GenerateMessage): void {
     const prompt = "tokens" in message.prompt ? [...message.prompt.tokens] : this.#tokenize(message.prompt.segments);
     this.#check(prompt, message);
+    const { group, salt: adapterSalt } = this.#adapters.groupOf(message.adapter);
     const seed = message.sampling.seed ?? Math.floor(Math.random() * 2 ** 32);
     const grammar = message.constraint && this.#grammarOf(message.constraint.gbnf);
     for (let choice = 0; choice < message.choices; choice++) {
@@ -165,7 +169,8 @@ export class EngineLoop {
       const key = this.#nextKey++;
       const { id, stop, topLogprobs, maxTokens = Number.POSITIVE_INFINITY, maxDraft, tenant = "", salt = "", priority = 0 } = message;
       this.#choices.set(key, new Choice(this.#model, { id, choice, sampler, stop, topLogprobs }));
-      this.#scheduler.arrive({ key, prompt, maxTokens, ...(maxDraft !== undefined && { maxDraft }), tenant, salt, priority });
+      const limits = { maxTokens, ...(maxDraft !== undefined && { maxDraft }) };
+      this.#scheduler.arrive({ key, prompt, ...limits, tenant, salt: adapterSalt + salt, priority, group });
       if (message.progress) this.#progress.watch(key, choice);
     }
     grammar?.free();
@@ -237,17 +242,35 @@ export class EngineLoop {
     if (begun.length > 0) this.#flush(); // at once: the step may take long
     const { threads } = this.#governor;
     const decodesAt = performance.now();
-    if (this.#decode(plan) === "full") {
+    const changed = this.#adapters.apply(plan.group);
+    if (this.#decode(plan, changed) === "full") {
       // The scheduler counts cells, so this is libllama seeing it differently (padding, sliding windows): make room and go on.
       if (!this.#scheduler.preempt()) throw new Error("the KV cache is full with one sequence in it");
       return;
     }
     for (const [key, event] of this.#progress.computed(plan.entries, performance.now())) this.#emit(key, event);
-    const sampled = this.#sample(outputs);
-    this.#speculation?.observe(plan, sampled.length, { ms: performance.now() - decodesAt, threads });
-    const full = this.#scheduler.apply(plan, sampled);
+    const broken = plan.group === 0 ? [] : this.#broken(outputs);
+    const sampled = this.#sample(broken.length === 0 ? outputs : outputs.filter((output) => !broken.includes(output)));
+    const ms = performance.now() - decodesAt;
+    if (!changed) this.#speculation?.observe(plan, sampled.length, { ms, threads });
+    const full = this.#scheduler.apply(plan, sampled, ms);
     for (const { key, ended } of sampled) if (ended) this.#finish(key, "stop");
     for (const key of full) this.#finish(key, "length");
+    for (const output of broken) this.#refuse(output, plan.group);
+  }
+
+  /** Those whose logits an adapter has broken: a NaN anywhere before the last product makes all of them NaN. */
+  #broken(outputs: readonly Output[]): readonly Output[] {
+    return outputs.filter(({ index }) => Number.isNaN(this.#context.logits(index)[0]));
+  }
+
+  /** After the step was applied, for its cells are computed. */
+  #refuse({ key }: Output, group: number): void {
+    const id = this.#choices.get(key)?.id;
+    if (id === undefined) return; // another choice of the same request was
+    const { code, details } = this.#adapters.broken(group);
+    this.#remove(id);
+    this.#events.push({ id, error: { code, details } });
   }
 
   /** Each token is drawn from the logits of the one before, so after a draft only where that one was what was drawn. */
@@ -266,13 +289,15 @@ export class EngineLoop {
     return sampled;
   }
 
-  #decode(plan: Plan): DecodeResult {
+  /** `changed`: the adapter did, and what that costs says nothing about steps. */
+  #decode(plan: Plan, changed: boolean): DecodeResult {
     const { tokens, promptTokens } = sizeOf(plan);
     const threads = this.#governor.threads;
     this.#context.threads = threads;
     const wallBefore = performance.now();
     const cpuBefore = process.cpuUsage();
     const result = this.#context.decode();
+    if (changed) return result;
     const cpu = process.cpuUsage(cpuBefore);
     const nowMs = performance.now();
     const cpuMs = (cpu.user + cpu.system) / 1000;

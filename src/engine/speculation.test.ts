@@ -40,7 +40,7 @@ function play({ texts, plainMs, draftMs, noise = () => 1 }: World, speculation =
       }
     });
     const ms = (plainMs + draftMs(drafted, step)) * noise(step);
-    speculation.observe({ actions: [], entries } satisfies Plan, tokens, { ms, threads: 1 });
+    speculation.observe({ actions: [], entries, group: 0 } satisfies Plan, tokens, { ms, threads: 1 });
     seen.ms += ms;
     seen.plainMs += (tokens / decoding.length) * plainMs;
     seen.steps++;
@@ -116,7 +116,7 @@ test("many sequences at once fill a step by themselves", () => {
 test("a step that was computed with other threads is no measure", () => {
   const speculation = new Speculation();
   play({ texts: [copy(4, 50)], plainMs: 10, draftMs: (n) => n }, speculation);
-  speculation.observe({ actions: [], entries: [] }, 0, { ms: 10, threads: 2 });
+  speculation.observe({ actions: [], entries: [], group: 0 }, 0, { ms: 10, threads: 2 });
   expect(speculation.propose({ key: 99, tokens: copy(4, 5) }, 8, { sequences: 1, drafted: 0 })).toEqual([]);
 });
 

@@ -5,6 +5,7 @@
 import koffi from "koffi";
 import { ShimmyError } from "../contract/errors.ts";
 import type { KvType, Serving } from "../contract/model.ts";
+import type { LlamaAdapter } from "./adapter.ts";
 import { withoutClearing } from "./fresh-memory.ts";
 import { type ContextPointer, type Library, library, type MemoryPointer } from "./library.ts";
 import type { LlamaModel } from "./model.ts";
@@ -113,6 +114,19 @@ export class LlamaContext {
   /** For the next step, at most `threadsAllowed`. */
   set threads(threads: number) {
     this.#lib.setThreads(this.pointer, threads, threads);
+  }
+
+  /** For all sequences, from the next step on; undefined: the model as it is. The graph is built anew, which takes milliseconds. */
+  adapt(adapter: LlamaAdapter | undefined): void {
+    const adapters = adapter ? [adapter] : [];
+    const pointers = BigUint64Array.from(adapters, ({ pointer }) => pointer);
+    const code = this.#lib.setAdapters(
+      this.pointer,
+      pointers,
+      adapters.length,
+      Float32Array.from(adapters, ({ scale }) => scale),
+    );
+    if (code !== 0) throw new Error(`llama_set_adapters_lora returned ${code}`);
   }
 
   /** Puts a token into the next step. @returns its index, by which its logits are asked for afterwards. */

@@ -13,6 +13,7 @@ import { type BatchStruct, type ContextParams, declareStructs, fingerprintMismat
 /** Pointers carry no type in C or koffi; these keep a context from being passed where a model is meant. */
 export type ModelPointer = bigint & { readonly pointsTo?: "llama_model" };
 export type VocabPointer = bigint & { readonly pointsTo?: "llama_vocab" };
+export type AdapterPointer = bigint & { readonly pointsTo?: "llama_adapter_lora" };
 export type ContextPointer = bigint & { readonly pointsTo?: "llama_context" };
 export type MemoryPointer = bigint & { readonly pointsTo?: "llama_memory" };
 export type SamplerPointer = bigint & { readonly pointsTo?: "llama_sampler" };
@@ -145,6 +146,13 @@ function declareFunctions(llama: LibraryHandle) {
     >("int llama_tokenize(void* v, const void* text, int bytes, void* out, int max, bool add_special, bool parse_special)"),
     tokenToPiece: f<(v: VocabPointer, token: number, out: Buffer, max: number, lstrip: number, special: boolean) => number>(
       "int llama_token_to_piece(void* v, int token, void* out, int max, int lstrip, bool special)",
+    ),
+
+    /** Null: not a LoRA file, or not one for this model. It is the model's: it lives as long as that. */
+    adapterInit: f<(m: ModelPointer, path: string) => AdapterPointer | null>("void* llama_adapter_lora_init(void* m, const char* path)"),
+    /** Instead of those that were set before; n = 0: none. The next decode builds its graph anew if they differ. */
+    setAdapters: f<(c: ContextPointer, adapters: BigUint64Array, n: number, scales: Float32Array) => number>(
+      "int llama_set_adapters_lora(void* c, void* adapters, size_t n, void* scales)",
     ),
 
     contextInit: f<(m: ModelPointer, p: ContextParams) => ContextPointer | null>(

@@ -6,13 +6,14 @@
  */
 import type { Config } from "../config/table.ts";
 import { ShimmyError } from "../contract/errors.ts";
-import type { GenerationEvent, GenerationRequest, Generator, ResolvedModel } from "../contract/generation.ts";
+import { type GenerationEvent, type GenerationRequest, type Generator, nameOf, type ResolvedModel } from "../contract/generation.ts";
 import type { Lifecycle } from "../contract/lifecycle.ts";
 import type { ModelInfo, ModelState, ModelStatus } from "../contract/model.ts";
+import { type Adapters, resolveWithAdapter } from "../models/adapters.ts";
 import { type AliasTable, NO_ALIASES } from "../models/alias-table.ts";
 import type { Aliases } from "../models/aliases.ts";
 import { availableMemory } from "../models/machine.ts";
-import { resolveModel, shownName, withAliases } from "../models/resolve.ts";
+import { shownName, withAliases } from "../models/resolve.ts";
 import type { ModelGauges } from "../telemetry/metrics.ts";
 import { abortable } from "./abortable.ts";
 import { engineMessage } from "./engine-message.ts";
@@ -31,6 +32,7 @@ type PoolConfig = ResidentsOptions["settings"] & Pick<Config, "strictModels" | "
 export interface PoolOptions extends ResidentsOptions {
   /** Absent: there are none. */
   readonly aliases?: Aliases;
+  readonly adapters?: Adapters;
   readonly settings: PoolSettings;
 }
 
@@ -53,7 +55,7 @@ export class Pool implements Generator {
   async resolve(name: string, { strict = false } = {}): Promise<ResolvedModel> {
     const model = await this.#resolve(name, strict || this.#options.settings.strictModels);
     if (model.fallbackFrom !== undefined)
-      this.#options.log.warn("another model answers", { asked: shownName(model.fallbackFrom), via: model.via, model: model.info.id });
+      this.#options.log.warn("another model answers", { asked: shownName(model.fallbackFrom), via: model.via, model: nameOf(model) });
     return model;
   }
 
@@ -67,7 +69,8 @@ export class Pool implements Generator {
     try {
       const loaded = await abortable(resident.opening, signal);
       this.#admit(loaded, request.choices);
-      const message = engineMessage(loaded.template, request, this.#options.log, this.#options.settings.isolateCallers);
+      const asked = engineMessage(loaded.template, request, this.#options.log, this.#options.settings.isolateCallers);
+      const message = model.adapter ? { ...asked, adapter: model.adapter } : asked;
       const startedAt = performance.now();
       try {
         // Released when the engine has finished: a slow reader does not keep the model from making room.
@@ -87,7 +90,8 @@ export class Pool implements Generator {
     const models = withAliases(await this.#options.catalogue.list(), await this.#aliases());
     this.#residents.backoff.keepOnly(new Set(models.map(({ id }) => id)));
     const available = availableMemory();
-    return models.map((info) => this.#status(info, available));
+    const adapters = await Promise.all(models.map((info) => this.#options.adapters?.namesFor(info) ?? []));
+    return models.map((info, i) => ({ ...this.#status(info, available), ...(adapters[i]!.length > 0 && { adapters: adapters[i]! }) }));
   }
 
   /** How many models there are, and in which state: what a health check can ask for every second. */
@@ -134,7 +138,7 @@ export class Pool implements Generator {
     const loaded = new Set([...this.#residents.values()].filter((resident) => resident.loaded).map(({ info }) => info.id));
     const aliases = await this.#aliases();
     const options = { strict, loaded, aliases, ...(defaultModel !== undefined && { default: defaultModel }) };
-    return resolveModel(name, await this.#options.catalogue.list(), options);
+    return resolveWithAdapter(name, await this.#options.catalogue.list(), options, this.#options.adapters);
   }
 
   #status(info: ModelInfo, available = availableMemory()): ModelStatus {

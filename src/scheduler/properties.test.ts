@@ -5,10 +5,12 @@ import type { Limits } from "./scheduler.ts";
 import type { Arrival } from "./sequence.ts";
 import { alone, type GuessedRight, Machine } from "./simulation.ts";
 
-const sequence = (key: number, length: number, maxTokens = Number.POSITIVE_INFINITY): Arrival => ({
+const sequence = (key: number, length: number, maxTokens: number, group: number): Arrival => ({
   key,
   prompt: Array.from({ length }, (_, i) => 1 + key * 1000 + i),
   maxTokens,
+  salt: String(group),
+  group,
 });
 
 const range = (from: number, length: number) => Array.from({ length }, (_, i) => from + i);
@@ -32,13 +34,15 @@ const branching = fc
     branch: fc.nat(2),
     leaf: fc.integer({ min: 1, max: 20 }),
     salt: fc.nat(5),
+    group: fc.constantFrom(0, 0, 0, 1, 2),
   })
-  .map(({ root, stem, branch, leaf, salt }) => ({
+  .map(({ root, stem, branch, leaf, salt, group }) => ({
     prompt: [...range(1 + root * 100, stem), ...range(1000 + branch * 100, leaf)],
-    salt: salt === 5 ? "other" : "",
+    salt: `${group} ${salt === 5 ? "other" : ""}`,
+    group,
   }));
 
-test("with shared prefixes, salts, a store, aborts and small caches every sequence still ends with the tokens that it gives alone", () => {
+test("with shared prefixes, salts, groups, a store, aborts and small caches every sequence still ends with the tokens that it gives alone", () => {
   const step = fc.oneof(
     { weight: 3, arbitrary: fc.record({ arrival: branching, maxTokens: fc.nat(30) }) },
     { weight: 6, arbitrary: fc.constant("step" as const) },
@@ -92,7 +96,10 @@ test("with shared prefixes, salts, a store, aborts and small caches every sequen
 });
 
 const event = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ type: fc.constant("arrive" as const), length: fc.nat(200), maxTokens: fc.nat(100) }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({ type: fc.constant("arrive" as const), length: fc.nat(200), maxTokens: fc.nat(100), group: fc.nat(2) }),
+  },
   { weight: 1, arbitrary: fc.record({ type: fc.constant("abort" as const), key: fc.nat(20) }) },
   { weight: 8, arbitrary: fc.record({ type: fc.constant("step" as const) }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constant("full" as const) }) },
@@ -118,6 +125,7 @@ describe("any arrivals, lengths, aborts, limits and budgets", () => {
           key++,
           1 + (event.length % limits.cellsPerSequence),
           event.maxTokens > 80 ? Number.POSITIVE_INFINITY : event.maxTokens,
+          event.group,
         );
         wanted.set(arrival.key, arrival);
         machine.arrive(arrival);

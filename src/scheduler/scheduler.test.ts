@@ -80,7 +80,7 @@ describe("a step", () => {
   });
 
   test("of an empty scheduler computes nothing", () => {
-    expect(make({}).plan(10)).toEqual({ actions: [], entries: [] });
+    expect(make({}).plan(10)).toMatchObject({ actions: [], entries: [] });
   });
 });
 

@@ -8,6 +8,7 @@
  */
 import { type CellAction, type Content, WORTH_A_COPY } from "./cells.ts";
 import { draft, type Propose } from "./draft.ts";
+import { GroupTurns } from "./groups.ts";
 import { type Placement, place, smallLoss, TINY_LOSS } from "./placement.ts";
 import { FairQueue } from "./queue.ts";
 import type { Arrival, Sequence } from "./sequence.ts";
@@ -44,6 +45,8 @@ export interface Plan {
   readonly actions: readonly CellAction[];
   /** In the order of their slots: libllama computes consecutive slots in one go. */
   readonly entries: readonly PlanEntry[];
+  /** Of all of them. */
+  readonly group: number;
 }
 
 /**
@@ -102,6 +105,7 @@ export class Scheduler {
   readonly #store: PrefixStore;
   readonly #slots: readonly Slot[];
   readonly #waiting = new FairQueue();
+  readonly #turns = new GroupTurns();
   /** In order of admission: the first is the oldest and the last to be preempted. */
   #running: Sequence[] = [];
   #actions: CellAction[] = [];
@@ -155,7 +159,10 @@ export class Scheduler {
     return this.#running.filter(({ needed }) => needed === 1).length;
   }
 
-  /** What the next step computes: at most `budget` tokens, one each for those that decode, the rest for prompts, else for drafts. */
+  /**
+   * What the next step computes: at most `budget` tokens, one each for those that decode, the rest for prompts, else for drafts. Whoever
+   * is of another group than the one whose turn it is has his slot and waits.
+   */
   plan(budget: number, propose?: Propose): Plan {
     this.#now++;
     this.#makeRoom();
@@ -171,12 +178,14 @@ export class Scheduler {
       left -= count;
       given += count;
     };
+    let turn = this.#turn();
     // Those who are read from first: a token each, so that a long prompt does not stop them.
-    for (const sequence of this.#running) if (sequence.needed === 1) give(sequence, 1);
+    for (const sequence of this.#running) if (sequence.needed === 1 && sequence.group === turn) give(sequence, 1);
     for (const sequence of this.#waiting) if (left <= 0 || this.#admit(sequence) === "no room") break;
     cells = this.#limits.cells - this.#cellsUsed();
+    turn ??= this.#turn() ?? 0;
     // Then the shortest prompt, which makes most of them answer early; the oldest gets a part whatever comes, and what is left.
-    const prompts = this.#running.filter((sequence) => !shares.has(sequence));
+    const prompts = this.#running.filter((sequence) => sequence.group === turn && !shares.has(sequence));
     const oldest = prompts[0];
     if (oldest) give(oldest, Math.ceil(left * OLDEST_SHARE));
     for (const sequence of prompts.toSorted((a, b) => a.needed - b.needed)) give(sequence, sequence.needed);
@@ -184,14 +193,16 @@ export class Scheduler {
     this.#actions = [];
     const drafts = propose && draft([...shares.keys()], { ...this.#limits, room: Math.min(left, cells - given) }, propose);
     const entries = [...shares].map(([sequence, count]) => entry(sequence, count, drafts?.get(sequence)));
-    return { actions, entries: entries.sort((a, b) => a.slot - b.slot) };
+    return { actions, entries: entries.sort((a, b) => a.slot - b.slot), group: turn };
   }
 
   /**
    * Takes the outcome of a computed plan. A sequence that reached its token limit or the end of its context ends here.
+   * @param cost Milliseconds that the step took, so that groups get equal time; where there is one group it says nothing.
    * @returns the keys that ended by length; those that the caller called ended are gone too.
    */
-  apply(plan: Plan, sampled: readonly Sampled[]): number[] {
+  apply(plan: Plan, sampled: readonly Sampled[], cost = 0): number[] {
+    this.#turns.spend(cost);
     const full: number[] = [];
     for (const { sequence, to } of plan.entries) {
       sequence.computed = to;
@@ -253,6 +264,11 @@ export class Scheduler {
     const slot = this.#slots[action.slot]!;
     if (slot.owner) slot.owner.computed = 0;
     else slot.empty();
+  }
+
+  /** Undefined: nobody runs. */
+  #turn(): number | undefined {
+    return this.#running.length === 0 ? undefined : this.#turns.next(this.#running);
   }
 
   /** Every running sequence must be able to take a step: idle cells make room first, then the youngest gives way. */

@@ -24,6 +24,8 @@ export interface Arrival {
   readonly tenant?: string;
   /** Larger is later; 0 is usual. Nobody waits for ever. */
   readonly priority?: number;
+  /** Only sequences of the same group are computed in one step (groups.ts); absent: 0. Each group must have salts of its own. */
+  readonly group?: number;
 }
 
 export class Sequence {
@@ -33,6 +35,7 @@ export class Sequence {
   readonly maxTokens: number;
   readonly maxDraft: number;
   readonly salt: string;
+  readonly group: number;
   /** Its place in the queue: see queue.ts. */
   readonly tag: number;
   computed = 0;
@@ -48,6 +51,7 @@ export class Sequence {
     this.maxTokens = arrival.maxTokens;
     this.maxDraft = arrival.maxDraft ?? Number.POSITIVE_INFINITY;
     this.salt = arrival.salt ?? "";
+    this.group = arrival.group ?? 0;
     this.tag = tag;
   }
 

@@ -6,7 +6,7 @@ import { expect } from "vitest";
 import type { CellAction } from "./cells.ts";
 import type { Propose } from "./draft.ts";
 import { type Limits, type Plan, type Sampled, Scheduler } from "./scheduler.ts";
-import type { Arrival } from "./sequence.ts";
+import type { Arrival, Sequence } from "./sequence.ts";
 
 export interface Outcome {
   /** Generated tokens. */
@@ -15,18 +15,18 @@ export interface Outcome {
 }
 
 /** A hash of all tokens, so that one that is missing or wrong shows in everything after it. Divisible by 40: the end. */
-function nextToken(tokens: readonly number[]): number {
-  return tokens.reduce((hash, token) => (Math.imul(Math.imul(hash, 31) ^ token, 16_777_619) >>> 0) % 1_000_003, 7);
+function nextToken(tokens: readonly number[], group: number): number {
+  return tokens.reduce((hash, token) => (Math.imul(Math.imul(hash, 31) ^ token, 16_777_619) >>> 0) % 1_000_003, 7 + group);
 }
 
 const isEnd = (token: number) => token % 40 === 0;
 
 /** What the sequence must give, computed without any scheduler. */
-export function alone({ prompt, maxTokens }: Arrival, { cellsPerSequence }: Limits): Outcome {
+export function alone({ prompt, maxTokens, group = 0 }: Arrival, { cellsPerSequence }: Limits): Outcome {
   const tokens = [...prompt];
   const generated = () => tokens.slice(prompt.length);
   while (tokens.length - prompt.length < maxTokens) {
-    tokens.push(nextToken(tokens));
+    tokens.push(nextToken(tokens, group));
     if (isEnd(tokens.at(-1)!)) return { tokens: generated(), reason: "stop" };
     if (tokens.length > cellsPerSequence) break;
   }
@@ -105,14 +105,15 @@ export class Machine {
     }
     const sampled = this.#compute(plan);
     this.#checkRoom();
-    const ended = this.scheduler.apply(plan, sampled);
+    const ended = this.scheduler.apply(plan, sampled, costOf(plan));
     for (const { key, ended } of sampled) if (ended) this.#end(key, "stop");
     for (const key of ended) this.#end(key, "length");
     return plan;
   }
 
-  run(budget: number): void {
-    for (let steps = 0; !this.scheduler.idle; steps++) {
+  /** Until all have ended, or as long as it is said. */
+  run(budget: number, goesOn = () => true): void {
+    for (let steps = 0; !this.scheduler.idle && goesOn(); steps++) {
       expect(steps).toBeLessThan(5000);
       this.step(budget);
     }
@@ -150,10 +151,12 @@ export class Machine {
     expect(plan.entries.reduce((sum, { from, to, draft }) => sum + to - from + draft.length, 0)).toBeLessThanOrEqual(budget);
     const slots = plan.entries.map(({ slot }) => slot);
     expect(slots).toEqual([...new Set(slots)].sort((a, b) => a - b));
+    for (const { sequence } of plan.entries) expect(sequence.group).toBe(plan.group);
     if (budget >= this.#limits.slots) {
       // A long prompt stops nobody who is being read from.
       const served = new Set(plan.entries.map(({ sequence }) => sequence.key));
-      for (const [slot, key] of decoding) if (this.#owners.get(slot) === key) expect(served).toContain(key);
+      const turn = (key: number) => (this.#live.get(key)!.arrival.group ?? 0) === plan.group;
+      for (const [slot, key] of decoding) if (this.#owners.get(slot) === key && turn(key)) expect(served).toContain(key);
     }
   }
 
@@ -173,7 +176,7 @@ export class Machine {
       cells.tokens.push(...sequence.tokens.slice(from, to));
       this.computed += to - from;
       expect(samples).toBe(to === sequence.tokens.length && sequence.maxTokens > 0);
-      if (samples) sampled.push(...this.#sample(key, cells.tokens, draft));
+      if (samples) sampled.push(...this.#sample(sequence, cells.tokens, draft));
       else expect(draft).toEqual([]);
       cells.tokens.push(...draft);
       this.drafted += draft.length;
@@ -182,10 +185,10 @@ export class Machine {
   }
 
   /** As long as the draft is right. */
-  #sample(key: number, tokens: readonly number[], draft: readonly number[]): Sampled[] {
+  #sample({ key, group }: Sequence, tokens: readonly number[], draft: readonly number[]): Sampled[] {
     const sampled: Sampled[] = [];
     for (let i = 0; i <= draft.length; i++) {
-      const token = nextToken([...tokens, ...draft.slice(0, i)]);
+      const token = nextToken([...tokens, ...draft.slice(0, i)], group);
       this.#live.get(key)!.generated.push(token);
       sampled.push({ key, token, ended: isEnd(token) });
       if (isEnd(token) || token !== draft[i]) break;
@@ -222,13 +225,18 @@ export class Machine {
   }
 }
 
+/** Milliseconds, as a step on a processor takes them: most of it for the first token. */
+export function costOf({ entries }: Plan): number {
+  return entries.reduce((cost, { from, to, draft }) => cost + to - from + draft.length, 5);
+}
+
 function drafter(guesses: readonly GuessedRight[]): Propose {
   let asked = 0;
-  return ({ tokens }) => {
+  return ({ tokens, group }) => {
     const { right, wrong } = guesses[asked++ % guesses.length]!;
     const goesOn = [...tokens];
-    for (let i = 0; i < right; i++) goesOn.push(nextToken(goesOn));
-    for (let i = 0; i < wrong; i++) goesOn.push(nextToken(goesOn) + 1);
+    for (let i = 0; i < right; i++) goesOn.push(nextToken(goesOn, group));
+    for (let i = 0; i < wrong; i++) goesOn.push(nextToken(goesOn, group) + 1);
     return goesOn.slice(tokens.length);
   };
 }

@@ -33,7 +33,10 @@ const GET: Readonly<Record<string, Handler>> = {
     return new Response(body, { headers: { "content-type": contentType } });
   },
   "/v1/models": async ({ models }) => Response.json(encodeModels(await models())),
-  "/v1/models/:id{.+}": async (services, id) => Response.json(encodeModel(await statusOf(services, id))),
+  "/v1/models/:id{.+}": async (services, id) => {
+    const { status, adapter } = await statusOf(services, id);
+    return Response.json(encodeModel(status, adapter));
+  },
 };
 
 /** What it generates: POST, each in its dialect. */

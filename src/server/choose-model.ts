@@ -1,6 +1,6 @@
 /** Which model answers a request, and how the caller is told when it is another one. Called by generate.ts; the policy is models/resolve.ts. */
 import { ShimmyError } from "../contract/errors.ts";
-import type { ResolvedModel } from "../contract/generation.ts";
+import { nameOf, type ResolvedModel } from "../contract/generation.ts";
 import { shownName } from "../models/resolve.ts";
 import type { Services } from "./services.ts";
 
@@ -24,7 +24,8 @@ export async function chooseModel(
  * Another model than the one asked for never answers unsaid: `asked -> id; step=family`. Header values are ASCII and short, so both names
  * are percent-encoded and a long one is cut.
  */
-export function modelHeaders({ info, via, fallbackFrom }: ResolvedModel): Record<string, string> {
+export function modelHeaders(model: ResolvedModel): Record<string, string> {
+  const { via, fallbackFrom } = model;
   if (fallbackFrom === undefined) return {};
-  return { "x-shimmy-model-fallback": `${encodeURIComponent(shownName(fallbackFrom))} -> ${encodeURI(info.id)}; step=${via}` };
+  return { "x-shimmy-model-fallback": `${encodeURIComponent(shownName(fallbackFrom))} -> ${encodeURI(nameOf(model))}; step=${via}` };
 }

@@ -83,6 +83,8 @@ export async function readMetadata(
     if (typeof value === "string") keptBytes += value.length;
     if (keptBytes > MAX_KEPT_BYTES) cursor.fail(`its metadata strings are larger than ${MAX_KEPT_BYTES} bytes`);
     if (key === "general.alignment") alignment = checkAlignment(cursor, type, value);
+    // libllama asserts on it, and only the type tells a float from an integer.
+    if (key === "adapter.lora.alpha" && NUMBER_TYPES.get(type)?.name !== "f32") cursor.fail(`${key} is not an f32`);
     metadata.set(key, value);
   }
   return { metadata, alignment };

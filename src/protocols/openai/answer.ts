@@ -1,13 +1,13 @@
 /**
  * What every OpenAI answer opens with, and the folding of events into whole texts. Called by the encoders of chat/ and completions/.
  */
-import type { FinishReason, GenerationEvent, ResolvedModel, TokenLogprob } from "../../contract/generation.ts";
+import { type FinishReason, type GenerationEvent, nameOf, type ResolvedModel, type TokenLogprob } from "../../contract/generation.ts";
 import type { OpenAICall } from "./request.ts";
 import { Tally } from "./tally.ts";
 
 /** `model` is the one that answers, also when another was asked for. */
 export function headOf<Kind extends string>(call: OpenAICall, model: ResolvedModel, object: Kind) {
-  return { id: call.id, object, created: call.created, model: model.info.id, system_fingerprint: fingerprintOf(model) };
+  return { id: call.id, object, created: call.created, model: nameOf(model), system_fingerprint: fingerprintOf(model) };
 }
 
 export interface WholeChoice {

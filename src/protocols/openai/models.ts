@@ -18,6 +18,8 @@ export interface WireModel extends Model {
   architecture: string;
   loaded: boolean;
   status: { value: ModelState };
+  /** As vLLM tells a LoRA adapter: the model that it changes. */
+  parent?: string;
   capabilities: Capability[];
   /** The other names it answers to. */
   aliases: string[];
@@ -44,9 +46,11 @@ export interface WireServing {
   flash_attention: Serving["flashAttention"];
 }
 
-export function encodeModel({ info, state, servedContext, serving }: ModelStatus): WireModel {
+/** @param adapter The model is meant with this one of its LoRA adapters. */
+export function encodeModel({ info, state, servedContext, serving }: ModelStatus, adapter?: string): WireModel {
   return {
-    id: info.id,
+    id: adapter === undefined ? info.id : `${info.id}+${adapter}`,
+    ...(adapter !== undefined && { parent: info.id }),
     object: "model",
     // The file's own time: clients take a value that changes with each call for a new model.
     created: Math.floor(info.modifiedMs / 1000),
@@ -68,7 +72,7 @@ export function encodeModel({ info, state, servedContext, serving }: ModelStatus
     loaded: state === "loaded",
     status: { value: state },
     capabilities: [...(info.capabilities ?? [])],
-    aliases: [...(info.aliases ?? [])],
+    aliases: adapter === undefined ? [...(info.aliases ?? [])] : [],
     type: info.generative ? "llm" : "embeddings",
     chat_template: info.chatTemplate === undefined ? null : (info.templateFormat ?? "other"),
     ...(info.license !== undefined && { license: info.license }),
@@ -90,6 +94,8 @@ function encodeServing(serving: Serving): WireServing {
   };
 }
 
+/** The models, and after each an entry for every adapter that it can be asked for with. */
 export function encodeModels(models: readonly ModelStatus[]): { object: "list"; data: WireModel[] } {
-  return { object: "list", data: models.map(encodeModel) };
+  const data = models.flatMap((status) => [undefined, ...(status.adapters ?? [])].map((adapter) => encodeModel(status, adapter)));
+  return { object: "list", data };
 }

@@ -7,14 +7,17 @@ import type { Services } from "../services.ts";
 import type { ApiRoute } from "./route.ts";
 
 /**
- * The model that a name in a path means: an id, another spelling of it, an alias; never a fallback.
- * @throws model_not_found
+ * The model that a name in a path means: an id, another spelling of it, an alias; never a fallback. `adapter`: the one it was named with.
+ * @throws model_not_found, adapter_not_found, adapter_unusable
  */
-export async function statusOf({ generator, models }: Pick<Services, "generator" | "models">, name: string): Promise<ModelStatus> {
-  const { info } = await generator.resolve(name, { strict: true });
+export async function statusOf(
+  { generator, models }: Pick<Services, "generator" | "models">,
+  name: string,
+): Promise<{ status: ModelStatus; adapter: string | undefined }> {
+  const { info, adapter } = await generator.resolve(name, { strict: true });
   const status = (await models()).find((candidate) => candidate.info.id === info.id);
   // It vanished between the two questions: what was known of it then.
-  return status ?? { info, state: "unloaded", servedContext: info.contextLength };
+  return { status: status ?? { info, state: "unloaded", servedContext: info.contextLength }, adapter: adapter?.name };
 }
 
 /** To be listed last: `{name}` takes slashes, so it would also take the paths of others below /api/models/. */
@@ -28,13 +31,13 @@ export const MODEL_ROUTES: readonly ApiRoute[] = [
     method: "GET",
     path: "/api/models/:name{.+}",
     handle: async (services, { params }) => {
-      const status = await statusOf(services, params.name ?? "");
+      const { status } = await statusOf(services, params.name ?? "");
       return Response.json({ ...encodeStatus(status), template: status.info.chatTemplate ?? null });
     },
   },
 ];
 
-function encodeStatus({ info, state, servedContext }: ModelStatus): Record<string, unknown> {
+function encodeStatus({ info, state, servedContext, adapters }: ModelStatus): Record<string, unknown> {
   return {
     name: info.id,
     size_bytes: info.sizeBytes,
@@ -42,6 +45,7 @@ function encodeStatus({ info, state, servedContext }: ModelStatus): Record<strin
     parameter_count: info.parameters,
     source: sourceWord(info),
     aliases: info.aliases ?? [],
+    adapters: adapters ?? [],
     state,
     capabilities: info.capabilities ?? [],
     family: info.family,
