@@ -24,7 +24,9 @@ const LIKELIEST = 128;
 const FEW_ROOTS = 0.25;
 
 const SLOW_MS = 5;
-const GROWING_MS = 6;
+const PREPARING_MS = 6;
+/** How often the grammar must have been slow. A pause of another program happens once. */
+const SLOW_TIMES = 3;
 /** How far a text without a choice is followed: property names are shorter. */
 const MOST_DEMANDED_BYTES = 64;
 
@@ -40,10 +42,15 @@ export class Constraints {
     this.endOfGeneration = model.endOfGeneration;
   }
 
-  /** A few milliseconds of the work between two steps; nothing once it is done. */
-  growForest(): void {
-    const until = performance.now() + GROWING_MS;
+  get ready(): boolean {
+    return this.forest.grown;
+  }
+
+  /** Some milliseconds of the work that comes before the first answer. @returns whether nothing is left. */
+  prepare(): boolean {
+    const until = performance.now() + PREPARING_MS;
     while (!this.forest.grow() && performance.now() < until);
+    return this.ready;
   }
 
   /** @throws invalid_value when libllama cannot use this grammar; decoders have checked it, so that is rare. */
@@ -60,7 +67,7 @@ export class ConstrainedSampler {
   readonly #sampler: Sampler;
   #utf8: Utf8State = BETWEEN_CHARACTERS;
   /** So many readings of the text are possible that asking about tokens is slow: few are asked about first. */
-  #ambiguous = false;
+  #slow = 0;
   /** A token that could follow lately, asked first when the question is whether anything can. */
   #follower: number | undefined;
   /** What `demanded` answers until another token comes. */
@@ -96,11 +103,15 @@ export class ConstrainedSampler {
     return this.#demanded;
   }
 
+  get #ambiguous(): boolean {
+    return this.#slow >= SLOW_TIMES;
+  }
+
   #demandedText(): Buffer {
-    const { forest, model } = this.#shared;
+    const { model } = this.#shared;
     const pieces: Buffer[] = [];
     let probe: Grammar | undefined;
-    for (let bytes = 0; bytes < MOST_DEMANDED_BYTES && !this.#ambiguous && forest.grown; bytes++) {
+    for (let bytes = 0; bytes < MOST_DEMANDED_BYTES && !this.#ambiguous; bytes++) {
       const only = this.#onlyRoot(probe ?? this.#grammar);
       if (only === undefined) break;
       probe ??= this.#grammar.clone();
@@ -125,7 +136,6 @@ export class ConstrainedSampler {
     const { candidates, endOfGeneration, forest } = this.#shared;
     if (endOfGeneration !== undefined && !this.#grammar.allows(endOfGeneration, candidates)) return false;
     if (this.#follower !== undefined && this.#grammar.allows(this.#follower, candidates)) return false;
-    if (!forest.grown) return false; // the model's own end of generation will do
     [this.#follower] = this.#filter(forest.roots);
     return this.#follower === undefined;
   }
@@ -166,12 +176,12 @@ export class ConstrainedSampler {
   /** The tokens that the grammar allows, or so many of the likeliest that the others have no chance. */
   #allowedTokens(logits: Float32Array): number[] {
     const { candidates, forest } = this.#shared;
-    if (forest.grown && !this.#ambiguous) {
+    if (!this.#ambiguous) {
       const roots = this.#filter(forest.roots);
       if (roots.length <= FEW_ROOTS * forest.roots.length) {
         const before = performance.now();
         const allowed = this.#withEnd(forest.select((tokens) => this.#filter(tokens), roots));
-        this.#ambiguous = performance.now() - before > SLOW_MS;
+        if (performance.now() - before > SLOW_MS) this.#slow++;
         return allowed;
       }
     }

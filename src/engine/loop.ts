@@ -5,7 +5,6 @@
 import { ShimmyError } from "../contract/errors.ts";
 import type { GenerationEvent, PromptSegment } from "../contract/generation.ts";
 import type { DecodeResult, LlamaContext } from "../llama/context.ts";
-import type { Grammar } from "../llama/grammar.ts";
 import type { LlamaModel } from "../llama/model.ts";
 import { Sampler } from "../llama/sampler.ts";
 import type { Propose } from "../scheduler/draft.ts";
@@ -54,6 +53,8 @@ export class EngineLoop {
   readonly #governor: ThreadGovernor;
   /** Made for the first constrained answer. */
   #constraints: Constraints | undefined;
+  /** Those that wait for it, by id. */
+  readonly #preparing = new Map<number, GenerateMessage>();
   readonly #budget: StepBudget;
   /** Absent: turned off. */
   readonly #speculation: Speculation | undefined;
@@ -119,6 +120,22 @@ export class EngineLoop {
   }
 
   generate(message: GenerateMessage): void {
+    if (message.constraint && !this.#constraints?.ready) void this.#prepareFor(message);
+    else this.#take(message);
+  }
+
+  /** The first ones with a grammar wait until the vocabulary is sorted for it, so that no answer depends on how far that has come. */
+  async #prepareFor(message: GenerateMessage): Promise<void> {
+    this.#preparing.set(message.id, message);
+    if (this.#preparing.size > 1) return;
+    this.#constraints ??= new Constraints(this.#model);
+    while (!this.#constraints.prepare()) await new Promise(setImmediate); // a turn of #run lies between
+    const ready = [...this.#preparing.values()];
+    this.#preparing.clear();
+    for (const each of ready) this.#take(each);
+  }
+
+  #take(message: GenerateMessage): void {
     try {
       this.#arrive(message);
     } catch (error) {
@@ -130,6 +147,7 @@ export class EngineLoop {
   }
 
   abort(id: number): void {
+    this.#preparing.delete(id);
     this.#remove(id);
     this.#flush();
   }
@@ -157,7 +175,7 @@ export class EngineLoop {
     this.#check(prompt, message);
     const { group, salt: adapterSalt } = this.#adapters.groupOf(message.adapter);
     const seed = message.sampling.seed ?? Math.floor(Math.random() * 2 ** 32);
-    const grammar = message.constraint && this.#grammarOf(message.constraint.gbnf);
+    const grammar = message.constraint && this.#constraints!.compile(message.constraint.gbnf);
     for (let choice = 0; choice < message.choices; choice++) {
       const free = new Sampler(
         message.sampling,
@@ -187,11 +205,6 @@ export class EngineLoop {
     return this.#model.tokenize(segments);
   }
 
-  #grammarOf(gbnf: string): Grammar {
-    this.#constraints ??= new Constraints(this.#model);
-    return this.#constraints.compile(gbnf);
-  }
-
   #check(prompt: readonly number[], { sampling }: GenerateMessage): void {
     if (prompt.length === 0) throw new ShimmyError("invalid_value", { param: "prompt", reason: "it holds no tokens" });
     const strange = prompt.find((token) => !this.#model.isToken(token));
@@ -213,7 +226,6 @@ export class EngineLoop {
       this.#expire();
       this.#step(this.#scheduler.plan(this.#budget.tokens(this.#scheduler.decoding), this.#propose));
       this.#flush({ last: this.#scheduler.idle });
-      this.#constraints?.growForest(); // as long as it is not grown, a refused token costs milliseconds
     }
     this.#running = false;
     this.#persistSoon();
