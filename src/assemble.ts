@@ -12,7 +12,8 @@ import type { Puller } from "./contract/pull.ts";
 import { pullFolder } from "./hub/places.ts";
 import { Adapters } from "./models/adapters.ts";
 import { Aliases, aliasFile } from "./models/aliases.ts";
-import { Catalogue } from "./models/catalogue.ts";
+import { Catalogue, type CatalogueOptions } from "./models/catalogue.ts";
+import type { Integrity } from "./models/integrity/integrity.ts";
 import { idOfFile } from "./models/names.ts";
 import { Pool } from "./pool/pool.ts";
 import type { Services } from "./server/services.ts";
@@ -56,6 +57,7 @@ export function assemble({ config }: Pick<LoadedConfig, "config">, options: Asse
     onSkip: (path, reason) => log.debug("not a model", { path, reason }),
     onEqualName: ({ id, wanted, path }) => log.info("two models of one name", { name: wanted, listed_as: id, path }),
     onCacheError: (error) => log.debug("the headers of models are not cached", { err: ShimmyError.from(error) }),
+    beforeLoad: contentCheck(config, log),
   });
   const aliases = new Aliases({
     configured: config.aliases,
@@ -116,5 +118,16 @@ export function servicesOf(
     startedAt: Date.now(),
     guards: { loopback, allowedHosts, corsOrigins, apiKey: [...config.apiKey, ...strictKeys], strictKeys },
     state,
+  };
+}
+
+/** Comes with the first model that is loaded: a server that waits has no use for it. */
+function contentCheck({ verify, lockFile }: Config, log: Logger): NonNullable<CatalogueOptions["beforeLoad"]> {
+  let integrity: Promise<Integrity> | undefined;
+  return async (listed, now) => {
+    integrity ??= import("./models/integrity/integrity.ts").then(
+      ({ Integrity }) => new Integrity({ policy: verify, ...(lockFile !== undefined && { lockPath: lockFile }), log }),
+    );
+    await (await integrity).beforeLoad(listed, now);
   };
 }

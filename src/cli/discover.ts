@@ -2,8 +2,9 @@
 import type { LoadedConfig } from "../config/load.ts";
 import type { AdapterInfo } from "../contract/model.ts";
 import type { Discovery, PlaceReport } from "../models/catalogue.ts";
+import { writableByAll } from "../models/integrity/permissions.ts";
 import { openHere } from "./open.ts";
-import { printJson } from "./output.ts";
+import { printJson, warnOfWriters } from "./output.ts";
 
 export async function discover(loaded: LoadedConfig, { json }: { json?: boolean }): Promise<void> {
   const { catalogue } = await openHere(loaded);
@@ -15,6 +16,7 @@ export async function discover(loaded: LoadedConfig, { json }: { json?: boolean 
     return;
   }
   process.stdout.write(`${lines(found).join("\n")}\n`);
+  warnOfWriters(await Promise.all(found.models.map(({ path }) => writableByAll(path))));
 }
 
 function lines({ models, adapters, places, equalNames }: Discovery): string[] {

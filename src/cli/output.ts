@@ -36,6 +36,12 @@ export function printTable(given: ReadonlyArray<readonly string[]>): void {
     );
 }
 
+/** Told once each. @param places what `writableByAll` found */
+export function warnOfWriters(places: ReadonlyArray<string | undefined>): void {
+  for (const place of new Set(places))
+    if (place !== undefined) process.stderr.write(`warning: everybody on this machine can write ${place}\n`);
+}
+
 /** @returns the exit code: 2 for what the user typed or configured wrongly, else 1. */
 export function reportError(thrown: unknown): number {
   const error = ShimmyError.from(thrown);

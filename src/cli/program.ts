@@ -87,6 +87,11 @@ export function createProgram(): Command {
   unload.option("--force", "do not wait for running requests: they fail");
   unload.action(async (model, flags) => (await import("./unload.ts")).unload(await settings(unload), model, flags));
 
+  const verify = command(program, "verify", "check model files: structure, and content against its digest", "shimmy verify --write");
+  verify.argument("[models...]", "absent: all of them");
+  verify.option("--write", "write shimmy.lock with what the files contain now").option("--json", "for programs");
+  verify.action(async (models, flags) => (await import("./verify.ts")).verify(await settings(verify), models, flags));
+
   const config = command(program, "config", "show the settings and where each value comes from", "shimmy config --json");
   config.option("--json", "for programs");
   config.action(async (flags) => (await import("./config.ts")).config(await settings(config), flags));

@@ -4,6 +4,7 @@
  */
 
 import { HUB_SETTINGS } from "./hub-settings.ts";
+import { INTEGRITY_SETTINGS } from "./integrity-settings.ts";
 import { address, allowance, boolean, bytes, choice, duration, integer, optional, path, paths, text, words } from "./kinds.ts";
 import { KEY_SETTINGS, NAME_SETTINGS } from "./name-settings.ts";
 import { LIFECYCLE_ROWS } from "./rows-lifecycle.ts";
@@ -151,6 +152,7 @@ const table = {
   }),
 
   ...HUB_SETTINGS,
+  ...INTEGRITY_SETTINGS,
 
   // Engine
   ctx: setting({

@@ -145,6 +145,18 @@ const table = {
   // A model file
   model_file_missing: { status: 404, kind: "not_found", message: "There is no model file at {path}" },
   model_file_invalid: { status: 503, kind: "unavailable", message: "{path} is not a usable GGUF file: {reason}" },
+  model_not_verified: {
+    status: 503,
+    kind: "unavailable",
+    message: "The model '{model}' was not loaded: {reason}",
+    hint: "Run `shimmy verify` for the details, and get the file again; --verify off loads it all the same.",
+  },
+  lock_file: {
+    status: 500,
+    kind: "internal",
+    message: "shimmy.lock cannot be used: {reason}",
+    hint: "Repair it, or remove it and make it anew with `shimmy verify --write`.",
+  },
 
   // Pulling from the hub
   offline: {

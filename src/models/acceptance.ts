@@ -3,10 +3,13 @@
  * (GGML_ASSERT) instead of returning an error is refused here. Source: llama_model_base::load_hparams and llama_vocab::impl::load
  * of llama.cpp v0.4.0. It must not know paths or names.
  */
-import { ARCHITECTURES, isRecurrent } from "./architectures.ts";
+import { ARCHITECTURES, generatesByDecoding } from "./architectures.ts";
+import { reasonOfAttention } from "./attention-rules.ts";
 import type { GgufHeader } from "./gguf/header.ts";
 import { MAX_TOKENS } from "./gguf/values.ts";
 import { integerOf, layerValuesOf, stringOf } from "./metadata.ts";
+import { reasonOfNumbers } from "./number-rules.ts";
+import { reasonOfTensors } from "./tensor-rules.ts";
 
 /** LLAMA_MAX_LAYERS, LLAMA_MAX_EXPERTS. */
 const MAX_LAYERS = 512;
@@ -17,7 +20,7 @@ const MAX_CONTEXT = 1 << 30;
 
 /** @returns why this file is not a usable model, or undefined if it is one. */
 export function reasonNotAModel(header: GgufHeader): string | undefined {
-  return kindReason(header) ?? hyperparameterReason(header) ?? expertReason(header) ?? vocabularyReason(header);
+  return kindReason(header) ?? hyperparameterReason(header) ?? expertReason(header) ?? vocabularyReason(header) ?? reasonOfTensors(header);
 }
 
 function kindReason(header: GgufHeader): string | undefined {
@@ -50,22 +53,7 @@ function hyperparameterReason(header: GgufHeader): string | undefined {
   if (ropeScaling !== undefined && !["none", "linear", "yarn", "longrope"].includes(ropeScaling)) {
     return `${architecture}.rope.scaling.type is '${ropeScaling}', which is unknown`;
   }
-  return headReason(header, architecture, layers!, width!);
-}
-
-function headReason(header: GgufHeader, architecture: string, layers: number, width: number): string | undefined {
-  if (isRecurrent(architecture) || architecture === "wavtokenizer-dec") return undefined;
-  for (const name of ["head_count", "head_count_kv"]) {
-    const key = `${architecture}.attention.${name}`;
-    const counts = layerValuesOf(header, key, layers);
-    if (counts === "absent" && name === "head_count") return `${key} is missing`;
-    if (counts === "absent") continue;
-    if (counts === "invalid") return `${key} is neither a number nor one number for each of the ${layers} layers`;
-    // Layers without attention have 0 heads; some layer must have some.
-    if (counts.some((count) => count < 0 || count > width)) return `${key} is not between 0 and the embedding length ${width}`;
-    if (counts.every((count) => count === 0)) return `${key} is 0`;
-  }
-  return undefined;
+  return reasonOfAttention(header, layers!, width!) ?? reasonOfNumbers(header, layers!, width!);
 }
 
 /** The asserts on the experts, in the order of load_hparams. */
@@ -77,27 +65,38 @@ function expertReason(header: GgufHeader): string | undefined {
   if (perLayer === "invalid") return `${architecture}.expert_used_count is neither a number nor one number a layer`;
   const used = perLayer === "absent" ? 0 : Math.max(...perLayer);
   if (experts < 0 || experts > MAX_EXPERTS) return `${architecture}.expert_count is ${experts}, not between 0 and ${MAX_EXPERTS}`;
-  // libllama drops a single expert of the Hunyuan family before it asserts.
-  if (architecture.startsWith("hunyuan") && experts <= 1) return undefined;
-  if (used > experts || (experts > 0 && used === 0)) return `${architecture}.expert_used_count is ${used} of ${experts} experts`;
   const groups = integerOf(header, `${architecture}.expert_group_count`) ?? 0;
+  // libllama drops a single expert of these before it asserts.
+  if (/^hunyuan[-_](dense|vl)$/.test(architecture) && experts <= 1)
+    return groups === 0 ? undefined : groupCountReason(architecture, groups, 0);
+  if (used > experts || (experts > 0 && used === 0)) return `${architecture}.expert_used_count is ${used} of ${experts} experts`;
+  // Graphs are built for as many as the first layer uses; hybrids, whose layers differ in kind, know better.
+  const hybrid = typeof header.metadata.get(`${architecture}.attention.head_count_kv`) === "object";
+  if (!hybrid && experts > 0 && typeof perLayer !== "string" && perLayer.some((count) => count < 1 || count > perLayer[0]!))
+    return `${architecture}.expert_used_count of a layer is 0 or more than that of the first`;
   const groupsUsed = integerOf(header, `${architecture}.expert_group_used_count`) ?? 0;
   const uneven = groups > 1 && (experts % groups !== 0 || groupsUsed <= 0 || groupsUsed >= groups);
-  if (experts > 0 ? groups >= experts || uneven : groups !== 0)
-    return `${architecture}.expert_group_count is ${groups} of ${experts} experts`;
-  return undefined;
+  return (experts > 0 ? groups >= experts || uneven : groups !== 0) ? groupCountReason(architecture, groups, experts) : undefined;
+}
+
+function groupCountReason(architecture: string, groups: number, experts: number): string {
+  return `${architecture}.expert_group_count is ${groups} of ${experts} experts`;
 }
 
 function vocabularyReason(header: GgufHeader): string | undefined {
   const model = stringOf(header, "tokenizer.ggml.model");
   if (model === undefined) return "no tokenizer (tokenizer.ggml.model is missing): not a model";
   if (model === "none" || model === "no_vocab") return "it has no vocabulary, so text cannot be given to it";
+  // The bytes of a WordPiece vocabulary have no text in libllama (GGML_ABORT in token_to_byte); only encoders have one.
+  if (model === "bert" && generatesByDecoding(stringOf(header, "general.architecture")!)) return "its tokenizer 'bert' is one of encoders";
   const tokens = header.metadata.get("tokenizer.ggml.tokens");
   if (typeof tokens !== "object" || tokens.kind !== "array" || tokens.type !== "string" || tokens.count === 0) {
     return "tokenizer.ggml.tokens is missing or empty";
   }
   if (tokens.count > MAX_TOKENS) return `it claims ${tokens.count} tokens, more than the ${MAX_TOKENS} allowed`;
   if (tokens.distinct === false) return "its vocabulary has a token twice";
+  if (model === "llama" && tokens.spellsBytes === false)
+    return "its vocabulary has no token for some bytes, so that not every text can be read";
   for (const key of ["tokenizer.ggml.scores", "tokenizer.ggml.token_type"]) {
     const values = header.metadata.get(key);
     if (values === undefined) continue;

@@ -7,6 +7,7 @@ import { access, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { ShimmyError } from "../contract/errors.ts";
 import type { AdapterInfo, ModelInfo } from "../contract/model.ts";
+import type { ModelDescription } from "./describe.ts";
 import type { Examiner } from "./examine.ts";
 import type { EqualName, PlaceReport, Scan } from "./scan.ts";
 import type { Place, Skipped, Surroundings } from "./stores/store.ts";
@@ -36,6 +37,8 @@ export interface CatalogueOptions {
   readonly onEqualName?: (equal: EqualName) => void;
   /** Told when the cache of headers cannot be written. */
   readonly onCacheError?: (error: unknown) => void;
+  /** Asked before each load, after the header: whether the content is what it should be. Throws what the caller is told. */
+  readonly beforeLoad?: (listed: ModelInfo, now: ModelDescription) => Promise<void>;
   /** How long a list is taken for true without looking at the disk, in milliseconds. */
   readonly maxAgeMs?: number;
 }
@@ -145,12 +148,14 @@ export class Catalogue {
   /**
    * Reads the header again just before a load, so that a file which was cut or replaced since it was listed never reaches libllama.
    * @returns what the file is now, under the same id.
-   * @throws model_load_failed, whose text names no path.
+   * @throws model_load_failed, model_not_verified, whose texts name no path.
    */
   async verify(info: ModelInfo): Promise<ModelInfo> {
     const { readModelFile } = await import("./model-file.ts");
     try {
-      return { ...(await readModelFile(info.path)), ...listed(info) };
+      const now = await readModelFile(info.path);
+      await this.options.beforeLoad?.(info, now);
+      return { ...now, ...listed(info) };
     } catch (error) {
       const { reasonOf } = await import("./examine.ts");
       this.#doubted = true;

@@ -191,6 +191,31 @@ describe("a model split into parts", () => {
     expect(await reason(part("half", 2))).toBe("part 2 of 2 of a split model: the first part stands for it");
   });
 
+  test.each<[string, Metadata, FixtureOptions["tensors"], string]>([
+    ["says that it is another", { "split.no": { type: "u16", value: 0 } }, undefined, "part 2 of 2 says that it is part 1 of 2"],
+    ["belongs to a larger model", { "split.count": { type: "u16", value: 3 } }, undefined, "part 2 of 2 says that it is part 2 of 3"],
+    ["is no part at all", { "split.no": undefined, "split.count": undefined }, undefined, "part 2 of 2 says that it is part 0 of 0"],
+    ["has a tensor of the first", {}, [{ name: "output_norm.weight", dims: [32] }], "tensor 'output_norm.weight' is in two of its parts"],
+    [
+      "has a tensor of no use",
+      {},
+      [{ name: "x", dims: [32], type: 24 }],
+      "part 2, parts-00002-of-00002.gguf: tensor 'x' has the type I8, which is not one of weights",
+    ],
+  ])("is refused if its second part %s", async (_, changes, tensors, expected) => {
+    const entries = Object.entries<FixtureValue | undefined>({ ...split(1), ...changes });
+    const metadata = Object.fromEntries(entries.filter((entry): entry is [string, FixtureValue] => entry[1] !== undefined));
+    await writeModel(part("parts", 1), tinyModel(split(0)));
+    await writeModel(part("parts", 2), buildGguf({ metadata, tensors: tensors ?? [{ name: "more", dims: [100] }] }));
+    expect(await reason(part("parts", 1))).toBe(expected);
+  });
+
+  test("is refused if it has fewer tensors than its first part announces", async () => {
+    await writeModel(part("fewer", 1), tinyModel({ ...split(0), "split.tensors.count": { type: "i32", value: 9 } }));
+    await writeModel(part("fewer", 2), second());
+    expect(await reason(part("fewer", 1))).toBe("its parts have 3 tensors together, not the 9 that the first one announces");
+  });
+
   test("is refused if its name does not tell libllama where the other parts are", async () => {
     expect(await reason(await writeModel(join(folder, "renamed.gguf"), tinyModel(split(0))))).toMatch(
       /^the first of 2 parts, but its name/,

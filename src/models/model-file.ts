@@ -9,6 +9,7 @@ import { describeModel, type ModelDescription } from "./describe.ts";
 import { type GgufHeader, readGgufHeader } from "./gguf/header.ts";
 import { integerOf, stringOf } from "./metadata.ts";
 import { filesOf, MAX_SHARDS, type ShardName, shardNameOf } from "./shards.ts";
+import { reasonOfTensors } from "./tensor-rules.ts";
 
 /** For those who know models by their path: which files one is. */
 export { filesOf, shardNameOf } from "./shards.ts";
@@ -66,6 +67,8 @@ async function describeFrom(path: string, header: GgufHeader): Promise<ModelDesc
   if (reason) throw invalid(path, reason);
   const headers: [GgufHeader, ...GgufHeader[]] = [header];
   for (const [index, file] of filesOf(path).slice(1).entries()) headers.push(await readPart(path, file, index + 2));
+  const apart = headers.length > 1 ? partsReason(headers) : undefined;
+  if (apart) throw invalid(path, apart);
   const description = describeModel(path, headers);
   if (description.parameters === 0) throw invalid(path, "vocabulary only: it has no tensors");
   return description;
@@ -88,7 +91,10 @@ function namesOf(header: GgufHeader, prefix: string): string[] {
 
 async function readPart(path: string, part: string, number: number): Promise<GgufHeader> {
   try {
-    return await readGgufHeader(part);
+    const header = await readGgufHeader(part);
+    const reason = reasonOfTensors(header);
+    if (reason) throw invalid(path, `part ${number}, ${basename(part)}: ${reason}`);
+    return header;
   } catch (error) {
     const missing = error instanceof ShimmyError && error.code === "model_file_missing";
     throw missing ? invalid(path, `part ${number}, ${basename(part)}, is missing`) : error;
@@ -103,6 +109,25 @@ function splitReason(header: GgufHeader, shard: ShardName | undefined): string |
   if (number !== 1) return `part ${number} of ${count} of a split model: the first part stands for it`;
   if (shard?.count !== count)
     return `the first of ${count} parts, but its name does not end in -00001-of-${String(count).padStart(5, "0")}.gguf`;
+  return undefined;
+}
+
+/** Whether the parts are those of one model: their numbers, and the tensors that the first one announces, each once. */
+function partsReason(headers: readonly [GgufHeader, ...GgufHeader[]]): string | undefined {
+  for (const [index, header] of headers.entries()) {
+    const [number, count] = [integerOf(header, "split.no"), integerOf(header, "split.count")];
+    if (number !== index || count !== headers.length)
+      return `part ${index + 1} of ${headers.length} says that it is part ${(number ?? -1) + 1} of ${count ?? 0}`;
+  }
+  const names = headers.flatMap(({ tensors }) => tensors.map(({ name }) => name));
+  const announced = integerOf(headers[0], "split.tensors.count");
+  if (announced !== undefined && announced !== names.length)
+    return `its parts have ${names.length} tensors together, not the ${announced} that the first one announces`;
+  const seen = new Set<string>();
+  for (const name of names) {
+    if (seen.has(name)) return `tensor '${name}' is in two of its parts`;
+    seen.add(name);
+  }
   return undefined;
 }
 

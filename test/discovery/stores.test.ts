@@ -15,7 +15,11 @@ afterEach(() => rm(home, { recursive: true }));
 
 const at = (...names: string[]) => join(home, ...names);
 const part = (no: number, name: string) =>
-  tinyModel({ "split.no": { type: "u16", value: no }, "split.count": { type: "u16", value: 2 }, "general.name": name });
+  tinyModel(
+    { "split.no": { type: "u16", value: no }, "split.count": { type: "u16", value: 2 }, "general.name": name },
+    // No tensor is in two parts.
+    no === 0 ? {} : { tensors: [{ name: "more", dims: [32] }] },
+  );
 
 describe("Ollama", () => {
   const root = () => at(".ollama", "models");

@@ -4,6 +4,7 @@
  */
 import type { Cursor } from "./cursor.ts";
 import { DistinctStrings } from "./distinct.ts";
+import { SpelledBytes } from "./spelled-bytes.ts";
 
 export type GgufScalar = number | bigint | boolean | string;
 
@@ -15,6 +16,8 @@ export interface GgufArray {
   readonly values?: ReadonlyArray<number | bigint | boolean>;
   /** Of the vocabulary, up to `MAX_TOKENS` and only if that was asked for: whether no token is there twice. */
   readonly distinct?: boolean;
+  /** Likewise: whether each of the 256 bytes has a token, as itself or spelled "<0x0A>". */
+  readonly spellsBytes?: boolean;
 }
 
 /** A string too long to keep (a whole tokenizer.json, say). */
@@ -31,7 +34,7 @@ const MAX_ENTRIES = 4096;
 /** gguf.md: keys are at most 65535 bytes. */
 const MAX_KEY_BYTES = 65_535;
 const MAX_KEPT_STRING_BYTES = 1024 * 1024;
-/** Of all kept strings together. */
+/** Of all kept strings and keys together. */
 const MAX_KEPT_BYTES = 8 * 1024 * 1024;
 /** Enough for one value a layer: libllama's LLAMA_MAX_LAYERS. */
 const MAX_KEPT_ELEMENTS = 512;
@@ -80,8 +83,8 @@ export async function readMetadata(
     await cursor.need(4, `the type of '${key}'`);
     const type = cursor.u32();
     const value = await readValue(cursor, type, key, checksVocabulary);
-    if (typeof value === "string") keptBytes += value.length;
-    if (keptBytes > MAX_KEPT_BYTES) cursor.fail(`its metadata strings are larger than ${MAX_KEPT_BYTES} bytes`);
+    keptBytes += key.length + (typeof value === "string" ? value.length : 0);
+    if (keptBytes > MAX_KEPT_BYTES) cursor.fail(`its metadata keys and strings are larger than ${MAX_KEPT_BYTES} bytes`);
     if (key === "general.alignment") alignment = checkAlignment(cursor, type, value);
     // libllama asserts on it, and only the type tells a float from an integer.
     if (key === "adapter.lora.alpha" && NUMBER_TYPES.get(type)?.name !== "f32") cursor.fail(`${key} is not an f32`);
@@ -124,8 +127,12 @@ async function readArray(cursor: Cursor, key: string, checksVocabulary: boolean)
   const count = cursor.size64(`the count of ${what}`);
   if (checksVocabulary && elementType === STRING && key === "tokenizer.ggml.tokens" && count <= MAX_TOKENS) {
     const tokens = new DistinctStrings(Math.min(count, Math.ceil(cursor.remaining / 8)));
-    await cursor.skipStrings(count, what, (bytes, start, end) => tokens.add(bytes, start, end));
-    return { kind: "array", type: "string", count, distinct: tokens.distinct };
+    const spelled = new SpelledBytes();
+    await cursor.skipStrings(count, what, (bytes, start, end) => {
+      tokens.add(bytes, start, end);
+      spelled.add(bytes, start, end);
+    });
+    return { kind: "array", type: "string", count, distinct: tokens.distinct, spellsBytes: spelled.all };
   }
   if (elementType === STRING) {
     await cursor.skipStrings(count, what);
