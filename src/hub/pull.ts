@@ -9,6 +9,8 @@ import { type FileHandle, mkdir, open, rename, stat, statfs } from "node:fs/prom
 import { join } from "node:path";
 import { ShimmyError } from "../contract/errors.ts";
 import type { PullEvent } from "../contract/pull.ts";
+import { DigestCache } from "../models/integrity/digest-cache.ts";
+import { identityOf } from "../models/integrity/identity.ts";
 import { matches } from "./checksum.ts";
 import { chooseVariant, gigabytes } from "./choose.ts";
 import { type Listing, lookUp, type Subject } from "./client.ts";
@@ -96,11 +98,17 @@ async function fetchVariant(reference: HubReference, listing: Listing, variant: 
     await mkdir(folder, { recursive: true });
     for (const { file, final } of [...missing].reverse()) await moveIn(partialPaths(root, repo, file.path), final);
     if (missing.length > 0) await syncFolder(folder);
+    for (const { file, final } of missing) await remember(final, file);
     if (missing.length > 0 || !known) await writeRecord(record, recordOf(reference, listing, variant, options));
     return targets[0]!.final;
   } finally {
     await lock.release();
   }
+}
+
+/** The content was just compared with the digest: nobody need read it again before it is loaded. */
+async function remember(path: string, { sha256 }: HubFile): Promise<void> {
+  if (sha256 !== undefined) await new DigestCache().set(path, await identityOf(path), sha256);
 }
 
 function recordOf({ revision = "main" }: HubReference, { repo, commit }: Listing, variant: Variant, { endpoint }: PullOptions): PullRecord {

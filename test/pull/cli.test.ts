@@ -61,6 +61,19 @@ describe("pull, list, generate, rm", () => {
     expect(JSON.parse(answer.stdout)).toMatchObject({ model: "tiny-stories-q8-0", completionTokens: 8 });
   });
 
+  test("what was pulled is known by its digest: it loads where digests are required, and a changed byte shows", async () => {
+    const ask = ["generate", "tiny-stories-q8-0", "--prompt", "Once", "--max-tokens", "4", "--verify", "require"];
+    expect((await run(ask)).code).toBe(0);
+    const content = readFileSync(FILE);
+    content[content.length - 1]! ^= 1;
+    writeFileSync(FILE, content);
+    const changed = await run(["verify", "tiny-stories-q8-0", "--json"]);
+    content[content.length - 1]! ^= 1;
+    writeFileSync(FILE, content);
+    expect([changed.code, changed.stdout]).toEqual([1, expect.stringContaining('"pull"')]);
+    expect((await run(["verify", "tiny-stories-q8-0"])).code).toBe(0);
+  });
+
   test("rm asks, and where nobody can answer it refuses", async () => {
     const { code, stderr } = await run(["rm", REPO]);
     expect(code).toBe(2);

@@ -1,12 +1,13 @@
 /**
- * What a file should contain, as far as anybody says: the lock file, a `.sha256` beside it, and stores that name a file by its digest.
+ * What a file should contain, as far as anybody says: the lock file, a `.sha256` beside it, the record of `shimmy pull`, and stores that
+ * name a file by its digest.
  * Called by `integrity.ts`. All of them count: a file must agree with each.
  */
 import { open, realpath } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import { keyOf, type LockFile } from "./lock-file.ts";
 
-export type SourceKind = "shimmy.lock" | ".sha256 file" | "ollama" | "huggingface";
+export type SourceKind = "shimmy.lock" | ".sha256 file" | "pull" | "ollama" | "huggingface";
 
 export interface ExpectedDigest {
   readonly source: SourceKind;
@@ -21,10 +22,12 @@ const MAX_LIST_BYTES = 256 * 1024;
 export async function expectedDigests(path: string, lock: LockFile, lockPath: string): Promise<ExpectedDigest[]> {
   const locked = lock.get(keyOf(lockPath, path))?.sha256;
   const listed = await besideFile(path);
+  const pulled = await pulledAs(path);
   const stored = storedUnder(await realpath(path).catch(() => path));
   return [
     ...(locked === undefined ? [] : [{ source: "shimmy.lock", sha256: locked } as const]),
     ...(listed === undefined ? [] : [{ source: ".sha256 file", sha256: listed } as const]),
+    ...(pulled === undefined ? [] : [{ source: "pull", sha256: pulled } as const]),
     ...(stored === undefined ? [] : [stored]),
   ];
 }
@@ -38,6 +41,19 @@ function storedUnder(realPath: string): ExpectedDigest | undefined {
   const ollama = /^sha256[-:]([0-9a-f]{64})$/.exec(name)?.[1];
   if (ollama !== undefined) return { source: "ollama", sha256: ollama };
   return /^[0-9a-f]{64}$/.test(name) && basename(dirname(realPath)) === "blobs" ? { source: "huggingface", sha256: name } : undefined;
+}
+
+/** By the record that hub/records.ts keeps beside the first file of a model, with the digests that the hub listed. */
+async function pulledAs(path: string): Promise<string | undefined> {
+  const text = await readStart(`${path.replace(/-\d{5}(?=-of-\d{5}\.gguf$)/, "-00001")}.pull.json`);
+  if (text === undefined) return undefined;
+  try {
+    const { files } = JSON.parse(text) as { files: ReadonlyArray<{ name?: unknown; sha256?: unknown }> };
+    const digest = files.find(({ name }) => name === basename(path))?.sha256;
+    return typeof digest === "string" && /^[0-9a-f]{64}$/.test(digest) ? digest : undefined;
+  } catch {
+    return undefined; // no record of ours
+  }
 }
 
 async function besideFile(path: string): Promise<string | undefined> {
