@@ -120,6 +120,14 @@ describe("aliases", () => {
     expect([code, stderr]).toEqual([1, expect.stringContaining(reason)]);
   });
 
+  test("rm takes an alias away again, and no model with it", async () => {
+    expect((await run(["cp", "evil", "gone-soon"])).code).toBe(0);
+    const { code, stderr } = await run(["rm", "gone-soon"]);
+    expect([code, stderr]).toEqual([0, "removed the alias of evil\n"]);
+    expect((await run(["show", "gone-soon"])).code).toBe(1);
+    expect((await run(["show", "evil"])).code).toBe(0);
+  });
+
   test("cp of a name that is not there is an error, whatever the fallbacks", async () => {
     expect((await run(["cp", "coder-70b", "big"])).code).toBe(1);
   });
