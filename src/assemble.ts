@@ -3,7 +3,9 @@
  * library; the only place that knows them all.
  */
 import { homedir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { userDataFolder } from "./config/data-folder.ts";
 import { isLoopback } from "./config/listen.ts";
 import type { LoadedConfig } from "./config/load.ts";
 import type { Config } from "./config/table.ts";
@@ -70,7 +72,15 @@ export function assemble({ config }: Pick<LoadedConfig, "config">, options: Asse
   const metrics: Metrics = new Metrics({ version: VERSION, models: () => pool.gauges() });
   const local = config.bind === "auto" || isLoopback(config.bind.host);
   const isolateCallers = config.isolateKeys === "on" || (config.isolateKeys === "auto" && !local);
-  const pool: Pool = new Pool({ catalogue, aliases, adapters, settings: { ...config, defaultModel, isolateCallers }, log, metrics });
+  const pool: Pool = new Pool({
+    catalogue,
+    aliases,
+    adapters,
+    settings: { ...config, defaultModel, isolateCallers },
+    enginesFolder: enginesFolder(),
+    log,
+    metrics,
+  });
   return { log, catalogue, aliases, adapters, metrics, pool, puller: lazyPuller(config, catalogue) };
 }
 
@@ -97,6 +107,11 @@ function lazyPuller(config: Config, catalogue: Catalogue): Puller {
   };
 }
 
+/** Where `shimmy engine install` puts engines. */
+export function enginesFolder(): string {
+  return join(userDataFolder(), "engines");
+}
+
 /** What the door is given; whether only this machine can reach it and whether the server takes work is left to whoever opens it. */
 export function servicesOf(
   { log, metrics, pool, puller, catalogue }: Assembly,
@@ -112,6 +127,7 @@ export function servicesOf(
     discover: () => catalogue.discover(),
     lifecycle: pool.lifecycle,
     puller,
+    hardware: pool.hardware,
     metrics,
     log,
     version: VERSION,

@@ -18,12 +18,13 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   chat: ["contract"],
   protocols: ["contract"],
   scheduler: ["contract"],
+  hardware: ["contract"],
   llama: ["contract"],
   engine: ["contract", "scheduler", "llama"],
-  pool: ["contract", "config", "telemetry", "models", "chat", "engine/ipc.ts"],
+  pool: ["contract", "config", "telemetry", "models", "hardware", "chat", "engine/ipc.ts"],
   server: ["contract", "config", "telemetry", "protocols", "models"],
   "assemble.ts": ["contract", "config", "telemetry", "models", "hub", "pool", "server"],
-  cli: ["contract", "config", "telemetry", "models", "hub", "protocols", "pool", "server", "assemble.ts"],
+  cli: ["contract", "config", "telemetry", "models", "hub", "hardware", "protocols", "pool", "server", "assemble.ts"],
   "index.ts": ["contract", "config", "server", "assemble.ts"],
 };
 

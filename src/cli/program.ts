@@ -1,5 +1,5 @@
 /** The commands and their flags, as commander shows and parses them. Settings come from the table of config/. */
-import { Command, InvalidArgumentError, Option } from "commander";
+import { Argument, Command, InvalidArgumentError, Option } from "commander";
 import { VERSION } from "../assemble.ts";
 import { flagsFor } from "../config/describe.ts";
 import type { FlagValues, LoadedConfig } from "../config/load.ts";
@@ -92,6 +92,12 @@ export function createProgram(): Command {
   verify.option("--write", "write shimmy.lock with what the files contain now").option("--json", "for programs");
   verify.action(async (models, flags) => (await import("./verify.ts")).verify(await settings(verify), models, flags));
 
+  const gpuInfo = command(program, "gpu-info", "show what models can be computed on, and how to get more", "shimmy gpu-info --json");
+  gpuInfo.option("--json", "for programs");
+  gpuInfo.action(async (flags) => (await import("./gpu-info.ts")).gpuInfo(await settings(gpuInfo), flags));
+
+  addEngineCommands(program);
+
   const config = command(program, "config", "show the settings and where each value comes from", "shimmy config --json");
   config.option("--json", "for programs");
   config.action(async (flags) => (await import("./config.ts")).config(await settings(config), flags));
@@ -100,6 +106,24 @@ export function createProgram(): Command {
   version.addHelpText("after", example("shimmy version --json"));
   version.action(async (flags) => (await import("./version.ts")).version(flags));
   return program;
+}
+
+/** They read no settings: what they change is the same for all. */
+function addEngineCommands(program: Command): void {
+  const engine = program.command("engine").description("add and remove the engines for GPUs");
+  const words = (name: string, description: string, typed: string) =>
+    engine.command(name).description(description).option("--json", "for programs").addHelpText("after", example(typed));
+  const backend = () => new Argument("<backend>", "what the GPU speaks").choices(["cuda", "vulkan"]);
+  words("list", "show the engines that are here, and those that could be", "shimmy engine list").action(async (flags) =>
+    (await import("./engine.ts")).listEngines(flags),
+  );
+  words("install", "fetch an engine from the registry that npm is set to", "shimmy engine install vulkan")
+    .addArgument(backend())
+    .option("--force", "fetch it again although it is there")
+    .action(async (name, flags) => (await import("./engine.ts")).installEngine(name, flags));
+  words("remove", "remove an engine that was installed by shimmy", "shimmy engine remove vulkan")
+    .addArgument(backend())
+    .action(async (name, flags) => (await import("./engine.ts")).removeEngine(name, flags));
 }
 
 function serverUrl(): Option {

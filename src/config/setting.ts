@@ -17,6 +17,7 @@ export type CommandName =
   | "load"
   | "unload"
   | "verify"
+  | "gpu-info"
   | "config";
 
 export interface Setting<T> {

@@ -7,6 +7,7 @@ import { HUB_SETTINGS } from "./hub-settings.ts";
 import { INTEGRITY_SETTINGS } from "./integrity-settings.ts";
 import { address, allowance, boolean, bytes, choice, duration, integer, optional, path, paths, text, words } from "./kinds.ts";
 import { KEY_SETTINGS, NAME_SETTINGS } from "./name-settings.ts";
+import { HARDWARE_ROWS } from "./rows-hardware.ts";
 import { LIFECYCLE_ROWS } from "./rows-lifecycle.ts";
 import { CONNECTING, ENGINE, LISTING, SERVE, type Setting, setting } from "./setting.ts";
 
@@ -209,6 +210,7 @@ const table = {
     help: "Threads of an engine; auto is the number of physical cores it may use.",
     commands: ENGINE,
   }),
+  ...HARDWARE_ROWS,
   batchTokens: setting({
     kind: integer("tokens", 32, 65_536),
     default: 512,

@@ -141,6 +141,18 @@ const table = {
     message: "The engine library cannot be used on this machine: {reason}",
     hint: "Run `npm install` again without --omit=optional.",
   },
+  device_not_found: {
+    status: 503,
+    kind: "unavailable",
+    message: "There is no device '{name}' here. Devices: {available}",
+    hint: "See `shimmy gpu-info`; --gpu takes auto, off, a backend or the name of a device.",
+  },
+  engine_install_failed: {
+    status: 500,
+    kind: "internal",
+    message: "{name} could not be installed: {reason}",
+    hint: "Nothing was changed; run the command again.",
+  },
 
   // A model file
   model_file_missing: { status: 404, kind: "not_found", message: "There is no model file at {path}" },

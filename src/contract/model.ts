@@ -1,4 +1,5 @@
 /** What is known of a model without loading it, and whether it is loaded. Plain data. */
+import type { Placement } from "./hardware.ts";
 import type { LoadProgress } from "./lifecycle.ts";
 
 export type ModelState = "unloaded" | "loading" | "loaded" | "failed";
@@ -131,4 +132,6 @@ export interface Serving {
   readonly stepMs: number;
   /** Tokens whose KV cells may be put aside in memory. */
   readonly storeTokens: number;
+  /** Absent: all of it is on the processor. */
+  readonly placement?: Placement;
 }

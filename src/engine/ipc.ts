@@ -1,5 +1,6 @@
 /**
  * What the gateway and an engine process say to each other, over the IPC channel of `fork` with v8 serialization.
+ *  - `devices` may be asked before `load`: it is answered by `devices`, or by `failed` as a load is.
  *  - The gateway sends `load` once, first. The engine answers some `loading`, then `ready` or `failed`; after `failed` it exits.
  *  - `generate` is answered by a `started` or an `error` event, then progress if asked for, text, one `finished` for each choice.
  *    After `started` an `error` means that its turn did not come in time. `error` and the last `finished` are final for that id;
@@ -10,6 +11,7 @@
  */
 import type { ErrorCode, ErrorDetails } from "../contract/errors.ts";
 import type { Constraint, GenerationEvent, PromptSegment, SamplingParams } from "../contract/generation.ts";
+import type { Device, Placement } from "../contract/hardware.ts";
 import type { KvType, ServedAdapter, Serving } from "../contract/model.ts";
 
 export interface EngineOptions {
@@ -34,6 +36,8 @@ export interface EngineOptions {
   readonly queueMs: number;
   /** Whether guessed tokens may be computed beside the next one where that pays. */
   readonly speculation: boolean;
+  /** Absent: the engine has no GPU. */
+  readonly placement?: Placement;
   /** Where KV cells outlive the process, and how many bytes all files there may take. */
   readonly files?: { readonly folder: string; readonly bytes: number };
 }
@@ -61,6 +65,7 @@ export interface GenerateMessage {
 }
 
 export type ToEngine =
+  | { readonly type: "devices" }
   | { readonly type: "load"; readonly options: EngineOptions }
   | GenerateMessage
   | { readonly type: "abort"; readonly id: number }
@@ -114,7 +119,14 @@ export interface EngineLoading {
   readonly fraction: number;
 }
 
+/** What the engine can compute on; without a GPU, why there is none. */
+export interface EngineDevices {
+  readonly devices: readonly Device[];
+  readonly missing?: string;
+}
+
 export type FromEngine =
+  | ({ readonly type: "devices" } & EngineDevices)
   | ({ readonly type: "loading" } & EngineLoading)
   | ({ readonly type: "ready" } & EngineReady)
   | { readonly type: "failed"; readonly code: ErrorCode; readonly details: ErrorDetails }

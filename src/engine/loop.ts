@@ -37,6 +37,8 @@ export interface LoopOptions {
   readonly stepMs: number;
   /** How long a request may wait for its turn, in milliseconds; 0 is without limit. */
   readonly queueMs: number;
+  /** Threads do not follow what the processor does: it waits for a GPU, which says nothing about other programs. */
+  readonly fixedThreads?: boolean;
   /** Decides which guessed tokens are computed beside the next one; absent: none. */
   readonly speculation?: Speculation;
   /** Where cells outlive the process. */
@@ -51,6 +53,7 @@ export class EngineLoop {
   readonly #cells: CellStore;
   readonly #adapters: Adapters;
   readonly #governor: ThreadGovernor;
+  readonly #governs: boolean;
   /** Made for the first constrained answer. */
   #constraints: Constraints | undefined;
   /** Those that wait for it, by id. */
@@ -76,7 +79,7 @@ export class EngineLoop {
   constructor(
     model: LlamaModel,
     context: LlamaContext,
-    { contextTokens, storeTokens, stepMs, queueMs, speculation, files }: LoopOptions,
+    { contextTokens, storeTokens, stepMs, queueMs, fixedThreads = false, speculation, files }: LoopOptions,
     send: (output: EngineOutput) => void,
   ) {
     this.#model = model;
@@ -84,6 +87,7 @@ export class EngineLoop {
     this.#contextTokens = contextTokens;
     this.#adapters = new Adapters(model, context);
     this.#governor = new ThreadGovernor(context.threadsAllowed);
+    this.#governs = !fixedThreads;
     this.#send = send;
     const cells = context.unified ? context.cells : context.sequences * contextTokens;
     this.#scheduler = new Scheduler({
@@ -219,7 +223,7 @@ export class EngineLoop {
   async #run(): Promise<void> {
     if (this.#running) return;
     this.#running = true;
-    this.#governor.resume(this.#idleCores.sample(performance.now()));
+    if (this.#governs) this.#governor.resume(this.#idleCores.sample(performance.now()));
     while (!this.#scheduler.idle) {
       // One turn of the event loop: messages that arrived during the last step are handled here.
       await new Promise(setImmediate);
@@ -314,7 +318,8 @@ export class EngineLoop {
     const nowMs = performance.now();
     const cpuMs = (cpu.user + cpu.system) / 1000;
     this.#budget.observe(promptTokens, tokens, nowMs - wallBefore);
-    this.#governor.observe({ tokens, wallMs: nowMs - wallBefore, cpuMs, nowMs, idleCores: this.#idleCores.sample(nowMs) });
+    if (this.#governs)
+      this.#governor.observe({ tokens, wallMs: nowMs - wallBefore, cpuMs, nowMs, idleCores: this.#idleCores.sample(nowMs) });
     return result;
   }
 

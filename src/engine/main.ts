@@ -1,10 +1,12 @@
 /**
  * The child process: one loaded model. Forked by pool/engine-process.ts; what it is told and what it answers is ipc.ts.
- * Whatever goes wrong in native code ends this process only.
+ * Whatever goes wrong in native code ends this process only. Arguments: the folder of its library and the one to fall back on; none:
+ * those of the platform package.
  */
 import { createHash } from "node:crypto";
 import { ShimmyError } from "../contract/errors.ts";
 import { LlamaContext } from "../llama/context.ts";
+import { missingDeviceReason } from "../llama/devices.ts";
 import { library } from "../llama/library.ts";
 import { LlamaModel } from "../llama/model.ts";
 import { LLAMA_VERSION } from "../llama/structs.ts";
@@ -21,6 +23,7 @@ let loop: EngineLoop | undefined;
 
 process.on("message", (message: ToEngine) => {
   if (message.type === "load") load(message.options);
+  else if (message.type === "devices") tellDevices();
   else if (message.type === "generate") loop!.generate(message);
   else if (message.type === "abort") loop!.abort(message.id);
   else void end();
@@ -32,18 +35,34 @@ process.on("SIGINT", () => undefined);
 process.on("SIGTERM", () => undefined);
 
 // The gateway still reads the model's header: time to open the library. What goes wrong is told when a model is to be loaded.
+const [folder, fallbackFolder] = process.argv.slice(2);
 setImmediate(() => {
   try {
-    library();
+    library(folder, fallbackFolder);
   } catch (error) {
     process.emitWarning(error as Error);
   }
 });
 
+function tellDevices(): void {
+  try {
+    const { devices, folder: own } = library(folder, fallbackFolder);
+    const list = devices.list();
+    const missing = list.some(({ kind }) => kind === "gpu" || kind === "integrated")
+      ? undefined
+      : missingDeviceReason(fallbackFolder === undefined ? [own] : [own, fallbackFolder]);
+    send({ type: "devices", devices: list, ...(missing !== undefined && { missing }) });
+  } catch (error) {
+    fail(error instanceof ShimmyError ? error : new ShimmyError("engine_unavailable", { reason: String(error) }));
+  }
+}
+
 function load(options: EngineOptions): void {
   try {
     const startedAt = performance.now();
-    const model = LlamaModel.load(options.path, options.model, { onProgress: tellWeights() });
+    library(folder, fallbackFolder); // it may not have been opened yet
+    const { placement } = options;
+    const model = LlamaModel.load(options.path, options.model, { onProgress: tellWeights(), ...(placement && { placement }) });
     if (!model.generative) throw new ShimmyError("model_not_generative", { model: options.model, what: "an encoder" });
     send({ type: "loading", phase: "context", fraction: 1 });
     const context = LlamaContext.create(model, options.model, {
@@ -61,6 +80,7 @@ function load(options: EngineOptions): void {
     const limits = {
       contextTokens: contextPerSequence,
       ...{ storeTokens, stepMs, queueMs },
+      fixedThreads: (placement?.gpuLayers ?? 0) > 0,
       ...(options.speculation && { speculation: new Speculation(options.unified ? FEW_SEQUENCES : 1) }),
       ...(files && { files }),
     };
@@ -69,10 +89,12 @@ function load(options: EngineOptions): void {
     const loadMs = performance.now() - startedAt;
     send({ type: "ready", ...describe(model), contextPerSequence, flashAttention, state: loop.state, loadMs });
   } catch (error) {
-    const { code, details } =
-      error instanceof ShimmyError ? error : new ShimmyError("model_load_failed", { model: options.model, reason: String(error) });
-    process.send!({ type: "failed", code, details } satisfies FromEngine, () => process.exit(1));
+    fail(error instanceof ShimmyError ? error : new ShimmyError("model_load_failed", { model: options.model, reason: String(error) }));
   }
+}
+
+function fail({ code, details }: ShimmyError): void {
+  process.send!({ type: "failed", code, details } satisfies FromEngine, () => process.exit(1));
 }
 
 /** Messages go out in the middle of the native call: the channel is written to at once as long as it takes them. */

@@ -8,6 +8,7 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import koffi, { type LibraryHandle } from "koffi";
 import { ShimmyError } from "../contract/errors.ts";
+import { declareDevices } from "./devices.ts";
 import { type BatchStruct, type ContextParams, declareStructs, fingerprintMismatch, type ModelParams } from "./structs.ts";
 
 /** Pointers carry no type in C or koffi; these keep a context from being passed where a model is meant. */
@@ -24,13 +25,17 @@ export type Library = ReturnType<typeof openLibrary>;
 
 let opened: Library | undefined;
 
-/** The library, opened once a process. @throws engine_unavailable with the reason, never a crash. */
-export function library(): Library {
-  opened ??= openLibrary(libraryFolder());
+/**
+ * The library, opened once a process: in the folder that the first call names, else in the platform package. `fallbackFolder` holds the
+ * same GPU backend for older drivers; it is tried when the folder's own finds no GPU.
+ * @throws engine_unavailable with the reason. A driver that crashes ends the process.
+ */
+export function library(folder?: string, fallbackFolder?: string): Library {
+  opened ??= openLibrary(folder ?? libraryFolder(), fallbackFolder);
   return opened;
 }
 
-/** The npm platform package that fits this machine. GPU packages join this list in their own issue. */
+/** The npm platform package that fits this machine; those for GPUs are found by the gateway (hardware/engines.ts). */
 function platformPackage(): string {
   const { platform, arch } = process;
   if (platform === "darwin") return arch === "arm64" ? "mac-arm64-metal" : "mac-x64";
@@ -54,15 +59,15 @@ export function libraryFolder(): string {
   throw new ShimmyError("engine_unavailable", { reason: `@node-llama-cpp/${name} holds no bins/${name}` });
 }
 
-/** File names carry the version (libllama.v0.4.0.so), so they are found, not spelled. */
+/** File names carry version and backend (libllama.v0.4.0.so, libllama.vulkan.v0.4.0.so), so they are found, not spelled. */
 function libraryFile(folder: string, name: string): string {
-  const pattern = new RegExp(`^(lib)?${name}(\\.v[\\d.]+)?\\.(so|dylib|dll)$`);
-  const file = readdirSync(folder).find((entry) => pattern.test(entry));
-  if (!file) throw new ShimmyError("engine_unavailable", { reason: `no ${name} library in ${folder}` });
+  const pattern = new RegExp(`^(lib)?${name}(\\.[a-z]+)?(\\.v[\\d.]+)?\\.(so|dylib|dll)$`);
+  const file = existsSync(folder) ? readdirSync(folder).find((entry) => pattern.test(entry)) : undefined;
+  if (!file) throw new ShimmyError("engine_unavailable", { reason: `there is no ${name} library in the engine's folder` });
   return join(folder, file);
 }
 
-function openLibrary(folder: string) {
+function openLibrary(folder: string, fallbackFolder: string | undefined) {
   // GBNF parsing and graph building recurse deeper than koffi's default stacks (docs/decisions.md).
   koffi.config({ sync_stack_size: 16 << 20, async_stack_size: 8 << 20, resident_async_pools: 2, max_async_calls: 16 });
   declareStructs();
@@ -81,16 +86,28 @@ function openLibrary(folder: string) {
   const harmlessFunction = llama.symbol("llama_time_us") as bigint;
   llama.func("void llama_log_set(void* callback, void* data)")(harmlessFunction, null);
   // Picks the one best CPU variant of this machine, and every GPU backend whose driver is there.
-  ggml.func("void ggml_backend_load_all_from_path(const char* folder)")(folder);
+  const loadBackends = ggml.func("void ggml_backend_load_all_from_path(const char* folder)");
+  loadBackends(folder);
+  const devices = declareDevices(ggml, base);
+  if (fallbackFolder !== undefined && !devices.list().some(({ kind }) => kind === "gpu" || kind === "integrated"))
+    loadBackends(fallbackFolder);
 
   const functions = declareFunctions(llama);
   const mismatch = fingerprintMismatch(functions.version(), functions.modelDefaultParams(), functions.contextDefaultParams());
   if (mismatch)
     throw new ShimmyError("engine_unavailable", { reason: `this libllama is not the one this build was made for: ${mismatch}` });
-  if (Number(ggml.func("size_t ggml_backend_dev_count()")()) === 0)
-    throw new ShimmyError("engine_unavailable", { reason: `no ggml backend in ${folder} runs on this processor` });
+  if (devices.list().length === 0)
+    throw new ShimmyError("engine_unavailable", { reason: "none of its ggml backends runs on this processor" });
   const cpuBufferType = base.func("void* ggml_backend_cpu_buffer_type()") as unknown as () => bigint;
-  return { ...functions, ...declareThreadpool(ggml, base), cpuBufferType, /** Takes and does nothing. */ harmlessFunction };
+  return {
+    ...functions,
+    ...declareThreadpool(ggml, base),
+    devices,
+    folder,
+    fallbackFolder,
+    cpuBufferType,
+    /** Does nothing. */ harmlessFunction,
+  };
 }
 
 /** What ggml.h calls GGML_BACKEND_DEVICE_TYPE_CPU. */

@@ -3,7 +3,9 @@
  */
 import { ShimmyError } from "../contract/errors.ts";
 import type { PromptSegment } from "../contract/generation.ts";
+import type { Placement } from "../contract/hardware.ts";
 import { type Library, library, type ModelPointer, type VocabPointer } from "./library.ts";
+import { nativePlacement } from "./placement.ts";
 import { watchProgress } from "./progress.ts";
 import { withDefaults } from "./structs.ts";
 
@@ -12,8 +14,8 @@ const ATTRIBUTE_UNKNOWN = 1 << 0;
 const ATTRIBUTE_CONTROL = 1 << 3;
 
 export interface LoadOptions {
-  /** Layers to offload, −1 for all; without a GPU backend it has no effect. */
-  readonly gpuLayers?: number;
+  /** Absent: as libllama likes it, which is the processor where there is no GPU. */
+  readonly placement?: Placement;
   /** Told some hundred times while the weights are read: 0 to 1. It must not throw. */
   readonly onProgress?: (fraction: number) => void;
 }
@@ -41,13 +43,15 @@ export class LlamaModel {
   /** @throws model_load_failed; a file that libllama asserts on ends the process, so headers are checked before. */
   static load(path: string, model: string, options: LoadOptions = {}): LlamaModel {
     const lib = library();
+    const placed = options.placement && nativePlacement(lib, options.placement);
     const watcher = options.onProgress && watchProgress(options.onProgress);
     const params = withDefaults(lib.modelDefaultParams(), {
-      ...(options.gpuLayers !== undefined && { n_gpu_layers: options.gpuLayers }),
+      ...placed?.params,
       ...(watcher && { progress_callback: watcher.pointer }),
     });
     const pointer = lib.modelLoad(path, params);
     watcher?.end();
+    placed?.free();
     if (!pointer) throw new ShimmyError("model_load_failed", { model, reason: "libllama refused the file" });
     return new LlamaModel(lib, pointer);
   }

@@ -80,6 +80,13 @@ test("when the process ends, every request fails with how it ended, and later on
   await expect(ask([1]).next()).rejects.toMatchObject({ code: "engine_gone" });
 });
 
+test("a driver that hangs is not waited for longer than the limit", async () => {
+  const hanging = new EngineProcess("devices", FAKE);
+  const reason = "it told no devices within 0.05 s";
+  await expect(hanging.devices(50)).rejects.toMatchObject({ code: "engine_unavailable", details: { reason } });
+  await hanging.stop();
+});
+
 test("a process that ends before it is ready cannot load, and says why", async () => {
   const broken = new EngineProcess("fake", MISSING);
   await expect(broken.load(OPTIONS)).rejects.toMatchObject({ code: "model_load_failed", details: { model: "fake" } });

@@ -6,12 +6,25 @@ import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { ShimmyError } from "../contract/errors.ts";
 import type { GenerationEvent } from "../contract/generation.ts";
-import type { EngineLoading, EngineOptions, EngineReady, EngineState, FromEngine, GenerateMessage, ToEngine } from "../engine/ipc.ts";
+import type { Engine } from "../contract/hardware.ts";
+import type {
+  EngineDevices,
+  EngineLoading,
+  EngineOptions,
+  EngineReady,
+  EngineState,
+  FromEngine,
+  GenerateMessage,
+  ToEngine,
+} from "../engine/ipc.ts";
 import { EventQueue } from "./event-queue.ts";
 import { lastWords } from "./last-words.ts";
 
 /** The bundle of engine/main.ts, which the build puts beside this code's bundle. */
 export const ENGINE_ENTRY = fileURLToPath(new URL("./engine.js", import.meta.url));
+
+/** How long a driver may take to show its devices; the first start after an installation compiles for some of them. */
+const DEVICES_LIMIT_MS = 30_000;
 
 /** How much of what the child wrote to stderr is kept to explain its end. */
 const STDERR_KEPT = 4096;
@@ -43,13 +56,17 @@ export class EngineProcess {
   #gone: ShimmyError | undefined;
   #path = "";
   #endedBy: string | undefined;
+  #onDevices: ((devices: EngineDevices) => void) | undefined;
   #onLoading: ((loading: EngineLoading) => void) | undefined;
   #settleReady!: { resolve: (ready: EngineReady) => void; reject: (error: ShimmyError) => void };
 
-  /** Starts the process; it opens its library while the caller still finds out what to load. `model`: its id, for messages. */
-  constructor(model: string, entry = ENGINE_ENTRY) {
+  /**
+   * Starts the process; it opens its library while the caller still finds out what to load. `model`: its id, for messages.
+   * `engine`: whose library it opens; absent: that of the platform package.
+   */
+  constructor(model: string, entry = ENGINE_ENTRY, engine?: Engine) {
     this.#model = model;
-    this.#child = fork(entry, [], {
+    this.#child = fork(entry, engine ? foldersOf(engine) : [], {
       execArgv: [],
       serialization: "advanced",
       stdio: ["ignore", "ignore", "pipe", "ipc"],
@@ -79,6 +96,22 @@ export class EngineProcess {
     this.#onLoading = onLoading;
     this.#send({ type: "load", options });
     return this.#ready;
+  }
+
+  /** What it can compute on. Before `load`. @throws engine_unavailable when it fails, ends or does not answer in time. */
+  async devices(limitMs = DEVICES_LIMIT_MS): Promise<EngineDevices> {
+    const told = new Promise<EngineDevices>((resolve) => {
+      this.#onDevices = resolve;
+    });
+    this.#send({ type: "devices" });
+    const late = new ShimmyError("engine_unavailable", { reason: `it told no devices within ${limitMs / 1000} s` });
+    const timer = setTimeout(() => this.#settleReady.reject(late), limitMs);
+    try {
+      // Not ready before it was told to load: that promise can only fail.
+      return await Promise.race([told, this.#ready.then(() => told)]);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   get pid(): number | undefined {
@@ -157,6 +190,7 @@ export class EngineProcess {
       this.state = message.state;
       this.#settleReady.resolve(message);
     } else if (message.type === "failed") this.#settleReady.reject(new ShimmyError(message.code, message.details));
+    else if (message.type === "devices") this.#onDevices?.(message);
     else if (message.type === "loading") this.#onLoading?.({ phase: message.phase, fraction: message.fraction });
     else {
       this.waiting = message.waiting;
@@ -196,4 +230,9 @@ export class EngineProcess {
     this.waiting = 0;
     this.running = 0;
   }
+}
+
+/** Arguments of engine/main.ts. */
+function foldersOf({ folder, fallbackFolder }: Engine): string[] {
+  return fallbackFolder === undefined ? [folder] : [folder, fallbackFolder];
 }

@@ -4,16 +4,18 @@
  */
 import type { ChatTemplate } from "../chat/template.ts";
 import type { Config } from "../config/table.ts";
-import { ShimmyError } from "../contract/errors.ts";
+import { type ErrorCode, ShimmyError } from "../contract/errors.ts";
 import type { LoadProgress } from "../contract/lifecycle.ts";
 import type { ModelInfo, Serving } from "../contract/model.ts";
 import type { EngineReady } from "../engine/ipc.ts";
 import type { Catalogue } from "../models/catalogue.ts";
 import type { MemoryPlan } from "../models/memory.ts";
 import type { Logger } from "../telemetry/log.ts";
+import type { Backends, Candidate } from "./backends.ts";
 import type { EngineProcess } from "./engine-process.ts";
+import type { GpuPlan } from "./gpu-plan.ts";
 import { Pace } from "./pace.ts";
-import { type EngineSettings, engineOptions, servingOf } from "./plan.ts";
+import { type EngineSettings, engineOptions, memoryPlan, servingOf } from "./plan.ts";
 
 export interface Loaded {
   /** As its file was when it was loaded. */
@@ -24,12 +26,15 @@ export interface Loaded {
   readonly serving: Serving;
   readonly plan: MemoryPlan;
   readonly pace: Pace;
+  readonly candidate: Candidate;
+  readonly backends: Backends;
 }
 
 export interface OpenOptions {
   readonly catalogue: Catalogue;
   readonly settings: EngineSettings & Pick<Config, "chatTemplateFile">;
   readonly log: Logger;
+  readonly backends: () => Promise<Backends>;
   /** The engine's bundle; absent: the one beside this code. */
   readonly engineEntry?: string;
   /** What may be planned with, in bytes. */
@@ -39,21 +44,69 @@ export interface OpenOptions {
   readonly signal: AbortSignal;
 }
 
-/** @throws model_load_failed, engine_unavailable, model_not_generative, or the signal's reason; the process has ended then. */
+/**
+ * With the first engine that opens it; those that fail are told to `backends`, except the last one, whose failure is thrown.
+ * @throws model_load_failed, engine_unavailable, device_not_found, model_not_generative, or the signal's reason; no process is left then.
+ */
 export async function openEngine(listed: ModelInfo, options: OpenOptions): Promise<Loaded> {
-  const { catalogue, settings, log, engineEntry, availableBytes, onProgress, signal } = options;
+  const { signal } = options;
+  const preparing = prepare(listed, options);
+  preparing.catch(() => undefined); // told by whoever opens
+  let notFound: unknown;
+  const backends = await options.backends();
+  for (const candidate of await backends.candidates()) {
+    if (notFound !== undefined && !candidate.usesGpu) break;
+    try {
+      return await openWith({ candidate, backends }, listed, preparing, options);
+    } catch (error) {
+      const { code, details, message } = ShimmyError.from(error);
+      if (signal.aborted) throw error;
+      if (code === "device_not_found") notFound = error;
+      // What cannot be opened by any engine is no engine's fault.
+      else if (candidate.last || !ENGINE_FAULTS.has(code) || (await failed(preparing))) throw error;
+      else backends.failed(candidate, typeof details.reason === "string" ? details.reason : message);
+    }
+  }
+  throw notFound;
+}
+
+const ENGINE_FAULTS: ReadonlySet<ErrorCode> = new Set(["model_load_failed", "engine_unavailable", "engine_gone"]);
+
+/** What is known of the model before an engine sees it. */
+interface Prepared {
+  readonly info: ModelInfo;
+  readonly source: string | undefined;
+  readonly ChatTemplate: typeof ChatTemplate;
+}
+
+async function prepare(listed: ModelInfo, { catalogue, settings }: OpenOptions): Promise<Prepared> {
+  const [info, { ChatTemplate }] = await Promise.all([catalogue.verify(listed), import("../chat/template.ts")]);
+  const source = settings.chatTemplateFile ? await readTemplate(settings.chatTemplateFile, info.id) : info.chatTemplate;
+  return { info, source, ChatTemplate };
+}
+
+/** How it is opened this time. */
+type Way = Pick<Loaded, "candidate" | "backends">;
+
+async function openWith(
+  { candidate, backends }: Way,
+  listed: ModelInfo,
+  preparing: Promise<Prepared>,
+  options: OpenOptions,
+): Promise<Loaded> {
+  const { settings, log, engineEntry, availableBytes, onProgress, signal } = options;
   const { EngineProcess } = await import("./engine-process.ts");
   signal.throwIfAborted();
   // The process starts while its model is looked at.
   onProgress({ phase: "starting", fraction: 0 });
-  const process = new EngineProcess(listed.id, engineEntry);
+  const process = new EngineProcess(listed.id, engineEntry, candidate.engine);
   const kill = () => void process.stop();
   signal.addEventListener("abort", kill);
   try {
-    const [info, { ChatTemplate }] = await Promise.all([catalogue.verify(listed), import("../chat/template.ts")]);
-    const source = settings.chatTemplateFile ? await readTemplate(settings.chatTemplateFile, info.id) : info.chatTemplate;
-    const { options: engine, plan, reason } = engineOptions(info, settings, availableBytes);
-    log.info("model loads", { model: info.id, plan: reason });
+    const { info, source, ChatTemplate } = await preparing;
+    const gpu = await gpuOf({ candidate, backends }, info, process, options);
+    const { options: engine, plan, reason } = engineOptions(info, settings, availableBytes, gpu);
+    log.info("model loads", { model: info.id, engine: candidate.engine?.name, plan: reason });
     const ready = await process.load(engine, onProgress);
     const template = new ChatTemplate({
       ...(source !== undefined && { source }),
@@ -63,13 +116,36 @@ export async function openEngine(listed: ModelInfo, options: OpenOptions): Promi
       eosToken: ready.eosText,
       controlTokens: ready.controlTexts,
     });
-    return { info, process, ready, template, serving: servingOf(engine, ready), plan, pace: new Pace() };
+    return { info, process, ready, template, serving: servingOf(engine, ready), plan, pace: new Pace(), candidate, backends };
   } catch (error) {
     await process.stop();
     throw signal.aborted ? signal.reason : error;
   } finally {
     signal.removeEventListener("abort", kill);
   }
+}
+
+/** What goes to the engine's GPU. @throws engine_unavailable when it should have one and has not; device_not_found */
+async function gpuOf(
+  { candidate: { engine, usesGpu }, backends }: Way,
+  info: ModelInfo,
+  process: EngineProcess,
+  { settings, availableBytes }: OpenOptions,
+): Promise<GpuPlan | "unused" | undefined> {
+  if (engine === undefined || engine.backend === "cpu") return undefined;
+  if (!usesGpu) return "unused";
+  const [{ readWeights }, { planGpu }] = await Promise.all([import("../models/weights.ts"), import("./gpu-plan.ts")]);
+  const [told, weights] = await Promise.all([process.devices(), readWeights(info.path)]);
+  if (told.missing !== undefined) throw new ShimmyError("engine_unavailable", { reason: told.missing });
+  const gpu = { devices: backends.choose(told.devices), weights };
+  return planGpu(info, settings, gpu, availableBytes, (bytes) => memoryPlan(info, settings, bytes, false));
+}
+
+async function failed(promise: Promise<unknown>): Promise<boolean> {
+  return promise.then(
+    () => false,
+    () => true,
+  );
 }
 
 async function readTemplate(path: string, model: string): Promise<string> {

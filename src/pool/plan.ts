@@ -4,10 +4,12 @@
  */
 import type { Config } from "../config/table.ts";
 import { ShimmyError } from "../contract/errors.ts";
+import type { Placement } from "../contract/hardware.ts";
 import type { ModelInfo, Serving } from "../contract/model.ts";
 import type { EngineOptions, EngineReady } from "../engine/ipc.ts";
 import { allowedCores, availableMemory } from "../models/machine.ts";
 import { type MemoryPlan, planMemory } from "../models/memory.ts";
+import type { GpuPlan, GpuSettings } from "./gpu-plan.ts";
 
 export type EngineSettings = Pick<
   Config,
@@ -24,7 +26,8 @@ export type EngineSettings = Pick<
   | "stepTime"
   | "speculation"
   | "maxQueueTime"
->;
+> &
+  GpuSettings;
 
 /** A model this small computes a token in less time than threads need to meet (docs/decisions.md). */
 const SINGLE_THREAD_BYTES = 16e6;
@@ -34,19 +37,22 @@ const STORE_SHARE = 1 / 8;
 
 /**
  * @param availableBytes What may be planned with.
- * @returns the options, the plan of its memory, and for people what was chosen and why.
+ * @param gpu What goes to the GPU of the engine, or that it has one which is not to be used; absent: it has none.
+ * @returns the options, the plan of the memory it takes of the machine, and for people what was chosen and why.
  * @throws model_load_failed when the model cannot be served as it was set.
  */
 export function engineOptions(
   info: ModelInfo,
   settings: EngineSettings,
   availableBytes = availableMemory(),
+  gpu?: GpuPlan | "unused",
 ): { options: EngineOptions; plan: MemoryPlan; reason: string } {
   if (settings.kvType === "q8_0" && info.kvBytesPerToken > 0 && info.kvQuantizes === false) {
     const reason = "its attention heads are no multiple of 32 wide, which a KV cache of q8_0 (--kv-type) needs";
     throw new ShimmyError("model_load_failed", { model: info.id, reason });
   }
-  const plan = memoryPlan(info, settings, availableBytes);
+  const placed = gpu === "unused" ? undefined : gpu;
+  const plan = placed?.plan ?? memoryPlan(info, settings, availableBytes);
   const threads = threadPlan(info, settings.threads);
   const options: EngineOptions = {
     model: info.id,
@@ -64,11 +70,21 @@ export function engineOptions(
     stepMs: settings.stepTime,
     queueMs: settings.maxQueueTime,
     speculation: settings.speculation === "auto",
+    ...(placed ? { placement: placementOf(placed.placement) } : gpu && { placement: ON_PROCESSOR }),
     ...(settings.cacheDir !== undefined && { files: { folder: settings.cacheDir, bytes: settings.cacheDisk } }),
   };
   const step = `steps of at most ${options.batchTokens} tokens and about ${options.stepMs} ms`;
   const store = `${options.storeTokens} tokens may be put aside`;
-  return { options, plan, reason: [plan.reason, `flash attention ${settings.flashAttention}`, threads.reason, step, store].join("; ") };
+  const where = placed ? [placed.placement.reason] : [];
+  const parts = [plan.reason, ...where, `flash attention ${settings.flashAttention}`, threads.reason, step, store];
+  return { options, plan: placed?.hostPlan ?? plan, reason: parts.join("; ") };
+}
+
+/** For an engine that has a GPU which is not to be used. */
+const ON_PROCESSOR: Placement = { devices: [], gpuLayers: 0, cpuMoeLayers: 0 };
+
+function placementOf({ devices, gpuLayers, cpuMoeLayers }: Placement): Placement {
+  return { devices, gpuLayers, cpuMoeLayers };
 }
 
 /** Cells that no token has used take no memory there (llama/fresh-memory.ts). */
@@ -78,6 +94,7 @@ export function memoryPlan(
   info: ModelInfo,
   { ctx, parallel, kv, kvType, flashAttention }: EngineSettings,
   availableBytes = availableMemory(),
+  unusedIsFree = UNUSED_IS_FREE,
 ): MemoryPlan {
   return planMemory({
     fileBytes: info.sizeBytes,
@@ -87,7 +104,7 @@ export function memoryPlan(
     availableBytes,
     trainedContext: info.contextLength,
     kvLayout: kv,
-    unusedIsFree: UNUSED_IS_FREE,
+    unusedIsFree,
     ...(ctx > 0 && { requestedContext: ctx }),
     ...(parallel > 0 && { requestedSlots: parallel }),
   });
@@ -95,8 +112,19 @@ export function memoryPlan(
 
 /** For the list of models. */
 export function servingOf(options: EngineOptions, { flashAttention }: EngineReady): Serving {
-  const { slots, cells, unified, kvType, threads, batchTokens, stepMs, storeTokens } = options;
-  return { slots, kvCells: cells, kvUnified: unified, kvType, flashAttention, threads, batchTokens, stepMs, storeTokens };
+  const { slots, cells, unified, kvType, threads, batchTokens, stepMs, storeTokens, placement } = options;
+  return {
+    ...(placement && placement.gpuLayers > 0 && { placement }),
+    slots,
+    kvCells: cells,
+    kvUnified: unified,
+    kvType,
+    flashAttention,
+    threads,
+    batchTokens,
+    stepMs,
+    storeTokens,
+  };
 }
 
 function threadPlan({ sizeBytes }: ModelInfo, set: number): { count: number; reason: string } {

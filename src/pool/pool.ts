@@ -4,19 +4,23 @@
  *
  *   resolve ─▶ join (residents.ts: load, make room) ─▶ admit ─▶ engine-message.ts ─▶ engine-process.ts ══ipc══▶ engine
  */
+import { totalmem } from "node:os";
 import type { Config } from "../config/table.ts";
 import { ShimmyError } from "../contract/errors.ts";
 import { type GenerationEvent, type GenerationRequest, type Generator, nameOf, type ResolvedModel } from "../contract/generation.ts";
+import type { Engine, Hardware, HardwareReport } from "../contract/hardware.ts";
 import type { Lifecycle } from "../contract/lifecycle.ts";
 import type { ModelInfo, ModelState, ModelStatus } from "../contract/model.ts";
 import { type Adapters, resolveWithAdapter } from "../models/adapters.ts";
 import { type AliasTable, NO_ALIASES } from "../models/alias-table.ts";
 import type { Aliases } from "../models/aliases.ts";
-import { availableMemory } from "../models/machine.ts";
+import { allowedCores, availableMemory } from "../models/machine.ts";
 import { shownName, withAliases } from "../models/resolve.ts";
 import type { ModelGauges } from "../telemetry/metrics.ts";
 import { abortable } from "./abortable.ts";
+import type { Backends } from "./backends.ts";
 import { engineMessage } from "./engine-message.ts";
+import { FirstWords, fallsBack } from "./first-words.ts";
 import type { Loaded } from "./open-engine.ts";
 import { memoryPlan } from "./plan.ts";
 import { PoolLifecycle } from "./pool-lifecycle.ts";
@@ -27,9 +31,11 @@ export interface PoolSettings extends PoolConfig {
   readonly isolateCallers: boolean;
 }
 
-type PoolConfig = ResidentsOptions["settings"] & Pick<Config, "strictModels" | "defaultModel">;
+type PoolConfig = ResidentsOptions["settings"] & Pick<Config, "strictModels" | "defaultModel" | "engineDir">;
 
-export interface PoolOptions extends ResidentsOptions {
+export interface PoolOptions extends Omit<ResidentsOptions, "backends"> {
+  /** Where engines are installed; it need not be there. */
+  readonly enginesFolder: string;
   /** Absent: there are none. */
   readonly aliases?: Aliases;
   readonly adapters?: Adapters;
@@ -38,13 +44,29 @@ export interface PoolOptions extends ResidentsOptions {
 
 export class Pool implements Generator {
   readonly #options: PoolOptions;
+  /** Loaded with the first model. */
+  #backends: Backends | undefined;
   readonly #residents: Residents;
   /** Loading and letting go on demand. */
   readonly lifecycle: Lifecycle;
 
+  /** What there is to compute on, and what of it has failed. */
+  readonly hardware: Hardware;
+
   constructor(options: PoolOptions) {
     this.#options = options;
-    this.#residents = new Residents(options);
+    const { log, metrics, settings, enginesFolder } = options;
+    const find = async () => {
+      const { findEngines, hereAndNow } = await import("../hardware/engines.ts");
+      return findEngines(settings.engineDir, hereAndNow(enginesFolder));
+    };
+    const backends = async () => {
+      const loaded = await import("./backends.ts");
+      this.#backends ??= new loaded.Backends({ gpu: settings.gpu, log, metrics, find });
+      return this.#backends;
+    };
+    this.#residents = new Residents({ ...options, backends });
+    this.hardware = { degraded: () => this.#backends?.degraded() ?? [], report: () => this.#hardwareReport(find) };
     this.lifecycle = new PoolLifecycle({
       residents: this.#residents,
       find: async (name) => (await this.#resolve(name, true)).info,
@@ -64,24 +86,31 @@ export class Pool implements Generator {
   }
 
   async *generate(model: ResolvedModel, request: GenerationRequest, signal: AbortSignal): AsyncGenerator<GenerationEvent, void, undefined> {
-    const { resident, release } = await this.#residents.join(model.info, signal);
-    if (request.keepAliveMs !== undefined) resident.keepAliveMs = request.keepAliveMs;
-    try {
-      const loaded = await abortable(resident.opening, signal);
-      this.#admit(loaded, request.choices);
-      const asked = engineMessage(loaded.template, request, this.#options.log, this.#options.settings.isolateCallers);
-      const message = model.adapter ? { ...asked, adapter: model.adapter } : asked;
-      const startedAt = performance.now();
+    // Again, when a backend has failed before it had said anything: the next one answers.
+    for (const answer = new FirstWords(); ; ) {
+      const { resident, release } = await this.#residents.join(model.info, signal);
+      if (request.keepAliveMs !== undefined) resident.keepAliveMs = request.keepAliveMs;
       try {
-        // Released when the engine has finished: a slow reader does not keep the model from making room.
-        yield* loaded.process.generate(message, signal, release);
-      } catch (error) {
-        throw withRetry(loaded, error);
+        const loaded = await abortable(resident.opening, signal);
+        this.#admit(loaded, request.choices);
+        const asked = engineMessage(loaded.template, request, this.#options.log, this.#options.settings.isolateCallers);
+        const message = model.adapter ? { ...asked, adapter: model.adapter } : asked;
+        const startedAt = performance.now();
+        try {
+          // Released when the engine has finished: a slow reader does not keep the model from making room.
+          const events = loaded.process.generate(message, signal, release);
+          yield* loaded.candidate.last && answer.silent ? events : answer.watch(events);
+        } catch (error) {
+          if (await fallsBack(loaded, answer, error)) continue;
+          throw withRetry(loaded, error);
+        }
+        loaded.pace.finished(performance.now() - startedAt);
+        this.#residents.backoff.succeeded(loaded.info.id);
+        loaded.backends.succeeded(loaded.candidate);
+        return;
+      } finally {
+        release();
       }
-      loaded.pace.finished(performance.now() - startedAt);
-      this.#residents.backoff.succeeded(loaded.info.id);
-    } finally {
-      release();
     }
   }
 
@@ -139,6 +168,21 @@ export class Pool implements Generator {
     const aliases = await this.#aliases();
     const options = { strict, loaded, aliases, ...(defaultModel !== undefined && { default: defaultModel }) };
     return resolveWithAdapter(name, await this.#options.catalogue.list(), options, this.#options.adapters);
+  }
+
+  async #hardwareReport(find: () => Promise<Engine[]>): Promise<HardwareReport> {
+    const [{ installable, hereAndNow }, { hardwareReport }] = await Promise.all([
+      import("../hardware/engines.ts"),
+      import("./hardware.ts"),
+    ]);
+    const { engineEntry, enginesFolder } = this.#options;
+    return hardwareReport({
+      engines: await find(),
+      installable: installable(hereAndNow(enginesFolder)),
+      machine: { cores: allowedCores(), memoryBytes: totalmem(), availableBytes: availableMemory() },
+      degraded: this.hardware.degraded(),
+      ...(engineEntry !== undefined && { engineEntry }),
+    });
   }
 
   #status(info: ModelInfo, available = availableMemory()): ModelStatus {

@@ -13,6 +13,7 @@ import { findByName } from "../models/resolve.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { abortable, within } from "./abortable.ts";
+import type { Backends } from "./backends.ts";
 import { Backoff } from "./backoff.ts";
 import { MemoryBudget } from "./budget.ts";
 import { type Loaded, openEngine } from "./open-engine.ts";
@@ -31,6 +32,8 @@ export interface ResidentsOptions {
   readonly metrics: Metrics;
   /** The engine's bundle; absent: the one beside this code. */
   readonly engineEntry?: string;
+  /** Loaded with the first model. */
+  readonly backends: () => Promise<Backends>;
 }
 
 /** A model that stays until `release` is called; it may still be loading (`resident.opening`). */
@@ -228,15 +231,16 @@ export class Residents {
 
   /**
    * An engine that was ready has ended by itself. One that had answered is worth another start at once; one that never did is a failed
-   * load that shows late, so whatever kills it cannot make it start for ever.
+   * load that shows late, so whatever kills it cannot make it start for ever; if it can be its backend's fault, the next one is tried.
    */
-  #died(resident: Resident, { process }: Loaded): void {
+  #died(resident: Resident, { process, candidate, backends }: Loaded): void {
     const { log, metrics } = this.#options;
     const { info, identity } = resident;
     if (this.#stopped || resident.leaving || this.#all.get(info.id) !== resident) return;
     this.#all.delete(info.id);
     resident.keepAlive.cancel();
-    if (process.answered) {
+    if (!process.answered && !candidate.last) backends.failed(candidate, process.ended ?? "it ended");
+    if (process.answered || !candidate.last) {
       metrics.engineRestarted(info.id);
       log.warn("engine restarts", { model: info.id, exit: process.ended });
       this.#start(info);

@@ -1,4 +1,5 @@
 /** GET /health: whether the server lives and what it serves. Answered without the application, so it must stay light. */
+import type { Degraded } from "../contract/hardware.ts";
 import type { ModelCounts, Services } from "./services.ts";
 
 export interface Health {
@@ -8,13 +9,16 @@ export interface Health {
   readonly uptime_seconds: number;
   readonly timestamp: string;
   readonly models: ModelCounts;
+  /** Backends that failed, so that slower ones answer; absent while all is well. */
+  readonly degraded?: ReadonlyArray<{ readonly backend: string; readonly reason: string; readonly retry_after: number }>;
 }
 
 /** @returns HTTP status (503 while it should get no traffic) and the JSON body. */
 export async function health(
-  services: Pick<Services, "state" | "version" | "startedAt" | "modelCounts">,
+  services: Pick<Services, "state" | "version" | "startedAt" | "modelCounts" | "hardware">,
 ): Promise<{ status: number; body: Health }> {
   const state = services.state();
+  const degraded = services.hardware.degraded();
   const body: Health = {
     status: state === "ready" ? "ok" : state,
     service: "shimmy",
@@ -22,6 +26,12 @@ export async function health(
     uptime_seconds: Math.round((Date.now() - services.startedAt) / 1000),
     timestamp: new Date().toISOString(),
     models: await services.modelCounts(),
+    ...(degraded.length > 0 && { degraded: degraded.map(wireDegraded) }),
   };
   return { status: state === "ready" ? 200 : 503, body };
+}
+
+/** Seconds until it may be tried again. */
+export function wireDegraded({ backend, reason, retryAfterSeconds }: Degraded) {
+  return { backend, reason, retry_after: retryAfterSeconds };
 }

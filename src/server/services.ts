@@ -1,6 +1,7 @@
 /** What the door is given by `servicesOf` of assemble.ts, and by tests: plain parts, no globals. */
 import type { Config } from "../config/table.ts";
 import type { Generator } from "../contract/generation.ts";
+import type { Hardware } from "../contract/hardware.ts";
 import type { Lifecycle } from "../contract/lifecycle.ts";
 import type { ModelState, ModelStatus } from "../contract/model.ts";
 import type { Puller } from "../contract/pull.ts";
@@ -22,6 +23,7 @@ export interface Services {
   readonly lifecycle: Lifecycle;
   /** Looks at all places where models may lie, now. */
   discover(): Promise<Discovery>;
+  readonly hardware: Hardware;
   readonly metrics: Metrics;
   readonly log: Logger;
   readonly version: string;

@@ -19,6 +19,7 @@ export interface Instruments {
   readonly loadFailures: Counter<"model">;
   readonly unloads: Counter<"model" | "reason">;
   readonly engineRestarts: Counter<"model">;
+  readonly backendFailures: Counter<"backend">;
 }
 
 /** Seconds. An answer may take minutes; what matters to a reader of a stream is below one second. */
@@ -56,6 +57,11 @@ export function createInstruments(library: Prometheus, registry: Registry, optio
       "reason",
     ),
     engineRestarts: counter("shimmy_engine_restarts_total", "Engine processes that died and were started again.", "model"),
+    backendFailures: counter(
+      "shimmy_backend_failures_total",
+      "Backends (cuda, vulkan, metal) that failed, so that the next one took over.",
+      "backend",
+    ),
   };
 }
 

@@ -110,6 +110,10 @@ export class Metrics {
     this.#record(({ modelFallbacks }) => modelFallbacks.inc({ step }));
   }
 
+  backendFailed(backend: string): void {
+    this.#record(({ backendFailures }) => backendFailures.inc({ backend }));
+  }
+
   modelLoadFailed(model: string): void {
     this.#record(({ loadFailures }) => loadFailures.inc({ model }));
   }

@@ -45,6 +45,7 @@ async function poolOf(onLoad: string): Promise<ModelInfo> {
     settings,
     metrics,
     engineEntry,
+    enginesFolder: join(folder, "engines"),
     log: createLogger({ level: "debug", format: "text", write: (line) => lines.push(line) }),
   });
   return (await catalogue.list())[0]!;

@@ -44,6 +44,10 @@ export interface WireServing {
   kv_cells: number;
   kv_store_tokens: number;
   flash_attention: Serving["flashAttention"];
+  /** Absent: all of it is on the processor. */
+  devices?: readonly string[];
+  n_gpu_layers?: number;
+  n_cpu_moe?: number;
 }
 
 /** @param adapter The model is meant with this one of its LoRA adapters. */
@@ -91,6 +95,11 @@ function encodeServing(serving: Serving): WireServing {
     kv_cells: serving.kvCells,
     kv_store_tokens: serving.storeTokens,
     flash_attention: serving.flashAttention,
+    ...(serving.placement && {
+      devices: serving.placement.devices,
+      n_gpu_layers: serving.placement.gpuLayers,
+      n_cpu_moe: serving.placement.cpuMoeLayers,
+    }),
   };
 }
 

@@ -1,0 +1,48 @@
+/** GET /api/devices: what `shimmy gpu-info` shows, without the folders of this machine. */
+import type { EngineReport, HardwareReport } from "../../contract/hardware.ts";
+import { wireDegraded } from "../health.ts";
+import type { Services } from "../services.ts";
+import type { ApiRoute } from "./route.ts";
+
+export const DEVICE_ROUTES: readonly ApiRoute[] = [
+  { method: "GET", path: "/api/devices", handle: async (services) => Response.json(wireReport(await report(services))) },
+];
+
+/** Drivers are opened to answer: many who ask at once, or again and again, share an answer. */
+const SHARED_MS = 5000;
+const shared = new WeakMap<Services["hardware"], { readonly at: number; readonly report: Promise<HardwareReport> }>();
+
+function report({ hardware }: Services): Promise<HardwareReport> {
+  const known = shared.get(hardware);
+  if (known && performance.now() - known.at < SHARED_MS) return known.report;
+  const fresh = { at: performance.now(), report: hardware.report() };
+  shared.set(hardware, fresh);
+  return fresh.report;
+}
+
+/** Bytes everywhere. */
+export function wireReport({ platform, cores, memoryBytes, availableBytes, engines, installable, degraded }: HardwareReport) {
+  return {
+    platform,
+    cores,
+    memory: { total: memoryBytes, available: availableBytes },
+    engines: engines.map(wireEngine),
+    installable: installable.map(({ backend, command, downloadBytes }) => ({ backend, command, download: downloadBytes })),
+    degraded: degraded.map(wireDegraded),
+  };
+}
+
+function wireEngine({ engine: { name, backend, source }, devices, problem }: EngineReport) {
+  return {
+    name,
+    backend,
+    source,
+    devices: devices.map(({ name, description, kind, freeBytes, totalBytes }) => ({
+      name,
+      description,
+      kind,
+      memory: { total: totalBytes, free: freeBytes },
+    })),
+    ...(problem !== undefined && { problem }),
+  };
+}
