@@ -132,6 +132,8 @@ function serverUrl(): Option {
 
 function command(program: Command, name: CommandName, description: string, typed: string): Command {
   const made = program.command(name).description(description).addHelpText("after", example(typed));
+  // Twenty commands with sixty flags each are a sixth of what an idle server may use: only those of the typed one are made.
+  if (!process.argv.includes(name)) return made;
   for (const { syntax, description, repeatable, hidden } of flagsFor(name)) {
     const option = new Option(syntax, description).hideHelp(hidden);
     if (repeatable) option.argParser((value: string, before: string[] | undefined) => [...(before ?? []), value]);
