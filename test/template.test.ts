@@ -32,7 +32,8 @@ mkdirSync(join(cwd, "models"));
 copyFileSync(TINY, join(cwd, "models", "model-pattern.gguf"));
 writeFileSync(join(cwd, "bin", "shimmy"), `#!/bin/sh\nexec '${process.execPath}' '${CLI}' "$@"\n`);
 chmodSync(join(cwd, "bin", "shimmy"), 0o755);
-const environment = { ...bareEnvironment(cwd), PATH: `${join(cwd, "bin")}${delimiter}${process.env.PATH}` };
+// Its home is elsewhere: ~/models is searched too.
+const environment = { ...bareEnvironment(temporaryFolder()), PATH: `${join(cwd, "bin")}${delimiter}${process.env.PATH}` };
 
 interface Run {
   readonly child: ChildProcess;

@@ -119,8 +119,9 @@ describe.each([CHAT, COMPLETIONS])("%s", (path) => {
       headers: JSON_TYPE,
       // Ends only with the context: the end of the text is banned.
       body: JSON.stringify({ ...valid, stream: true, temperature: 1.5, logit_bias: endings }),
-      onData: async () => {
-        if (engine !== undefined) return;
+      onData: async (chunk) => {
+        // The first chunk of a chat is its role, before any token.
+        if (engine !== undefined || !/"(content|text)":"[^"]/.test(chunk)) return;
         engine = 0;
         [engine] = await server.engines();
         process.kill(engine!, "SIGKILL");
