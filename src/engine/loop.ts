@@ -139,6 +139,14 @@ export class EngineLoop {
     for (const each of ready) this.#take(each);
   }
 
+  /** Sorts the vocabulary for grammars while nobody asks for anything, so that the first answer with one need not wait for it. */
+  prepareWhileIdle(): void {
+    if (this.#running || this.#constraints?.ready) return;
+    this.#constraints ??= new Constraints(this.#model);
+    this.#constraints.forest.grow();
+    setImmediate(() => this.prepareWhileIdle());
+  }
+
   #take(message: GenerateMessage): void {
     try {
       this.#arrive(message);
@@ -233,6 +241,7 @@ export class EngineLoop {
     }
     this.#running = false;
     this.#persistSoon();
+    this.prepareWhileIdle();
   }
 
   /** Writes conversations to files once nobody has asked for a while. */

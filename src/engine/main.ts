@@ -88,6 +88,7 @@ function load(options: EngineOptions): void {
     const { flashAttention } = context;
     const loadMs = performance.now() - startedAt;
     send({ type: "ready", ...describe(model), contextPerSequence, flashAttention, state: loop.state, loadMs });
+    loop.prepareWhileIdle();
   } catch (error) {
     fail(error instanceof ShimmyError ? error : new ShimmyError("model_load_failed", { model: options.model, reason: String(error) }));
   }
