@@ -1,6 +1,7 @@
 /** `shimmy list`: what can be served, in the order of preference. */
 import type { LoadedConfig } from "../config/load.ts";
 import type { ModelInfo } from "../contract/model.ts";
+import { splitAdapter } from "../models/adapters.ts";
 import { isPattern } from "../models/alias-table.ts";
 import { findByName, withAliases } from "../models/resolve.ts";
 import { openHere } from "./open.ts";
@@ -22,7 +23,10 @@ export async function list(loaded: LoadedConfig, flags: { short?: boolean; json?
     process.stderr.write("No models found. Put GGUF files into ./models, or name their folder with --model-dirs.\n");
   else printTable(rows(listed, states));
   for (const { name, target } of table) {
-    const meant = isPattern(name) || ["default", "auto"].includes(target.toLowerCase()) || findByName(target, models);
+    const meant =
+      isPattern(name) ||
+      ["default", "auto"].includes(target.toLowerCase()) ||
+      [target, splitAdapter(target)?.base ?? target].some((each) => findByName(each, models));
     if (!meant && !flags.json)
       process.stderr.write(printable(`note: the alias ${name} stands for ${target}, which is not here`).concat("\n"));
   }

@@ -15,7 +15,7 @@ export interface Remote {
 export function remote(loaded: LoadedConfig, url: string | undefined): Remote {
   const base = (url ?? configuredUrl(loaded)).replace(/\/+$/, "");
   if (!URL.canParse(base)) throw new ShimmyError("server_unreachable", { url: base, reason: "that is no URL" });
-  const [key] = loaded.config.apiKey;
+  const [key] = [...loaded.config.apiKey, ...loaded.config.strictKeys];
   return {
     url: base,
     ask: async (method, path, body) => {

@@ -18,7 +18,7 @@ import type {
   ToEngine,
 } from "../engine/ipc.ts";
 import { EventQueue } from "./event-queue.ts";
-import { lastWords } from "./last-words.ts";
+import { lastWords, withoutFolders } from "./last-words.ts";
 
 /** The bundle of engine/main.ts, which the build puts beside this code's bundle. */
 export const ENGINE_ENTRY = fileURLToPath(new URL("./engine.js", import.meta.url));
@@ -53,6 +53,9 @@ export class EngineProcess {
   readonly #requests = new Map<number, Request>();
   #nextId = 0;
   #stderr = "";
+  /** It ended, and nobody had told it to. */
+  crashed = false;
+  #toldToEnd = false;
   #gone: ShimmyError | undefined;
   #path = "";
   #endedBy: string | undefined;
@@ -162,6 +165,7 @@ export class EngineProcess {
 
   /** Ends the process: at once, or after it had `graceMs` to write what should outlive it. `why` is told to its requests. */
   async stop(graceMs = 0, why?: string): Promise<void> {
+    this.#toldToEnd = true;
     this.#endedBy ??= why;
     if (graceMs > 0) this.#send({ type: "end" });
     const timer = setTimeout(() => this.#child.kill("SIGKILL"), graceMs);
@@ -189,8 +193,8 @@ export class EngineProcess {
     if (message.type === "ready") {
       this.state = message.state;
       this.#settleReady.resolve(message);
-    } else if (message.type === "failed") this.#settleReady.reject(new ShimmyError(message.code, message.details));
-    else if (message.type === "devices") this.#onDevices?.(message);
+    } else if (message.type === "failed") this.#settleReady.reject(new ShimmyError(message.code, this.#told(message.details)));
+    else if (message.type === "devices") this.#onDevices?.(this.#told(message));
     else if (message.type === "loading") this.#onLoading?.({ phase: message.phase, fraction: message.fraction });
     else {
       this.waiting = message.waiting;
@@ -218,8 +222,15 @@ export class EngineProcess {
     this.#take(id);
   }
 
+  /** What a loader says goes over HTTP: `reason` and `missing` without folders of this machine. */
+  #told<T extends object>(said: T): T {
+    const texts = Object.entries(said).filter(([key, value]) => ["reason", "missing"].includes(key) && typeof value === "string");
+    return { ...said, ...Object.fromEntries(texts.map(([key, value]) => [key, withoutFolders(value as string, this.#path)])) };
+  }
+
   #end(how: string): void {
     if (this.#gone) return;
+    this.crashed = !this.#toldToEnd;
     const model = this.#model;
     const said = lastWords(this.#stderr, this.#path);
     const reason = this.#endedBy ?? (said ? `${how}: ${said}` : how);

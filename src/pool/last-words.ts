@@ -12,7 +12,8 @@ export function lastWords(stderr: string, path: string): string {
   return lines.slice(-LINES).join(" | ").slice(-LONGEST);
 }
 
-function withoutFolders(line: string, path: string): string {
+/** @param path of the model's file; empty: none. */
+export function withoutFolders(line: string, path: string): string {
   const name = path.slice(Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\")) + 1);
   const known = path === "" ? line : line.replaceAll(path, name);
   // An absolute path, of any system, as a file URL too: its last part stays.

@@ -11,6 +11,7 @@ import type { EngineReady } from "../engine/ipc.ts";
 import type { Catalogue } from "../models/catalogue.ts";
 import type { MemoryPlan } from "../models/memory.ts";
 import type { Logger } from "../telemetry/log.ts";
+import { abortable } from "./abortable.ts";
 import type { Backends, Candidate } from "./backends.ts";
 import type { EngineProcess } from "./engine-process.ts";
 import type { GpuPlan } from "./gpu-plan.ts";
@@ -39,6 +40,8 @@ export interface OpenOptions {
   readonly engineEntry?: string;
   /** What may be planned with, in bytes. */
   readonly availableBytes: number;
+  /** Set for a model that only a GPU can hold: weights beyond so many bytes of the machine's own memory are refused. */
+  readonly hostLimitBytes?: number | undefined;
   readonly onProgress: (progress: LoadProgress) => void;
   /** Ends the child at once, whatever it does. The reason is thrown. */
   readonly signal: AbortSignal;
@@ -103,9 +106,11 @@ async function openWith(
   const kill = () => void process.stop();
   signal.addEventListener("abort", kill);
   try {
-    const { info, source, ChatTemplate } = await preparing;
+    // Its content may have to be read, which takes as long as it takes.
+    const { info, source, ChatTemplate } = await abortable(preparing, signal);
     const gpu = await gpuOf({ candidate, backends }, info, process, options);
     const { options: engine, plan, reason } = engineOptions(info, settings, availableBytes, gpu);
+    if (options.hostLimitBytes !== undefined) refuseLargeRest(info.id, plan, options.hostLimitBytes);
     log.info("model loads", { model: info.id, engine: candidate.engine?.name, plan: reason });
     const ready = await process.load(engine, onProgress);
     const template = new ChatTemplate({
@@ -139,6 +144,14 @@ async function gpuOf(
   if (told.missing !== undefined) throw new ShimmyError("engine_unavailable", { reason: told.missing });
   const gpu = { devices: backends.choose(told.devices), weights };
   return planGpu(info, settings, gpu, availableBytes, (bytes) => memoryPlan(info, settings, bytes, false));
+}
+
+/** @throws model_no_room */
+function refuseLargeRest(model: string, { bytes, kvCells, kvBytesPerToken }: MemoryPlan, limit: number): void {
+  const rest = bytes - kvCells * kvBytesPerToken;
+  const [need_mib, budget_mib] = [rest, limit].map((n) => Math.ceil(n / 1024 ** 2));
+  const reason = "so much of it is left for the memory of the machine";
+  if (rest > limit) throw new ShimmyError("model_no_room", { model, need_mib, budget_mib, reason });
 }
 
 async function failed(promise: Promise<unknown>): Promise<boolean> {

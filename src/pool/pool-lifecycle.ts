@@ -31,7 +31,7 @@ export class PoolLifecycle implements Lifecycle {
   }
 
   async unload(name: string, { force = false }: { readonly force?: boolean } = {}): Promise<UnloadReport> {
-    const info = await this.parts.find(name);
+    const info = await this.#known(name);
     const resident = this.parts.residents.get(info.id);
     if (!resident) return { model: info.id, unloaded: false };
     const { loaded } = resident;
@@ -42,7 +42,12 @@ export class PoolLifecycle implements Lifecycle {
   }
 
   async status(name: string): Promise<LifecycleStatus> {
-    return this.#status(await this.parts.find(name));
+    return this.#status(await this.#known(name));
+  }
+
+  /** What is loaded is known by its id, though its file be gone and no list have it any more. */
+  async #known(name: string): Promise<ModelInfo> {
+    return this.parts.residents.get(name)?.info ?? this.parts.find(name);
   }
 
   async loaded(): ReturnType<Lifecycle["loaded"]> {

@@ -96,7 +96,7 @@ export class Residents {
       const known = this.#all.get(info.id);
       if (!known) await this.#refuseInBackoff(info);
       else if (known.leaving) await this.#waitBehind(known, signal);
-      else await this.#noticeOtherFile(known);
+      else await this.#noticeOtherFile(known, info);
       // Others may have acted meanwhile: what is true now counts.
       const now = this.#all.get(info.id);
       if (now !== known || now?.leaving || this.#stopped) continue;
@@ -150,13 +150,20 @@ export class Residents {
     try {
       resident.identity = await fileIdentity(info.path);
       resident.stopped.throwIfAborted();
-      await this.#room.enter({ id: info.id, bytes: resident.bytes }, () => {
+      const hostLimitBytes = await this.#limitBesideGpu(resident);
+      resident.stopped.throwIfAborted();
+      const bytes = hostLimitBytes === undefined ? resident.bytes : this.limits().budgetBytes;
+      await this.#room.enter({ id: info.id, bytes }, () => {
         resident.phase = "loading";
       });
       const startedAt = performance.now();
       const onProgress = (progress: Resident["progress"]) => resident.report(progress);
       const availableBytes = this.#planBytes(info);
-      const loaded = await openEngine(info, { ...this.#options, availableBytes, onProgress, signal: resident.stopped });
+      const loaded = await openEngine(info, {
+        ...this.#options,
+        ...{ availableBytes, hostLimitBytes, onProgress },
+        signal: resident.stopped,
+      });
       this.#arrived(resident, loaded, performance.now() - startedAt);
       return loaded;
     } catch (thrown) {
@@ -232,18 +239,21 @@ export class Residents {
   /**
    * An engine that was ready has ended by itself. One that had answered is worth another start at once; one that never did is a failed
    * load that shows late, so whatever kills it cannot make it start for ever; if it can be its backend's fault, the next one is tried.
+   * Of one that was leaving (its last request has just failed, and keep_alive is 0) the failure counts all the same.
    */
   #died(resident: Resident, { process, candidate, backends }: Loaded): void {
     const { log, metrics } = this.#options;
     const { info, identity } = resident;
-    if (this.#stopped || resident.leaving || this.#all.get(info.id) !== resident) return;
-    this.#all.delete(info.id);
+    if (this.#stopped || !process.crashed) return;
+    const stays = !resident.leaving && this.#all.get(info.id) === resident;
+    if (stays) this.#all.delete(info.id);
     resident.keepAlive.cancel();
     if (!process.answered && !candidate.last) backends.failed(candidate, process.ended ?? "it ended");
     if (process.answered || !candidate.last) {
+      if (!stays) return;
       metrics.engineRestarted(info.id);
       log.warn("engine restarts", { model: info.id, exit: process.ended });
-      this.#start(info);
+      this.#start(info).keepAliveMs = resident.keepAliveMs;
     } else {
       const reason = `its engine ended before it had answered anything: ${process.ended}`;
       this.backoff.failed(info.id, identity, new ShimmyError("model_load_failed", { model: info.id, reason }));
@@ -262,13 +272,31 @@ export class Residents {
     for (const id of overgrown(held, this.#budget.limits(held).budgetBytes)) void this.retire(this.#all.get(id)!, "room");
   }
 
-  async #noticeOtherFile(resident: Resident): Promise<void> {
-    const now = performance.now();
-    if (!resident.loaded || now - resident.checkedAt < LOOK_EVERY_MS) return;
-    resident.checkedAt = now;
-    if (!isOtherFile(resident.identity, await fileIdentity(resident.info.path)) || resident.leaving) return;
+  async #noticeOtherFile(resident: Resident, { path }: ModelInfo): Promise<void> {
+    if (!(await this.#liesElsewhere(resident, path)) || resident.leaving) return;
     this.#options.log.warn("the file of a loaded model has changed: it is loaded again", { model: resident.info.id });
     void this.retire(resident, "changed");
+  }
+
+  /** Stores put a new version beside the old one, under its name: then the list has another path for it. */
+  async #liesElsewhere(resident: Resident, path: string): Promise<boolean> {
+    if (resident.info.path !== path) return true;
+    const now = performance.now();
+    if (!resident.loaded || now - resident.checkedAt < LOOK_EVERY_MS) return false;
+    resident.checkedAt = now;
+    return isOtherFile(resident.identity, await fileIdentity(path));
+  }
+
+  /**
+   * Before its engine has told its devices nobody knows how much of a model they take. One that is larger than the machine is let in
+   * alone where there is a GPU to try, and what would be left for the processor is looked at then (open-engine.ts).
+   */
+  async #limitBesideGpu({ bytes }: Resident): Promise<number | undefined> {
+    const limits = this.limits();
+    const most = Math.max(limits.budgetBytes, limits.aloneBytes);
+    if (bytes <= most) return undefined;
+    const [first] = await (await this.#options.backends()).candidates();
+    return first?.usesGpu ? most : undefined;
   }
 
   async #refuseInBackoff(info: ModelInfo): Promise<void> {

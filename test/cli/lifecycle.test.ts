@@ -38,6 +38,8 @@ test("without --url the configured address is asked", async () => {
 test("what the server refuses is told, with exit code 1", async () => {
   const unknown = await run("load", "nobody");
   expect([unknown.code, unknown.stderr]).toEqual([1, expect.stringContaining("answered 404: The model 'nobody' does not exist")]);
+  const strictKey = await shimmy(["ps", "--url", server.url], { cwd, env: { SHIMMY_STRICT_KEYS: "secret" } });
+  expect(strictKey.code).toBe(0);
   const noKey = await shimmy(["ps", "--url", server.url], { cwd });
   expect([noKey.code, noKey.stderr]).toEqual([1, expect.stringContaining("answered 401")]);
 });

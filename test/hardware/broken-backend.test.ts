@@ -1,4 +1,5 @@
 /** A backend that cannot be loaded, or ends the process when it is: the next one answers, and everybody is told. */
+import { readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { temporaryFolder } from "../support/command.ts";
@@ -64,4 +65,21 @@ describe.skipIf(!IS_LINUX_X64).each(CASES)("%s", (name, library, reason) => {
     expect(degraded).toHaveLength(1);
     expect(text).not.toContain(folder);
   });
+});
+
+test.skipIf(!IS_LINUX_X64)("an engine of which a library is damaged: health tells why without a folder of the machine", async () => {
+  const engine = engineWith(join(folder, "damaged"), "");
+  const library = join(engine, readdirSync(engine).find((file) => /^libggml-base\./.test(file))!);
+  rmSync(library);
+  writeFileSync(library, "this is no library");
+  const server = await startServer({ args: ["--engine-dir", engine], env: { HOME: folder, XDG_DATA_HOME: folder } });
+  try {
+    expect((await askJson(server, "/v1/completions", { model: "shimmy-tiny", prompt: "Hello", max_tokens: 2 })).status).toBe(200);
+    const { text } = await ask(server, "/health");
+    expect(text).toContain("libggml-base.");
+    expect(text).not.toContain(folder);
+    expect((await ask(server, "/api/devices")).text).not.toContain(folder);
+  } finally {
+    await server.stop();
+  }
 });

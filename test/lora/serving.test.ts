@@ -153,7 +153,8 @@ describe("names", () => {
     const answers = await Promise.all(names.map((name) => ask(one, name, PROMPTS[0]!)));
     await one.stop();
     expect(answers.map(({ model }) => model)).toEqual([NAMES[1], NAMES[1], NAMES[1], NAMES[0]]);
-    const { stdout } = await shimmy(["list", "--lora", file("pirate")], { cwd: folder });
+    const { stdout, stderr } = await shimmy(["list", ...args.slice(0, 2), ...args.slice(4)], { cwd: folder });
+    expect(stderr).toBe("");
     expect(stdout).toMatch(/ADAPTERS\nshimmy-tiny .* \+pirate\n/);
     const answer = await shimmy(
       ["generate", "shimmy-tiny+pirate", "--prompt", "Hello", "--max-tokens", "4", "--json", ...args.slice(0, 2)],
