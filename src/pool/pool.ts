@@ -93,7 +93,7 @@ export class Pool implements Generator {
       try {
         const loaded = await abortable(resident.opening, signal);
         this.#admit(loaded, request.choices);
-        const asked = engineMessage(loaded.template, request, this.#options.log, this.#options.settings.isolateCallers);
+        const asked = engineMessage(loaded, request, this.#options.log, this.#options.settings.isolateCallers);
         const message = model.adapter ? { ...asked, adapter: model.adapter } : asked;
         const startedAt = performance.now();
         try {
