@@ -59,7 +59,7 @@ export class Choice {
     this.#cachedTokens = cachedTokens;
   }
 
-  /** Tokens that must follow because a grammar leaves no choice: a guess, since other tokens may spell the same text. */
+  /** Tokens that must follow because a grammar leaves no choice. */
   get demanded(): readonly number[] {
     return this.#sampler.demanded ?? [];
   }

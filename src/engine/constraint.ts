@@ -66,7 +66,7 @@ export class ConstrainedSampler {
   readonly #grammar: Grammar;
   readonly #sampler: Sampler;
   #utf8: Utf8State = BETWEEN_CHARACTERS;
-  /** So many readings of the text are possible that asking about tokens is slow: few are asked about first. */
+  /** How often it took long to ask about tokens: where so many readings of the text are possible, few are asked about first. */
   #slow = 0;
   /** A token that could follow lately, asked first when the question is whether anything can. */
   #follower: number | undefined;

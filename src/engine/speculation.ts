@@ -2,7 +2,7 @@
  * Whether computing guessed tokens beside the next one is worth it, and how many (scheduler/draft.ts guesses). Asked and told by
  * loop.ts. Pure: times are handed in.
  *
- * Where a grammar leaves no choice, what it demands is guessed instead: that is right nearly always, and its record is kept apart.
+ * Where a grammar leaves no choice, what it demands is drafted instead: that is no guess, for it is taken without a draw.
  * How often guesses are right costs nothing to know: each sampled token is compared with the guess, computed or not. What a guessed
  * tokens cost is measured whenever some are computed, for each number of them: two may cost twice a plain step and eight only three
  * times (a CPU multiplies by one column and by several in different ways). This knowledge fades, so they are tried again. And
@@ -26,8 +26,6 @@ const WORTH_IT = 1.05;
 const FADING = 0.92;
 /** Before anything is known: rarely right, so that a few must have been right before one is computed. */
 const PRIOR = { right: 0.1, tried: 1.2 } as const;
-/** A demanded text can be spelled by other tokens, but seldom is. */
-const PRIOR_DEMANDED = { right: 3.6, tried: 4 } as const;
 const SMOOTHING = 0.2;
 /** Plain steps before the first drafts, so that there is something to compare with, and drafting steps until the next plain one. */
 const PLAIN_FIRST = 8;
@@ -46,19 +44,13 @@ export interface StepEffort {
   readonly threads: number;
 }
 
-/** Fading sums over the tokens that were guessed. */
-interface Reliability {
-  right: number;
-  tried: number;
-}
-
 interface Guess {
   tokens: readonly number[];
   /** How many of them came true. */
   passed: number;
-  /** Whether a grammar demands them. */
-  demanded: boolean;
-  readonly lookedUp: Reliability;
+  /** Fading sums over the tokens that were guessed. */
+  right: number;
+  tried: number;
 }
 
 /** What steps of so many sequences take. */
@@ -74,7 +66,6 @@ export class Speculation {
   readonly #guesses = new Map<number, Guess>();
   /** By number of sequences. */
   #paces = new Map<number, Pace>();
-  readonly #demanded: Reliability = { right: 0, tried: 0 };
   #threads = 0;
   #credit = CREDIT;
   readonly #few: number;
@@ -101,23 +92,17 @@ export class Speculation {
     demanded: () => readonly number[] = () => [],
   ): readonly number[] {
     if (step.sequences > this.#few) return [];
-    const guess = this.#guessOf(key);
     const needed = demanded();
-    if (needed.length > 0 || guess.demanded || guess.passed === guess.tokens.length) {
-      guess.demanded = needed.length > 0;
-      guess.tokens = guess.demanded ? needed : lookup(tokens, LOOKAHEAD);
+    if (needed.length > 0) return needed.slice(0, this.#worthwhile(1, Math.min(most, needed.length, MOST_DEMANDED), step));
+    const guess = this.#guessOf(key);
+    if (guess.passed === guess.tokens.length) {
+      guess.tokens = lookup(tokens, LOOKAHEAD);
       guess.passed = 0;
     }
     const known = guess.tokens.length - guess.passed;
-    const limit = guess.demanded ? MOST_DEMANDED : Math.floor(MOST / step.sequences);
-    const count = this.#worthwhile(this.#acceptance(guess), Math.min(most, known, limit), step);
+    const acceptance = (guess.right + PRIOR.right) / (guess.tried + PRIOR.tried);
+    const count = this.#worthwhile(acceptance, Math.min(most, known, Math.floor(MOST / step.sequences)), step);
     return guess.tokens.slice(guess.passed, guess.passed + count);
-  }
-
-  #acceptance({ demanded, lookedUp }: Guess): number {
-    const { right, tried } = demanded ? this.#demanded : lookedUp;
-    const prior = demanded ? PRIOR_DEMANDED : PRIOR;
-    return (right + prior.right) / (tried + prior.tried);
   }
 
   /** The token that came next, guessed or not. */
@@ -125,9 +110,8 @@ export class Speculation {
     const guess = this.#guesses.get(key);
     if (!guess || guess.passed === guess.tokens.length) return;
     const right = guess.tokens[guess.passed] === token;
-    const record = guess.demanded ? this.#demanded : guess.lookedUp;
-    record.right = FADING * record.right + (right ? 1 : 0);
-    record.tried = FADING * record.tried + 1;
+    guess.right = FADING * guess.right + (right ? 1 : 0);
+    guess.tried = FADING * guess.tried + 1;
     if (right) guess.passed++;
     else guess.passed = guess.tokens.length;
   }
@@ -173,7 +157,7 @@ export class Speculation {
   #guessOf(key: number): Guess {
     const known = this.#guesses.get(key);
     if (known) return known;
-    const guess: Guess = { tokens: [], passed: 0, demanded: false, lookedUp: { right: 0, tried: 0 } };
+    const guess: Guess = { tokens: [], passed: 0, right: 0, tried: 0 };
     this.#guesses.set(key, guess);
     return guess;
   }
