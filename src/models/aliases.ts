@@ -3,12 +3,12 @@
  * the pool at each request, so a running server knows a new alias at once. It reads nothing before it is first asked.
  * The file is not trusted: what is no alias in it is passed over.
  */
-import { randomUUID } from "node:crypto";
-import { mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
+import { mkdir, readFile, rename, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { userDataFolder } from "../config/data-folder.ts";
 import { ShimmyError } from "../contract/errors.ts";
 import { type AliasTable, aliasTable, reasonNotAnAlias } from "./alias-table.ts";
+import { writeWhole } from "./write-whole.ts";
 
 /** A file of a thousand aliases has a twentieth of this. */
 const MAX_FILE_BYTES = 1024 * 1024;
@@ -121,23 +121,6 @@ async function change<T>(file: string, edit: (aliases: Map<string, string>) => T
   if (problem) await rename(file, `${file}.unusable`);
   await writeWhole(file, `${JSON.stringify({ version: 1, aliases: Object.fromEntries(sorted) }, null, 2)}\n`);
   return result;
-}
-
-async function writeWhole(file: string, text: string): Promise<void> {
-  const part = `${file}.${randomUUID()}.part`;
-  try {
-    const handle = await open(part, "wx", 0o600);
-    try {
-      await handle.writeFile(text);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(part, file);
-  } catch (error) {
-    await rm(part, { force: true });
-    throw error;
-  }
 }
 
 async function identityOf(file: string): Promise<string> {

@@ -3,14 +3,14 @@
  * It is only ever shown to people and used to choose a model: before a load the header is read anew (`Catalogue.verify`). A file that is
  * not exactly as this build writes it counts as none.
  */
-import { randomBytes } from "node:crypto";
-import { mkdir, open, rename, rm, stat } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { stat } from "node:fs/promises";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { ModelDescription } from "./describe.ts";
 import type { Examination } from "./model-file.ts";
 import { isRecord, readSmallJson } from "./stores/read.ts";
 import type { Surroundings } from "./stores/store.ts";
+import { writeWhole } from "./write-whole.ts";
 
 /** A file as it was when its header was read. */
 export interface Examined {
@@ -56,20 +56,7 @@ export async function writeHeaderCache(file: string, examined: ReadonlyMap<strin
   const kept = [...merged].sort(([, a], [, b]) => b.day - a.day).slice(0, MAX_ENTRIES);
   const text = encode(kept, await buildMark());
   if (text.length > MAX_BYTES) return;
-  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-  const partial = `${file}.${process.pid}-${randomBytes(6).toString("hex")}`;
-  try {
-    const handle = await open(partial, "wx", 0o600);
-    try {
-      await handle.writeFile(text);
-    } finally {
-      await handle.close();
-    }
-    await rename(partial, file);
-  } catch (error) {
-    await rm(partial, { force: true });
-    throw error;
-  }
+  await writeWhole(file, text);
 }
 
 function encode(entries: ReadonlyArray<readonly [string, Stored]>, build: string): string {

@@ -7,6 +7,7 @@
  *   processor │ embeddings, blk.0 … │ blk.k … blk.last, output │ GPU          experts of blk.0 … blk.(m−1) │ processor
  */
 import type { Device, Placement } from "../contract/hardware.ts";
+import { megabytes } from "./memory.ts";
 import type { ModelWeights } from "./weights.ts";
 
 export interface PlacementQuestion {
@@ -131,8 +132,4 @@ function hostWeights({ layers }: ModelWeights, hostLayers: number, cpuMoeLayers:
     if (layer < hostLayers) return sum + bytes;
     return sum + (layer < cpuMoeLayers ? expertBytes : 0);
   }, 0);
-}
-
-function megabytes(bytes: number): string {
-  return `${Math.round(bytes / 1024 / 1024)} MiB`;
 }

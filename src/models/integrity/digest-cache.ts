@@ -4,12 +4,12 @@
  *
  *   digests.json  { "version": 1, "files": { "/path": { size, mtimeMs, ctimeMs, inode, sha256 } } }
  */
-import { randomUUID } from "node:crypto";
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { cacheFile } from "../header-cache.ts";
 import type { Surroundings } from "../stores/store.ts";
+import { writeWhole } from "../write-whole.ts";
 import { type FileIdentity, identityOf, sameIdentity } from "./identity.ts";
 
 interface Entry extends FileIdentity {
@@ -51,7 +51,7 @@ export class DigestCache {
     entries.delete(path);
     entries.set(path, { ...identity, sha256 });
     const kept = [...entries].slice(-MAX_ENTRIES);
-    return writeAtomically(this.#file, `${JSON.stringify({ version: 1, files: Object.fromEntries(kept) })}\n`).then(
+    return writeWhole(this.#file, `${JSON.stringify({ version: 1, files: Object.fromEntries(kept) })}\n`).then(
       () => true,
       () => false,
     );
@@ -61,19 +61,6 @@ export class DigestCache {
     const text = await readFile(this.#file, "utf8").catch(() => "");
     if (text.length > MAX_BYTES) return new Map();
     return new Map(Object.entries(filesIn(text)).filter((pair): pair is [string, Entry] => isEntry(pair[1])));
-  }
-}
-
-/** Never half a file: a new one takes the old one's place. For the user alone. @throws what the file system throws. */
-export async function writeAtomically(path: string, content: string, mode = 0o600): Promise<void> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  const temporary = `${path}.${randomUUID()}.tmp`;
-  try {
-    await writeFile(temporary, content, { mode, flag: "wx" });
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
   }
 }
 

@@ -7,7 +7,7 @@
 import { readFile } from "node:fs/promises";
 import { dirname, isAbsolute, relative, resolve, sep } from "node:path";
 import { ShimmyError } from "../../contract/errors.ts";
-import { writeAtomically } from "./digest-cache.ts";
+import { writeWhole } from "../write-whole.ts";
 
 export interface Locked {
   readonly sha256: string;
@@ -43,7 +43,7 @@ export async function readLock(lockPath: string): Promise<LockFile> {
 /** @throws what the file system throws. */
 export async function writeLock(lockPath: string, lock: LockFile): Promise<void> {
   const sorted = [...lock].sort(([a], [b]) => (a < b ? -1 : 1));
-  await writeAtomically(lockPath, `${JSON.stringify({ version: 1, files: Object.fromEntries(sorted) }, null, 2)}\n`, LOCK_MODE);
+  await writeWhole(lockPath, `${JSON.stringify({ version: 1, files: Object.fromEntries(sorted) }, null, 2)}\n`, LOCK_MODE);
 }
 
 function parse(text: string): LockFile {

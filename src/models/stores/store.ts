@@ -1,12 +1,9 @@
 /** What a store of models is: the words that the catalogue and the files of this folder share. It must not know any store. */
+import type { Surroundings as ConfigSurroundings } from "../../config/file.ts";
 import type { ModelDefaults } from "../../contract/model.ts";
 
 /** The machine as the stores see it; tests give their own, so that each system's paths are tried on all. */
-export interface Surroundings {
-  readonly env: Readonly<Record<string, string | undefined>>;
-  readonly home: string;
-  readonly platform: NodeJS.Platform;
-}
+export type Surroundings = Omit<ConfigSurroundings, "cwd">;
 
 export interface Skipped {
   readonly path: string;
