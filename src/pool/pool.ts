@@ -13,7 +13,6 @@ import type { Lifecycle } from "../contract/lifecycle.ts";
 import type { ModelInfo, ModelState, ModelStatus } from "../contract/model.ts";
 import { type Adapters, resolveWithAdapter } from "../models/adapters.ts";
 import { type AliasTable, NO_ALIASES } from "../models/alias-table.ts";
-import type { Aliases } from "../models/aliases.ts";
 import { allowedCores, availableMemory } from "../models/machine.ts";
 import { shownName, withAliases } from "../models/resolve.ts";
 import type { ModelGauges } from "../telemetry/metrics.ts";
@@ -36,8 +35,6 @@ type PoolConfig = ResidentsOptions["settings"] & Pick<Config, "strictModels" | "
 export interface PoolOptions extends Omit<ResidentsOptions, "backends"> {
   /** Where engines are installed; it need not be there. */
   readonly enginesFolder: string;
-  /** Absent: there are none. */
-  readonly aliases?: Aliases;
   readonly adapters?: Adapters;
   readonly settings: PoolSettings;
 }

@@ -6,6 +6,7 @@ import type { Config } from "../config/table.ts";
 import { ShimmyError } from "../contract/errors.ts";
 import type { UnloadReason } from "../contract/lifecycle.ts";
 import type { ModelInfo } from "../contract/model.ts";
+import type { Aliases } from "../models/aliases.ts";
 import type { Catalogue } from "../models/catalogue.ts";
 import { fileIdentity, isOtherFile } from "../models/file-identity.ts";
 import { availableMemory } from "../models/machine.ts";
@@ -27,6 +28,8 @@ export type ResidentSettings = EngineSettings &
 
 export interface ResidentsOptions {
   readonly catalogue: Catalogue;
+  /** Absent: there are none. */
+  readonly aliases?: Aliases;
   readonly settings: ResidentSettings;
   readonly log: Logger;
   readonly metrics: Metrics;
@@ -94,13 +97,14 @@ export class Residents {
       if (this.#stopped) throw new ShimmyError("shutting_down");
       if (!info.generative) throw new ShimmyError("model_not_generative", { model: info.id, what: `an encoder (${info.architecture})` });
       const known = this.#all.get(info.id);
+      const pinned = known?.options.pinned ?? (await this.#isPinned(info));
       if (!known) await this.#refuseInBackoff(info);
       else if (known.leaving) await this.#waitBehind(known, signal);
       else await this.#noticeOtherFile(known, info);
       // Others may have acted meanwhile: what is true now counts.
       const now = this.#all.get(info.id);
       if (now !== known || now?.leaving || this.#stopped) continue;
-      const resident = now ?? this.#start(info);
+      const resident = now ?? this.#start(info, pinned);
       if (!resident.loaded) this.#refuseCrowd(resident, resident.users);
       return { resident, release: resident.use() };
     }
@@ -129,11 +133,19 @@ export class Residents {
     await Promise.all(all.map((resident) => this.#ended(resident)));
   }
 
-  #start(info: ModelInfo): Resident {
+  /** By its id, another spelling of it, or an alias. */
+  async #isPinned(info: ModelInfo): Promise<boolean> {
+    const { settings, aliases } = this.#options;
+    if (settings.pin.length === 0) return false;
+    const table = await aliases?.current();
+    return settings.pin.some((name) => findByName(name, [info], table));
+  }
+
+  #start(info: ModelInfo, pinned: boolean): Resident {
     const { settings } = this.#options;
     const resident: Resident = new Resident(info, {
       plan: memoryPlan(info, settings, this.#planBytes(info)),
-      pinned: settings.pin.some((name) => findByName(name, [info])),
+      pinned,
       keepAliveMs: settings.keepAlive,
       onIdle: () => this.#idle(resident),
       onExpired: () => void this.retire(resident, "keep_alive"),
@@ -253,7 +265,7 @@ export class Residents {
       if (!stays) return;
       metrics.engineRestarted(info.id);
       log.warn("engine restarts", { model: info.id, exit: process.ended });
-      this.#start(info).keepAliveMs = resident.keepAliveMs;
+      this.#start(info, resident.options.pinned).keepAliveMs = resident.keepAliveMs;
     } else {
       const reason = `its engine ended before it had answered anything: ${process.ended}`;
       this.backoff.failed(info.id, identity, new ShimmyError("model_load_failed", { model: info.id, reason }));

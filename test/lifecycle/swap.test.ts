@@ -126,6 +126,12 @@ test("the least recently used idle model makes room", async () => {
   expect((await loadedModels(server)).sort()).toEqual(["first", "shimmy-tiny"]);
 });
 
+test("a model can be pinned by an alias", async () => {
+  await start("--alias", "favourite=first", "--pin", "favourite");
+  expect((await short(server, "first")).status).toBe(200);
+  expect((await ps(server)).models).toMatchObject([{ model: "first", pinned: true }]);
+});
+
 test("a pinned model never makes room, and no keep_alive ends it; who needs its room is told at once", async () => {
   await start("--max-loaded-models", "1", "--pin", "first");
   expect((await short(server, "first", { keep_alive: 0 })).status).toBe(200);
