@@ -13,7 +13,7 @@ const result = await build({
     cli: "src/cli/main.ts",
     index: "src/index.ts",
     engine: "src/engine/main.ts",
-    "schema-worker": "src/protocols/schema/worker.ts",
+    "grammar-worker": "src/pool/grammar-worker.ts",
   },
   outdir: "dist",
   chunkNames: "[name]-[hash]",

@@ -98,7 +98,7 @@ const shimmy: Shimmy = await createShimmy({ modelDirs: ["./models"], strictModel
 const models: readonly ModelStatus[] = await shimmy.models();
 const response: Response = await shimmy.fetch(new Request("http://localhost/v1/models"));
 const status: number = ERRORS.queue_full.status;
-export const kind = (event: GenerationEvent): "started" | "progress" | "text" | "finished" => event.type;
+export const kind = (event: GenerationEvent): "started" | "progress" | "prompt" | "reasoning" | "toolCall" | "text" | "finished" => event.type;
 // @ts-expect-error the types are really there: a setting is no number
 await createShimmy({ port: 1 });
 export { models, response, status, ShimmyError, VERSION };

@@ -1,7 +1,7 @@
 /** Messages → prompt through templates with the habits of real ones; T19 and T28–T35 of the users' cases. */
 import { describe, expect, test } from "vitest";
 import { ShimmyError } from "../contract/errors.ts";
-import type { ChatMessage } from "../contract/generation.ts";
+import type { ChatMessage, Tool } from "../contract/generation.ts";
 import { ALTERNATING, CHATML, DROPS_SYSTEM, HERMES, SYSTEM_ONLY_FIRST, THINKING } from "./fixtures.ts";
 import { type ChatPrompt, ChatTemplate, type ChatTemplateOptions } from "./template.ts";
 
@@ -33,7 +33,7 @@ const turn = (role: string, content: string) => `<|im_start|>${role}\n${content}
 const answer = "<|im_start|>assistant\n";
 const gemma = (role: string, content: string) => `<start_of_turn>${role}\n${content}<end_of_turn>\n`;
 const gemmaAnswer = "<start_of_turn>model\n";
-const WEATHER = { type: "function", function: { name: "weather", parameters: { z: 1, a: { type: "object" } } } };
+const WEATHER: Tool = { type: "function", function: { name: "weather", parameters: { z: 1, a: { type: "object" } } } };
 
 describe("the model's own template", () => {
   test("prints the messages and opens the answer, without a warning", () => {
@@ -306,7 +306,7 @@ describe("T34 failures", () => {
   test("T34 a value nested too deep is an error of the catalogue, not a crash", () => {
     let deep: unknown = "x";
     for (let level = 0; level < 50_000; level++) deep = [deep];
-    expect(() => textOf(HERMES, [user("U")], { tools: [deep] })).toThrow(ShimmyError);
+    expect(() => textOf(HERMES, [user("U")], { tools: [deep as Tool] })).toThrow(ShimmyError);
   });
 });
 

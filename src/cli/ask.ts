@@ -2,7 +2,6 @@
 import { randomUUID } from "node:crypto";
 import { type GenerationEvent, nameOf, type Prompt, type ResolvedModel } from "../contract/generation.ts";
 import type { Pool } from "../pool/pool.ts";
-import { SAMPLING_DEFAULTS } from "../protocols/sampling-defaults.ts";
 
 export interface Question {
   readonly prompt: Prompt;
@@ -10,7 +9,7 @@ export interface Question {
 }
 
 export function ask(pool: Pool, model: ResolvedModel, question: Question, signal: AbortSignal): AsyncIterable<GenerationEvent> {
-  const request = { id: randomUUID(), model: model.info.id, choices: 1, stop: [], sampling: SAMPLING_DEFAULTS, ...question };
+  const request = { id: randomUUID(), model: model.info.id, choices: 1, stop: [], sampling: {}, ...question };
   return pool.generate(model, request, signal);
 }
 

@@ -37,21 +37,64 @@ export interface ChatMessage {
   readonly extra?: Readonly<Record<string, unknown>>;
 }
 
-export type Prompt =
-  | {
-      readonly kind: "chat";
-      readonly messages: readonly ChatMessage[];
-      readonly tools?: readonly unknown[];
-      /** Extra variables for the template (`chat_template_kwargs`). */
-      readonly templateOptions?: Readonly<Record<string, unknown>>;
-    }
-  | { readonly kind: "text"; readonly text: string }
-  | { readonly kind: "tokens"; readonly tokens: readonly number[] };
-
-/** A constraint on the text of an answer: GBNF as llama.cpp's grammars/README.md defines it, with the rule `root`. */
-export interface Constraint {
-  readonly gbnf: string;
+/** A function that the model may call, as OpenAI spells it and templates print it: keys stay in the order they came in. */
+export interface Tool {
+  readonly type: "function";
+  readonly function: {
+    readonly name: string;
+    readonly description?: string;
+    /** A JSON Schema of the arguments; absent: it takes none. */
+    readonly parameters?: unknown;
+    /** What the schema asks and a grammar cannot promise is an error, not a weaker promise. */
+    readonly strict?: boolean;
+    readonly [name: string]: unknown;
+  };
 }
+
+/** What a caller wants of the model's thoughts; each dialect's switches end here. */
+export interface ReasoningWish {
+  /** False: the model answers at once, as far as its template or its marks can make it. Absent: as the template has it. */
+  readonly enabled?: boolean;
+  /** "low", "medium", "high" …, for templates that read it. */
+  readonly effort?: string;
+  /** Most tokens of a thought; then it is closed and the answer begins. */
+  readonly budgetTokens?: number;
+  /** True: thoughts stay in the text, with their marks (llama-server's `reasoning_format: "none"`). */
+  readonly inText?: boolean;
+}
+
+export interface ChatPrompt {
+  readonly kind: "chat";
+  readonly messages: readonly ChatMessage[];
+  /** Absent or empty: none, and what looks like a call in the answer is text. */
+  readonly tools?: readonly Tool[];
+  /** Whether a tool must be called, or this one. Absent: the model decides. "None" is `tools` left out. */
+  readonly toolChoice?: "required" | { readonly name: string };
+  /** False: at most one call an answer. */
+  readonly parallelToolCalls?: boolean;
+  readonly reasoning?: ReasoningWish;
+  /** Extra variables for the template (`chat_template_kwargs`). */
+  readonly templateOptions?: Readonly<Record<string, unknown>>;
+}
+
+export type Prompt =
+  | ChatPrompt
+  | { readonly kind: "text"; readonly text: string }
+  | { readonly kind: "tokens"; readonly tokens: readonly number[] }
+  /** Fill in the middle: what belongs between the two texts, by the tokens of the model's vocabulary for it. */
+  | { readonly kind: "infill"; readonly prefix: string; readonly suffix: string; readonly files?: readonly InfillFile[] };
+
+/** Another file of the same repository, for context. */
+export interface InfillFile {
+  readonly name: string;
+  readonly text: string;
+}
+
+/**
+ * A constraint on the text of an answer; thoughts and tool calls are no part of it. GBNF as llama.cpp's grammars/README.md defines it,
+ * with the rule `root`; or a JSON Schema, with the field it came in, for errors.
+ */
+export type Constraint = { readonly gbnf: string } | { readonly schema: unknown; readonly param: string };
 
 export interface GenerationRequest {
   readonly id: string;
@@ -63,7 +106,8 @@ export interface GenerationRequest {
   /** Absent: until end of generation or the end of the context. 0 computes the prompt only. */
   readonly maxTokens?: number;
   readonly stop: readonly string[];
-  readonly sampling: SamplingParams;
+  /** What the caller said; the rest is the model's, its author's or the server's (sampling defaults). */
+  readonly sampling: Partial<SamplingParams>;
   /** What the text must match; absent: anything. */
   readonly constraint?: Constraint;
   /** An opaque name of who asks (never a key itself): the queue is fair between callers, caches may be kept apart. */
@@ -76,6 +120,8 @@ export interface GenerationRequest {
   readonly maxDraft?: number;
   /** How many alternatives to report a token; absent: no logprobs at all. */
   readonly topLogprobs?: number;
+  /** True, with `topLogprobs`: those of the prompt's tokens too, as one `prompt` event before any text. */
+  readonly promptLogprobs?: boolean;
   /** True: tell how far the prompt is, by `progress` events. */
   readonly progress?: boolean;
   /** How long the model stays loaded after its last request, from now on: milliseconds, 0, or KEEP_FOREVER (keep-alive.ts). */
@@ -90,8 +136,11 @@ export interface TokenLogprob {
   readonly top: ReadonlyArray<{ readonly token: number; readonly bytes: Uint8Array; readonly logprob: number }>;
 }
 
-/** Why a choice ended: end of generation or a stop string; the token limit or the end of the context. */
-export type FinishReason = "stop" | "length";
+/**
+ * Why a choice ended: end of generation or a stop string; the token limit or the end of the context; or with the calls it asks for, all of
+ * them whole. A call that was cut short ends with "length".
+ */
+export type FinishReason = "stop" | "length" | "tool_calls";
 
 export interface Timings {
   /** Milliseconds from admission to the first step that worked on it. */
@@ -115,6 +164,30 @@ export type GenerationEvent =
       /** Milliseconds since the work on it began. */
       readonly ms: number;
     }
+  /** Where `promptLogprobs` was asked for, before the first text. The first token has nothing before it, so its logprob is NaN and `top` empty. */
+  | { readonly type: "prompt"; readonly choice: number; readonly tokens: readonly TokenLogprob[] }
+  /** A piece of the model's thought, without its marks; only for chats. `tokens` and `logprobs` as those of `text`. */
+  | {
+      readonly type: "reasoning";
+      readonly choice: number;
+      readonly text: string;
+      readonly tokens: number;
+      readonly logprobs?: readonly TokenLogprob[];
+    }
+  /**
+   * A call of a tool; only for chats with tools. The first event of a call has `id`, `name` and no arguments; the later ones are fragments
+   * of its arguments: joined they are JSON text, an object's. `call` counts the calls of a choice from 0.
+   */
+  | {
+      readonly type: "toolCall";
+      readonly choice: number;
+      readonly call: number;
+      readonly id?: string;
+      readonly name?: string;
+      readonly arguments: string;
+      readonly tokens: number;
+      readonly logprobs?: readonly TokenLogprob[];
+    }
   /** Whole characters only. `tokens`: how many were generated since the last piece; `logprobs`: theirs. */
   | {
       readonly type: "text";
@@ -131,6 +204,8 @@ export type GenerationEvent =
       readonly stopSequence?: string;
       /** Tokens generated, the end-of-generation token not counted. */
       readonly completionTokens: number;
+      /** Of these, tokens of thoughts. Absent: it is not known that the model thinks. */
+      readonly reasoningTokens?: number;
       /** Prompt tokens that were not computed because they were in the KV cache. */
       readonly cachedTokens: number;
       readonly timings: Timings;

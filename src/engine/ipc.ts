@@ -9,8 +9,9 @@
  *  - `end`: the engine writes to files what should outlive it, and exits. Nothing is sent to it afterwards.
  *  - Ids are the gateway's and are never used again. When the channel closes the engine ends itself.
  */
+import type { EngineConstraint, ThoughtMarks } from "../contract/answer.ts";
 import type { ErrorCode, ErrorDetails } from "../contract/errors.ts";
-import type { Constraint, GenerationEvent, PromptSegment, SamplingParams } from "../contract/generation.ts";
+import type { GenerationEvent, PromptSegment, SamplingParams } from "../contract/generation.ts";
 import type { Device, Placement } from "../contract/hardware.ts";
 import type { KvType, ServedAdapter, Serving } from "../contract/model.ts";
 
@@ -45,13 +46,18 @@ export interface EngineOptions {
 export interface GenerateMessage {
   readonly type: "generate";
   readonly id: number;
-  readonly prompt: { readonly segments: readonly PromptSegment[] } | { readonly tokens: readonly number[] };
+  readonly prompt: EnginePrompt;
   readonly choices: number;
   readonly maxTokens?: number;
   readonly stop: readonly string[];
   readonly sampling: SamplingParams;
-  readonly constraint?: Constraint;
+  readonly constraint?: EngineConstraint;
+  /** Absent: the model is not known to think. */
+  readonly thought?: ThoughtMarks;
+  /** Texts of control tokens that are part of the answer's text; all others are left out of it. */
+  readonly markers?: readonly string[];
   readonly topLogprobs?: number;
+  readonly promptLogprobs?: boolean;
   /** Most tokens drafted in a step; absent: no limit of the request's own. */
   readonly maxDraft?: number;
   /** Whether to send `progress` events. */
@@ -63,6 +69,8 @@ export interface GenerateMessage {
   readonly salt?: string;
   readonly priority?: number;
 }
+
+export type EnginePrompt = { readonly segments: readonly PromptSegment[] } | { readonly tokens: readonly number[] };
 
 export type ToEngine =
   | { readonly type: "devices" }

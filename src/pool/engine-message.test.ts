@@ -14,7 +14,7 @@ function rendered(messages: readonly ChatMessage[], system?: string): readonly C
   };
   const request = { id: "r", prompt: { kind: "chat", messages }, choices: 1, stop: [] } as unknown as GenerationRequest;
   const info = system === undefined ? {} : { defaults: { system } };
-  engineMessage({ template, info }, request, createLogger({ level: "error", format: "json" }), false);
+  engineMessage({ template, info }, request, createLogger({ level: "error", format: "json" }), false, undefined);
   return seen;
 }
 

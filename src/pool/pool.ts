@@ -83,6 +83,9 @@ export class Pool implements Generator {
   }
 
   async *generate(model: ResolvedModel, request: GenerationRequest, signal: AbortSignal): AsyncGenerator<GenerationEvent, void, undefined> {
+    const constraint = request.constraint && {
+      gbnf: await (await import("./compile-grammar.ts")).compileGrammar(request.constraint, signal),
+    };
     // Again, when a backend has failed before it had said anything: the next one answers.
     for (const answer = new FirstWords(); ; ) {
       const { resident, release } = await this.#residents.join(model.info, signal);
@@ -90,7 +93,7 @@ export class Pool implements Generator {
       try {
         const loaded = await abortable(resident.opening, signal);
         this.#admit(loaded, request.choices);
-        const asked = engineMessage(loaded, request, this.#options.log, this.#options.settings.isolateCallers);
+        const asked = engineMessage(loaded, request, this.#options.log, this.#options.settings.isolateCallers, constraint);
         const message = model.adapter ? { ...asked, adapter: model.adapter } : asked;
         const startedAt = performance.now();
         try {

@@ -3,7 +3,7 @@
  * Pure: nothing here reads a clock, a file or a socket; what varies comes in the context.
  */
 import type { ShimmyError } from "../contract/errors.ts";
-import type { Constraint, GenerationEvent, GenerationRequest, ResolvedModel } from "../contract/generation.ts";
+import type { GenerationEvent, GenerationRequest, ResolvedModel } from "../contract/generation.ts";
 
 export interface DecodeContext {
   /** Names the request everywhere; on the wire it gets the dialect's prefix. */
@@ -16,18 +16,9 @@ export interface DecodeContext {
   };
 }
 
-/** A JSON Schema that is too large to be compiled in passing: the server makes a constraint of it. */
-export interface PendingSchema {
-  readonly schema: unknown;
-  /** The field it came in, for errors. */
-  readonly param: string;
-}
-
-export type DecodedRequest = Omit<GenerationRequest, "constraint"> & { readonly constraint?: Constraint | PendingSchema };
-
 /** A decoded call: what the generator needs, and what the encoder of the same dialect must remember. */
 export interface ProtocolCall {
-  readonly request: DecodedRequest;
+  readonly request: GenerationRequest;
   readonly stream: boolean;
 }
 

@@ -7,7 +7,6 @@ import { ShimmyError } from "../contract/errors.ts";
 import type { Protocol } from "../protocols/protocol.ts";
 import { readJson } from "./body.ts";
 import { chooseModel, modelHeaders } from "./choose-model.ts";
-import { withGrammar } from "./grammar.ts";
 import { type Exchange, observe } from "./observe.ts";
 import { errorResponse } from "./respond.ts";
 import type { Services } from "./services.ts";
@@ -28,9 +27,8 @@ export async function generate(services: Services, protocol: Protocol, exchange:
     if (services.state() === "draining") throw new ShimmyError("shutting_down");
     const call = protocol.decode(await readJson(sent, services.config.maxBodySize), decodeContext(services, id));
     const model = await chooseModel(services, call.request.model, asker.strict);
-    const request = await withGrammar(call.request, leave.signal);
     const { caller } = asker;
-    const asked = caller === undefined ? request : { ...request, caller };
+    const asked = caller === undefined ? call.request : { ...call.request, caller };
     const events = observe(exchange, model, services.generator.generate(model, asked, leave.signal));
     const headers = { "x-request-id": id, ...modelHeaders(model) };
     if (!call.stream) return Response.json(await protocol.encodeWhole(call, model, events), { headers });

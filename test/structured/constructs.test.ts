@@ -1,7 +1,7 @@
 /** What each construct of JSON Schema lets through and what not, asked of libllama with the grammar we make of it. */
 import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
-import { anyObjectGrammar, compileSchema } from "../../src/protocols/schema/compile.ts";
+import { anyObjectGrammar, compileSchema } from "../../src/grammar/compile.ts";
 import { Matcher } from "./matcher.ts";
 
 let matcher: Matcher;

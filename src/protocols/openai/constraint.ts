@@ -3,9 +3,7 @@
  * Called by the decoders of chat/ and completions/.
  */
 import type { Constraint } from "../../contract/generation.ts";
-import type { PendingSchema } from "../protocol.ts";
-import { anyObjectGrammar, compileSchema } from "../schema/compile.ts";
-import { grammarFault } from "../schema/gbnf-check.ts";
+import { grammarFault } from "../../grammar/gbnf-check.ts";
 import { invalid } from "./validate.ts";
 
 /** vLLM's wishes of the same kind: not served, and never ignored. */
@@ -17,24 +15,22 @@ type Fields = Readonly<Record<string, unknown>>;
  * @param body The body as it came, already known to be an object; `response_format` has been checked to be an object with a type.
  * @throws invalid_value for what cannot be promised: a caller who counts on valid JSON may not get free text with a 200.
  */
-export function constraintOf(body: object): Constraint | PendingSchema | undefined {
+export function constraintOf(body: object): Constraint | undefined {
   const fields = body as Fields;
   for (const name of UNSERVED)
     if (isGiven(fields[name])) throw invalid(name, "it is not supported; use response_format, or llama.cpp's json_schema and grammar");
   const given = [formatOf(fields.response_format), schemaOf(fields.json_schema, "json_schema"), grammarOf(fields.grammar)];
   const [wish, second] = given.filter((each) => each !== undefined);
   if (second) throw invalid(second.param, `it cannot be combined with ${wish!.param}`);
-  return wish?.constraint();
+  return wish?.constraint;
 }
 
 interface Wish {
   readonly param: string;
-  /** Compiled only when it is the only one. */
-  readonly constraint: () => Constraint | PendingSchema;
+  readonly constraint: Constraint;
 }
 
-/** Values in a schema, or characters of one of its strings, that are compiled in passing: a few milliseconds. */
-const SMALL = 1000;
+const ANY_OBJECT = { type: "object" };
 
 function formatOf(value: unknown): Wish | undefined {
   if (!isGiven(value)) return undefined;
@@ -45,7 +41,7 @@ function formatOf(value: unknown): Wish | undefined {
       return undefined;
     case "json_object":
       // llama-server and llama-cpp-python take a schema here too.
-      return schemaOf(format.schema, `${param}.schema`) ?? { param, constraint: () => ({ gbnf: anyObjectGrammar() }) };
+      return schemaOf(format.schema, `${param}.schema`) ?? { param, constraint: { schema: ANY_OBJECT, param } };
     case "json_schema": {
       const wrapped = schemaOf((format.json_schema as Fields | null | undefined)?.schema, `${param}.json_schema.schema`);
       const wish = wrapped ?? schemaOf(format.schema, `${param}.schema`);
@@ -59,18 +55,7 @@ function formatOf(value: unknown): Wish | undefined {
 
 function schemaOf(schema: unknown, param: string): Wish | undefined {
   if (!isGiven(schema)) return undefined;
-  return { param, constraint: () => (isSmall(schema) ? { gbnf: compileSchema(schema, param) } : { schema, param }) };
-}
-
-function isSmall(schema: unknown): boolean {
-  let left = SMALL;
-  const open = [schema];
-  while (open.length > 0 && left-- > 0) {
-    const value = open.pop();
-    if (typeof value === "string") left -= value.length / SMALL;
-    else if (typeof value === "object" && value !== null) for (const each of Object.values(value)) open.push(each);
-  }
-  return left > 0;
+  return { param, constraint: { schema, param } };
 }
 
 function grammarOf(grammar: unknown): Wish | undefined {
@@ -79,7 +64,7 @@ function grammarOf(grammar: unknown): Wish | undefined {
   if (typeof grammar !== "string") throw invalid(param, "must be a string: a grammar in GBNF");
   const fault = grammarFault(grammar);
   if (fault !== undefined) throw invalid(param, fault);
-  return { param, constraint: () => ({ gbnf: grammar }) };
+  return { param, constraint: { gbnf: grammar } };
 }
 
 /** Clients send null or an empty text and mean none. */

@@ -3,10 +3,9 @@
  * Called by the decoders of chat/ and completions/, which add the prompt.
  */
 import type * as z from "zod/mini";
-import type { SamplingParams } from "../../contract/generation.ts";
+import type { GenerationRequest, SamplingParams } from "../../contract/generation.ts";
 import { keepAliveMs } from "../../contract/keep-alive.ts";
-import type { DecodeContext, DecodedRequest, ProtocolCall } from "../protocol.ts";
-import { SAMPLING_DEFAULTS } from "../sampling-defaults.ts";
+import type { DecodeContext, ProtocolCall } from "../protocol.ts";
 import type { commonFields, limitFields, samplingFields } from "./schema.ts";
 
 type Checked<Fields extends z.core.$ZodLooseShape> = z.output<z.ZodMiniObject<Fields>>;
@@ -32,7 +31,7 @@ export function commonCall(
   fields: Checked<typeof commonFields>,
   prefix: string,
   context: DecodeContext,
-): Omit<OpenAICall, "request"> & { readonly request: Omit<DecodedRequest, "prompt"> } {
+): Omit<OpenAICall, "request"> & { readonly request: Omit<GenerationRequest, "prompt"> } {
   const includeUsage = fields.stream_options?.include_usage ?? false;
   const maxTokens = limitOf(fields, context.defaults.maxTokens);
   const keepAlive = keepAliveMs(fields.keep_alive ?? fields.ttl);
@@ -69,27 +68,25 @@ function stopsOf(stop: string | string[] | null | undefined): readonly string[] 
   return [stop ?? []].flat().filter((text) => text !== "");
 }
 
-function samplingOf(fields: Checked<typeof samplingFields>): SamplingParams {
-  const base = SAMPLING_DEFAULTS;
-  const seed = seedOf(fields.seed);
-  return {
-    temperature: fields.temperature ?? base.temperature,
-    topK: Math.max(0, fields.top_k ?? base.topK),
-    topP: fields.top_p ?? base.topP,
-    minP: fields.min_p ?? base.minP,
-    typicalP: fields.typical_p ?? base.typicalP,
-    repeatPenalty: fields.repeat_penalty ?? fields.repetition_penalty ?? base.repeatPenalty,
-    repeatLastN: fields.repeat_last_n ?? base.repeatLastN,
-    frequencyPenalty: fields.frequency_penalty ?? base.frequencyPenalty,
-    presencePenalty: fields.presence_penalty ?? base.presencePenalty,
-    logitBias: fields.logit_bias
-      ? Object.entries(fields.logit_bias).map(([token, bias]) => [Number(token), bias] as const)
-      : base.logitBias,
-    mirostat: fields.mirostat ?? base.mirostat,
-    mirostatTau: fields.mirostat_tau ?? base.mirostatTau,
-    mirostatEta: fields.mirostat_eta ?? base.mirostatEta,
-    ...(seed !== undefined && { seed }),
+/** Only what the caller said: the rest is the model's or the server's. */
+function samplingOf(fields: Checked<typeof samplingFields>): Partial<SamplingParams> {
+  const said = {
+    temperature: fields.temperature,
+    topK: fields.top_k && Math.max(0, fields.top_k),
+    topP: fields.top_p,
+    minP: fields.min_p,
+    typicalP: fields.typical_p,
+    repeatPenalty: fields.repeat_penalty ?? fields.repetition_penalty,
+    repeatLastN: fields.repeat_last_n,
+    frequencyPenalty: fields.frequency_penalty,
+    presencePenalty: fields.presence_penalty,
+    logitBias: fields.logit_bias && Object.entries(fields.logit_bias).map(([token, bias]) => [Number(token), bias] as const),
+    mirostat: fields.mirostat,
+    mirostatTau: fields.mirostat_tau,
+    mirostatEta: fields.mirostat_eta,
+    seed: seedOf(fields.seed),
   };
+  return Object.fromEntries(Object.entries(said).filter(([, value]) => value !== null && value !== undefined));
 }
 
 /** To 32 bits without a sign. −1 is "draw one" of llama.cpp and Ollama; its unsigned twin means the same to libllama. */

@@ -35,10 +35,10 @@ export class Tally {
       this.promptTokens = event.promptTokens;
       return;
     }
-    if (event.type === "progress") return;
+    if (event.type === "progress" || event.type === "prompt") return;
     const tokens = this.running.get(event.choice);
     if (tokens === undefined) throw broken(`choice ${event.choice} is unknown or has ended`);
-    if (event.type === "text") {
+    if (event.type !== "finished") {
       this.running.set(event.choice, tokens + event.tokens);
       return;
     }
@@ -101,7 +101,7 @@ export class Tally {
 
 /** The engine's reason → OpenAI's. The one place where a finish_reason is made. */
 export function finishReason(reason: FinishReason): "stop" | "length" {
-  return reason;
+  return reason === "length" ? "length" : "stop";
 }
 
 /** JSON has no infinity, and an instant took no measurable time. */

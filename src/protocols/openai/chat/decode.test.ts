@@ -1,6 +1,5 @@
 import type { ChatCompletionCreateParams } from "openai/resources/chat/completions";
 import { describe, expect, test } from "vitest";
-import { SAMPLING_DEFAULTS } from "../../sampling-defaults.ts";
 import { CONTEXT, refusal } from "../test-support.ts";
 import { decodeChat } from "./decode.ts";
 
@@ -26,7 +25,7 @@ describe("a bare request", () => {
         model: "tiny",
         choices: 1,
         stop: [],
-        sampling: SAMPLING_DEFAULTS,
+        sampling: {},
         prompt: { kind: "chat", messages: [{ role: "user", content: "Hello" }] },
       },
     });
@@ -230,7 +229,7 @@ describe("what cannot be granted yet is refused, never ignored", () => {
     [{ grammar: "root ::= y" }, "grammar"],
     [{ guided_choice: ["a"] }, "guided_choice"],
     [{ guided_choice: ["a"] }, "guided_choice"],
-    [{ tool_choice: "required", tools: [{ type: "function" }] }, "tool_choice"],
+    [{ tool_choice: "required", tools: [{ type: "function", function: { name: "f" } }] }, "tool_choice"],
     [{ tool_choice: { type: "function", function: { name: "f" } } }, "tool_choice"],
   ])("%j", (fields, param) => {
     expect(refuse(fields)).toMatchObject({ code: "invalid_value", param });

@@ -4,8 +4,8 @@
  */
 import type { ChatCompletionCreateParams } from "openai/resources/chat/completions";
 import * as z from "zod/mini";
-import type { Prompt } from "../../../contract/generation.ts";
-import type { DecodeContext, DecodedRequest } from "../../protocol.ts";
+import type { GenerationRequest, Prompt, Tool } from "../../../contract/generation.ts";
+import type { DecodeContext } from "../../protocol.ts";
 import { constraintOf } from "../constraint.ts";
 import { commonCall, type OpenAICall } from "../request.ts";
 import { commonFields, wholeRange } from "../schema.ts";
@@ -29,14 +29,14 @@ type ChatFields = z.output<typeof chatSchema>;
 type Accepted<Body extends z.input<typeof chatSchema>> = Body;
 export type ChatBody = Accepted<ChatCompletionCreateParams>;
 
-const toolSchema = z.looseObject({ type: z.string() });
+const toolSchema = z.looseObject({ type: z.literal("function"), function: z.looseObject({ name: z.string() }) });
 
 export function decodeChat(body: unknown, context: DecodeContext): ChatCall {
   const fields = validate(chatSchema, body);
   const constraint = constraintOf(body as object);
   const call = commonCall(fields, "chatcmpl", context);
   const topLogprobs = topLogprobsOf(fields);
-  const request: DecodedRequest = {
+  const request: GenerationRequest = {
     ...call.request,
     ...(constraint && { constraint }),
     prompt: promptOf(fields),
@@ -63,10 +63,8 @@ function topLogprobsOf({ logprobs, top_logprobs: top }: ChatFields): number | un
 }
 
 /** The tools the template is to show; none under `tool_choice: "none"`, so the model cannot think of calling one. */
-function toolsOf({ tools, tool_choice: choice }: ChatFields): readonly unknown[] | undefined {
-  tools?.forEach((tool, index) => {
-    validate(toolSchema, tool, `tools[${index}]`);
-  });
+function toolsOf({ tools: given, tool_choice: choice }: ChatFields): readonly Tool[] | undefined {
+  const tools = given?.map((tool, index) => validate(toolSchema, tool, `tools[${index}]`) as Tool);
   if (choice !== null && choice !== undefined && choice !== "auto" && choice !== "none") {
     const known = typeof choice === "object" || choice === "required";
     throw invalid("tool_choice", known ? "a tool call cannot be forced yet; use 'auto' or 'none'" : "must be 'auto' or 'none'");

@@ -4,8 +4,8 @@
  */
 import type { CompletionCreateParams } from "openai/resources/completions";
 import * as z from "zod/mini";
-import type { Prompt } from "../../../contract/generation.ts";
-import type { DecodeContext, DecodedRequest } from "../../protocol.ts";
+import type { GenerationRequest, Prompt } from "../../../contract/generation.ts";
+import type { DecodeContext } from "../../protocol.ts";
 import { constraintOf } from "../constraint.ts";
 import { commonCall, type OpenAICall } from "../request.ts";
 import { commonFields, tokenId, wholeRange } from "../schema.ts";
@@ -36,7 +36,7 @@ export function decodeCompletion(body: unknown, context: DecodeContext): Complet
   const call = commonCall(fields, "cmpl", context);
   const prompt = promptOf(fields.prompt);
   refuseUnserved(fields, call.request.choices);
-  const request: DecodedRequest = {
+  const request: GenerationRequest = {
     ...call.request,
     ...(constraint && { constraint }),
     prompt,

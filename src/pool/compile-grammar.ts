@@ -1,39 +1,49 @@
 /**
- * Grammars of large schemas, compiled beside the event loop: 20,000 strings take 150 ms, in which no stream would move. Called by
- * generate.ts; small ones were compiled when the request was decoded. Bounded in time and memory, and the last ones are remembered.
+ * Constraint → grammar. Large schemas are compiled beside the event loop: 20,000 strings take 150 ms, in which no stream would move; small
+ * ones in passing. Called by pool.ts before a model is loaded. Bounded in time and memory, and the last ones are remembered.
  */
 import { createHash } from "node:crypto";
 import { Worker } from "node:worker_threads";
 import { type ErrorCode, type ErrorDetails, ShimmyError } from "../contract/errors.ts";
-import type { Constraint, GenerationRequest } from "../contract/generation.ts";
-import type { DecodedRequest, PendingSchema } from "../protocols/protocol.ts";
+import type { Constraint } from "../contract/generation.ts";
+import { compileSchema } from "../grammar/compile.ts";
 
 /** Beside this code in dist/. */
-const WORKER = new URL("./schema-worker.js", import.meta.url);
+const WORKER = new URL("./grammar-worker.js", import.meta.url);
 const TIME_LIMIT_MS = 10_000;
 const MEMORY_LIMIT_MB = 256;
 const REMEMBERED = 8;
+/** Values in a schema, or characters of one of its strings, that are compiled in passing: a few milliseconds. */
+const SMALL = 1000;
 
+export type PendingSchema = Extract<Constraint, { schema: unknown }>;
 type Answer = { readonly gbnf: string } | { readonly code: ErrorCode; readonly details: ErrorDetails };
 
 /** By a hash of schema and field; the most recently used last. */
 const known = new Map<string, string>();
 
-/** The request with its grammar. @throws invalid_value as the compiler does, or when the limits are reached; client_closed */
-export async function withGrammar(request: DecodedRequest, signal: AbortSignal): Promise<GenerationRequest> {
-  const { constraint, ...rest } = request;
-  if (!constraint) return rest;
-  return { ...rest, constraint: "gbnf" in constraint ? constraint : await compiled(constraint, signal) };
-}
-
-async function compiled(pending: PendingSchema, signal: AbortSignal): Promise<Constraint> {
-  const key = createHash("sha256").update(JSON.stringify(pending)).digest("base64");
-  const gbnf = known.get(key) ?? (await compileInThread(pending, signal));
+/** GBNF. @throws invalid_value as the compiler does, or when the limits are reached; client_closed */
+export async function compileGrammar(constraint: Constraint, signal: AbortSignal): Promise<string> {
+  if ("gbnf" in constraint) return constraint.gbnf;
+  const key = createHash("sha256").update(JSON.stringify(constraint)).digest("base64");
+  const { schema, param } = constraint;
+  const gbnf = known.get(key) ?? (isSmall(schema) ? compileSchema(schema, param) : await compileInThread(constraint, signal));
   known.delete(key);
   known.set(key, gbnf);
   const [oldest] = known.keys();
   if (known.size > REMEMBERED) known.delete(oldest!);
-  return { gbnf };
+  return gbnf;
+}
+
+function isSmall(schema: unknown): boolean {
+  let left = SMALL;
+  const open = [schema];
+  while (open.length > 0 && left-- > 0) {
+    const value = open.pop();
+    if (typeof value === "string") left -= value.length / SMALL;
+    else if (typeof value === "object" && value !== null) for (const each of Object.values(value)) open.push(each);
+  }
+  return left > 0;
 }
 
 function compileInThread(pending: PendingSchema, signal: AbortSignal): Promise<string> {

@@ -1,12 +1,12 @@
 /**
- * Compiles one schema in a thread of its own, so that a large one keeps nobody waiting. Started by server/grammar.ts with the schema as
+ * Compiles one schema in a thread of its own, so that a large one keeps nobody waiting. Started by compile-grammar.ts with the schema as
  * its data; answers with the grammar or the error.
  */
 import { setPriority } from "node:os";
 import { parentPort, workerData } from "node:worker_threads";
-import { ShimmyError } from "../../contract/errors.ts";
-import type { PendingSchema } from "../protocol.ts";
-import { compileSchema } from "./compile.ts";
+import { ShimmyError } from "../contract/errors.ts";
+import { compileSchema } from "../grammar/compile.ts";
+import type { PendingSchema } from "./compile-grammar.ts";
 
 /** Less urgent than engines, which compute on the same cores; with 19 it took 0.9 s beside two readers. */
 const NICE = 5;

@@ -1,7 +1,7 @@
 /**
  * Sampling when the caller says nothing: the values of llama.cpp's server (common_params_sampling), not OpenAI's
  * temperature 1 and top_p 1, because small quantised models ramble there and people compare local servers with each other.
- * Every dialect starts from this table.
+ * Called by engine-message.ts for what neither the request nor the model says.
  */
 import type { SamplingParams } from "../contract/generation.ts";
 

@@ -1,5 +1,5 @@
 /** What the compiler of JSON Schemas says when it cannot promise what a schema asks. Used in this folder only. */
-import { ShimmyError } from "../../contract/errors.ts";
+import { ShimmyError } from "../contract/errors.ts";
 
 /** `path` names the keyword as it stands in the request, e.g. `response_format.json_schema.schema.properties.a.not`. */
 export function refusal(path: string, reason: string): ShimmyError {

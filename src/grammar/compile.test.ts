@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { ShimmyError } from "../../contract/errors.ts";
+import { ShimmyError } from "../contract/errors.ts";
 import { anyObjectGrammar, compileSchema } from "./compile.ts";
 import { grammarFault } from "./gbnf-check.ts";
 

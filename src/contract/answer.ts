@@ -1,0 +1,36 @@
+/**
+ * What an engine must know of the shape of an answer: where a grammar holds, where a thought begins and ends, which control tokens are
+ * text. Made by chat/ for the format of a model, carried by pool/ and engine/ipc.ts. Plain data.
+ */
+
+/**
+ * A grammar as the engine holds it: GBNF with the rule `root`. With triggers the text is free until one of them has been written; the
+ * grammar then holds for what follows it, to its end, and then the text is free again until the next trigger, unless `once`.
+ */
+export interface EngineConstraint {
+  readonly gbnf: string;
+  readonly triggers?: readonly Trigger[];
+  /** The answer ends with the end of the grammar. Without triggers it always does. */
+  readonly once?: boolean;
+}
+
+/** `atStart`: counts only as the very first text of the answer, after a thought and white space. */
+export interface Trigger {
+  readonly text: string;
+  readonly atStart?: boolean;
+}
+
+/**
+ * The marks around the model's thoughts, in the text. Within a thought no constraint holds, no trigger counts and no stop string ends the
+ * answer; a thought may come only at the start of an answer.
+ */
+export interface ThoughtMarks {
+  readonly open: string;
+  readonly close: string;
+  /** The prompt ends within a thought. */
+  readonly opened: boolean;
+  /** Most tokens of it; then `closing` is written in the model's name. */
+  readonly budgetTokens?: number;
+  /** What closes a thought that has used up its budget; it contains `close`. */
+  readonly closing: string;
+}
