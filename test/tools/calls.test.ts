@@ -19,7 +19,7 @@ let shimmy: Shimmy;
 beforeAll(async () => {
   writeFileSync(join(folder, "none.yaml"), "");
   const modelDirs = [dirname(TINY), ...(NO_SHARED ? [] : [dirname(SMOLLM2)])];
-  shimmy = await library.createShimmy({ config: join(folder, "none.yaml"), modelDirs, logLevel: "error", ctx: 2048 });
+  shimmy = await library.createShimmy({ config: join(folder, "none.yaml"), modelDirs, logLevel: "error", ctx: "2048" });
 });
 afterAll(() => shimmy.close());
 
