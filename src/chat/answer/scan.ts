@@ -207,13 +207,8 @@ export function callReader(script: (scan: Scan) => Script<boolean>): CallReader 
       scan.feed(text);
       return step();
     },
-    end() {
-      scan.finish();
-      const { done, value } = running.next();
-      const pieces = scan.take();
-      // What was cut short leaves half a mark behind, which is nobody's text.
-      return done && value && scan.rest !== "" ? [...pieces, { kind: "text", text: scan.rest }] : pieces;
-    },
+    // What was held back of a call may be a part of a mark: that is nobody's text.
+    end: () => [],
   };
 }
 

@@ -5,10 +5,11 @@
 import type { Tool } from "../../../contract/generation.ts";
 import { type Expression, sequence, text } from "../../../grammar/expression.ts";
 import type { AnswerFormat, CallFormat, CallGrammar, ReaderContext } from "../format.ts";
+import { severalCalls } from "../json-calls.ts";
 import { callReader, type Scan, type Script } from "../scan.ts";
 import { readCall } from "./json-call.ts";
 import { markedUp } from "./marked-up.ts";
-import { anyTool, several } from "./parts.ts";
+import { anyTool } from "./parts.ts";
 
 const OPEN = "<｜tool▁calls▁begin｜>";
 const CLOSE = "<｜tool▁calls▁end｜>";
@@ -43,7 +44,7 @@ function calls(fence: Fence): CallFormat {
     const call = anyTool(tools, (tool) =>
       sequence(text(fence.beforeName + tool.function.name + fence.afterName), grammar.arguments(tool), text(fence.end)),
     );
-    return sequence(several(call, text(fence.between), parallel, grammar), text(CLOSE));
+    return sequence(severalCalls(grammar, call, text(fence.between), parallel), text(CLOSE));
   };
   return {
     triggers: () => [{ text: OPEN }],

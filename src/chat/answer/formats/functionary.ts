@@ -7,9 +7,10 @@
  */
 import { choice, sequence, text } from "../../../grammar/expression.ts";
 import type { AnswerFormat, ReaderContext } from "../format.ts";
+import { severalCalls } from "../json-calls.ts";
 import { answerReader, callReader, type Scan, type Script } from "../scan.ts";
 import { readCall } from "./json-call.ts";
-import { anyTool, several } from "./parts.ts";
+import { anyTool } from "./parts.ts";
 
 const OPEN = "<function=";
 const CLOSE = "</function>";
@@ -26,11 +27,10 @@ export const FUNCTIONARY_3_1: AnswerFormat = {
   markers: [],
   calls: {
     triggers: () => [{ text: OPEN }],
-    behind: (grammar, tools) =>
-      anyTool(tools, (tool) => sequence(text(`${tool.function.name}>`), grammar.arguments(tool), text(CLOSE))),
+    behind: (grammar, tools) => anyTool(tools, (tool) => sequence(text(`${tool.function.name}>`), grammar.arguments(tool), text(CLOSE))),
     whole(grammar, tools, parallel) {
       const call = anyTool(tools, (tool) => sequence(text(`${OPEN}${tool.function.name}>`), grammar.arguments(tool), text(CLOSE)));
-      return several(call, text(""), parallel, grammar);
+      return severalCalls(grammar, call, text(""), parallel);
     },
     reader: (_, context) => callReader((scan) => readMarked(scan, context)),
   },
@@ -64,13 +64,12 @@ export const FUNCTIONARY_3_2: AnswerFormat = {
   fits: (template) => template.includes(">>>all") || template.includes(`${TO}\${recipient}`),
   markers: [],
   calls: {
-    triggers: (tools) =>
-      tools.flatMap(({ function: { name } }) => [{ text: `${name}\n`, atStart: true }, { text: `${TO}${name}\n` }]),
+    triggers: (tools) => tools.flatMap(({ function: { name } }) => [{ text: `${name}\n`, atStart: true }, { text: `${TO}${name}\n` }]),
     // The name belongs to the trigger, since `>>>` alone begins lines of Python too: so the grammar knows no more than all tools' arguments.
     behind: (grammar, tools) => choice(...new Set(tools.map((tool) => grammar.arguments(tool)))),
     whole(grammar, tools, parallel) {
       const call = anyTool(tools, (tool) => sequence(text(`${tool.function.name}\n`), grammar.arguments(tool)));
-      return several(call, text(TO), parallel, grammar);
+      return severalCalls(grammar, call, text(TO), parallel);
     },
     reader: (trigger, context) =>
       callReader(function* (scan) {

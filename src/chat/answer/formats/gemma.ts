@@ -10,9 +10,10 @@
 import type { Tool } from "../../../contract/generation.ts";
 import { type Expression, sequence, text } from "../../../grammar/expression.ts";
 import type { AnswerFormat, CallFormat, CallGrammar, ReaderContext } from "../format.ts";
+import { severalCalls } from "../json-calls.ts";
 import { callReader, type Scan, type Script } from "../scan.ts";
 import { looseKey, looseValue } from "./loose-value.ts";
-import { anyTool, inOrderBetween, rawText, several } from "./parts.ts";
+import { anyTool, inOrderBetween, rawText } from "./parts.ts";
 
 interface Notation {
   readonly open: string;
@@ -26,17 +27,22 @@ function calls(notation: Notation): CallFormat {
   return {
     triggers: () => [{ text: open }],
     behind: (grammar, tools) => sequence(text("call:"), one(grammar, tools)),
-    whole: (grammar, tools, parallel) => several(sequence(text(`${open}call:`), one(grammar, tools)), text(""), parallel, grammar),
+    whole: (grammar, tools, parallel) => severalCalls(grammar, sequence(text(`${open}call:`), one(grammar, tools)), text(""), parallel),
     reader: (_, context) => callReader((scan) => read(scan, { open, close, quote: notation.quote }, context)),
   };
 }
 
 function callOf(tool: Tool, { close, quote }: Notation, grammar: CallGrammar): Expression {
   const properties = grammar.properties(tool);
-  const args = inOrderBetween(properties, text(","), (property) => {
-    const value = property.raw ? sequence(text(quote), rawText(property, quote, grammar)) : property.json;
-    return sequence(text(`${property.name}:`), value);
-  }, grammar);
+  const args = inOrderBetween(
+    properties,
+    text(","),
+    (property) => {
+      const value = property.raw ? sequence(text(quote), rawText(property, quote, grammar)) : property.json;
+      return sequence(text(`${property.name}:`), value);
+    },
+    grammar,
+  );
   return sequence(text(`${tool.function.name}{`), args, text(`}${close}`));
 }
 

@@ -3,11 +3,12 @@
  * files of those formats.
  */
 import type { Tool } from "../../../contract/generation.ts";
-import { type Expression, EMPTY, sequence, text } from "../../../grammar/expression.ts";
+import { EMPTY, type Expression, sequence, text } from "../../../grammar/expression.ts";
 import type { CallFormat, CallGrammar, ReaderContext } from "../format.ts";
-import { isJson } from "../value-kind.ts";
+import { severalCalls } from "../json-calls.ts";
 import { callReader, type Scan, type Script } from "../scan.ts";
-import { anyTool, BLANK, several } from "./parts.ts";
+import { isJson } from "../value-kind.ts";
+import { anyTool, BLANK } from "./parts.ts";
 
 /** Reads the name of a tool, what follows it and the arguments, and tells the call. @returns false: it is none, or cut short */
 export function* readCall(scan: Scan, { tools, newId }: ReaderContext, after: string): Script<boolean> {
@@ -35,7 +36,7 @@ export interface ListMarks {
 export function jsonList(marks: ListMarks): CallFormat {
   const behind = (grammar: CallGrammar, tools: readonly Tool[], parallel: boolean): Expression => {
     const call = anyTool(tools, (tool) => objectOf(marks, tool, grammar));
-    const list = several(call, sequence(text(","), BLANK), parallel, grammar);
+    const list = severalCalls(grammar, call, sequence(text(","), BLANK), parallel);
     return sequence(BLANK, text("["), BLANK, list, BLANK, text(`]${marks.close}`));
   };
   return {

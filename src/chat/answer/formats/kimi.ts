@@ -8,8 +8,9 @@
 import type { Tool } from "../../../contract/generation.ts";
 import { type Expression, repeat, sequence, set, text } from "../../../grammar/expression.ts";
 import type { AnswerFormat, CallGrammar, ReaderContext } from "../format.ts";
+import { severalCalls } from "../json-calls.ts";
 import { callReader, type Scan, type Script } from "../scan.ts";
-import { anyTool, several } from "./parts.ts";
+import { anyTool } from "./parts.ts";
 
 const OPEN = "<|tool_calls_section_begin|>";
 const CLOSE = "<|tool_calls_section_end|>";
@@ -22,7 +23,7 @@ function behind(grammar: CallGrammar, tools: readonly Tool[], parallel: boolean)
   const call = anyTool(tools, (tool) =>
     sequence(text(`${CALL}functions.${tool.function.name}:`), number, text(ARGUMENTS), grammar.arguments(tool), text(CALL_END)),
   );
-  return sequence(several(call, text(""), parallel, grammar), text(CLOSE));
+  return sequence(severalCalls(grammar, call, text(""), parallel), text(CLOSE));
 }
 
 function* read(scan: Scan, { tools, newId }: ReaderContext): Script<boolean> {

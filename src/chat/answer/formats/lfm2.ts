@@ -7,9 +7,10 @@
 import type { Tool } from "../../../contract/generation.ts";
 import { type Expression, sequence, text } from "../../../grammar/expression.ts";
 import type { AnswerFormat, CallGrammar, ReaderContext } from "../format.ts";
+import { severalCalls } from "../json-calls.ts";
 import { callReader, type Scan, type Script } from "../scan.ts";
 import { looseValue } from "./loose-value.ts";
-import { anyTool, inOrderBetween, several } from "./parts.ts";
+import { anyTool, inOrderBetween } from "./parts.ts";
 
 const OPEN = "<|tool_call_start|>";
 const CLOSE = "<|tool_call_end|>";
@@ -19,7 +20,7 @@ function behind(grammar: CallGrammar, tools: readonly Tool[], parallel: boolean)
     const each = inOrderBetween(grammar.properties(tool), text(", "), ({ name, json }) => sequence(text(`${name}=`), json), grammar);
     return sequence(text(`${tool.function.name}(`), each, text(")"));
   });
-  return sequence(text("["), several(call, text(", "), parallel, grammar), text(`]${CLOSE}`));
+  return sequence(text("["), severalCalls(grammar, call, text(", "), parallel), text(`]${CLOSE}`));
 }
 
 function* read(scan: Scan, context: ReaderContext): Script<boolean> {

@@ -51,7 +51,12 @@ function* pythonString(scan: Scan, sink: (json: string) => void): Script<boolean
     const escaped = yield* scan.peek();
     if (escaped === undefined) return false;
     yield* scan.literal(escaped);
-    sink(JSON.stringify(Object.hasOwn(escapes, escaped) ? escapes[escaped] : "'\"\\".includes(escaped) ? escaped : `\\${escaped}`).slice(1, -1));
+    sink(
+      JSON.stringify(Object.hasOwn(escapes, escaped) ? escapes[escaped] : "'\"\\".includes(escaped) ? escaped : `\\${escaped}`).slice(
+        1,
+        -1,
+      ),
+    );
   }
   sink('"');
   return true;

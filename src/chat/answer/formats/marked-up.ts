@@ -13,8 +13,9 @@
 import type { Tool } from "../../../contract/generation.ts";
 import { choice, type Expression, sequence, text } from "../../../grammar/expression.ts";
 import type { CallFormat, CallGrammar, ReaderContext } from "../format.ts";
+import { severalCalls } from "../json-calls.ts";
 import { callReader, type Scan, type Script } from "../scan.ts";
-import { anyTool, inOrder, rawText, several } from "./parts.ts";
+import { anyTool, inOrder, rawText } from "./parts.ts";
 import { RawArguments } from "./raw-arguments.ts";
 
 /** Edges of white space are written as they are here; between marks, where no value is, any is read. */
@@ -44,7 +45,7 @@ export function markedUp(marks: MarkUp): CallFormat {
   /** Behind the first `beforeName`. */
   const stretch = (grammar: CallGrammar, tools: readonly Tool[], parallel: boolean) => {
     const call = anyTool(tools, (tool) => callOf(marks, tool, grammar));
-    return sequence(marks.together ? several(call, text(beforeName), parallel, grammar) : call, text(marks.close));
+    return sequence(marks.together ? severalCalls(grammar, call, text(beforeName), parallel) : call, text(marks.close));
   };
   return {
     triggers: () => [{ text: open }, ...(marks.openOptional ? [{ text: beforeName.trim() }] : [])],
@@ -55,7 +56,7 @@ export function markedUp(marks: MarkUp): CallFormat {
     },
     whole(grammar, tools, parallel) {
       const one = sequence(text(open + beforeName), stretch(grammar, tools, parallel));
-      return marks.together ? one : several(one, text(marks.apart), parallel, grammar);
+      return marks.together ? one : severalCalls(grammar, one, text(marks.apart), parallel);
     },
     reader: (trigger, context) => callReader((scan) => readStretch(scan, marks, trigger === open, context)),
   };
@@ -74,7 +75,7 @@ function callOf({ afterName, argument, end }: MarkUp, tool: Tool, grammar: CallG
 function* readStretch(scan: Scan, marks: MarkUp, opened: boolean, context: ReaderContext): Script<boolean> {
   const name = marks.beforeName.trim();
   const close = marks.close.trim();
-  if (opened && !(yield* scan.next([name]))) return false;
+  if (opened && (yield* scan.next([name])) === undefined && !marks.openOptional) return false;
   for (;;) {
     if (!(yield* readCall(scan, marks, context))) return false;
     if (close === "") return true;
@@ -107,5 +108,5 @@ function* readArgument(scan: Scan, { after, end }: MarkUp["argument"], args: Raw
   });
   if (mark === undefined) return false;
   if (typeof after === "string") return yield* args.read(name, end);
-  return yield* args.read(name, end, mark === after.string ? "string" : "other");
+  return yield* args.read(name, end, mark === after.string);
 }

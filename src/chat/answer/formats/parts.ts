@@ -1,6 +1,6 @@
 /** Parts that the grammars of several formats share. Called by the files of the formats. */
 import type { Tool } from "../../../contract/generation.ts";
-import { choice, EMPTY, type Expression, optional, repeat, type Range, sequence, set, text } from "../../../grammar/expression.ts";
+import { choice, EMPTY, type Expression, optional, type Range, repeat, sequence, set, text } from "../../../grammar/expression.ts";
 import type { CallGrammar, PropertyGrammar } from "../format.ts";
 
 const BLANKS: readonly Range[] = [
@@ -14,13 +14,6 @@ export const BLANK: Expression = repeat(set(BLANKS), 0, 12);
 /** One of the tools, each as `each` has it. */
 export function anyTool(tools: readonly Tool[], each: (tool: Tool) => Expression): Expression {
   return choice(...tools.map(each));
-}
-
-/** One item, or with `parallel` several, with this between them. */
-export function several(item: Expression, between: Expression, parallel: boolean, grammar: CallGrammar): Expression {
-  if (!parallel) return item;
-  const shared = grammar.share(item);
-  return sequence(shared, repeat(sequence(between, shared), 0, Number.POSITIVE_INFINITY));
 }
 
 /** The properties in their order; those that are not required may be left out. */

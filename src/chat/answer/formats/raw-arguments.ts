@@ -4,39 +4,32 @@
  */
 import type { Tool } from "../../../contract/generation.ts";
 import type { Scan, Script } from "../scan.ts";
-import { isJson, propertiesOf, type ValueKind, valueKind } from "../value-kind.ts";
-
-/** As models of the Python world write them, who print arguments with `str()`. */
-const PYTHON = new Map([
-  ["True", "true"],
-  ["False", "false"],
-  ["None", "null"],
-]);
+import { isJson, stringProperties } from "../value-kind.ts";
+import { bareValue } from "./loose-value.ts";
 
 export class RawArguments {
   readonly #scan: Scan;
-  readonly #tool: Tool;
-  #names = new Set<string>();
+  readonly #names = new Set<string>();
+  readonly #strings: ReadonlySet<string>;
 
   constructor(scan: Scan, tool: Tool) {
     this.#scan = scan;
-    this.#tool = tool;
+    this.#strings = stringProperties(tool);
   }
 
-  /** Reads a value up to and with `end`. @returns false: the text is over, or this argument is there already. */
-  *read(name: string, end: string, kind: ValueKind = this.#kindOf(name)): Script<boolean> {
+  /**
+   * Reads a value up to and with `end`.
+   * @param isString absent: as the schema has it
+   * @returns false: the text is over, or this argument is there already
+   */
+  *read(name: string, end: string, isString = this.#strings.has(name)): Script<boolean> {
     if (this.#names.has(name)) return false;
-    if (kind === "string") return yield* this.#string(name, end);
-    const value = (yield* this.#json(end, kind)) ?? (yield* this.#plain(end, kind));
+    if (isString) return yield* this.#string(name, end);
+    const value = (yield* this.#json(end)) ?? (yield* this.#plain(end));
     if (value === undefined) return false;
-    this.tell(name, value);
-    return true;
-  }
-
-  /** @param value as JSON */
-  tell(name: string, value: string): void {
     this.#open(name);
     this.#scan.tell({ kind: "arguments", text: value });
+    return true;
   }
 
   close(): void {
@@ -47,12 +40,6 @@ export class RawArguments {
   #open(name: string): void {
     this.#scan.tell({ kind: "arguments", text: `${this.#names.size === 0 ? "{" : ", "}${JSON.stringify(name)}: ` });
     this.#names.add(name);
-  }
-
-  #kindOf(name: string): ValueKind {
-    const { parameters } = this.#tool.function;
-    const properties = propertiesOf(parameters);
-    return Object.hasOwn(properties, name) ? valueKind(properties[name], parameters) : "unknown";
   }
 
   *#string(name: string, end: string): Script<boolean> {
@@ -66,14 +53,14 @@ export class RawArguments {
   }
 
   /** An object, array or string of JSON, in which the end mark may stand. @returns undefined: it is none, and nothing was read */
-  *#json(end: string, kind: ValueKind): Script<string | undefined> {
+  *#json(end: string): Script<string | undefined> {
     const { place } = this.#scan;
     let value = "";
     yield* this.#scan.spaces();
     const whole = yield* this.#scan.json((text) => {
       value += text;
     });
-    if (whole && (kind !== "quoted" || value.startsWith('"')) && isJson(value)) {
+    if (whole && isJson(value)) {
       if (yield* this.#scan.literal(end)) return value;
       yield* this.#scan.spaces();
       if (yield* this.#scan.literal(end.trimStart())) return value;
@@ -82,14 +69,12 @@ export class RawArguments {
     return undefined;
   }
 
-  *#plain(end: string, kind: ValueKind): Script<string | undefined> {
+  /** JSON if it is that, else a string. */
+  *#plain(end: string): Script<string | undefined> {
     let raw = "";
     const mark = yield* this.#scan.until([end], (text) => {
       raw += text;
     });
-    if (mark === undefined) return undefined;
-    const value = PYTHON.get(raw.trim()) ?? raw.trim();
-    const json = kind !== "quoted" && isJson(value);
-    return json ? value : JSON.stringify(raw);
+    return mark === undefined ? undefined : bareValue(raw);
   }
 }
