@@ -93,7 +93,8 @@ function dsml(name: string, block: string): AnswerFormat {
       argument: {
         before: '<｜DSML｜parameter name="',
         after: { string: '" string="true">', json: '" string="false">' },
-        end: "</｜DSML｜parameter>\n",
+        end: "</｜DSML｜parameter>",
+        apart: "\n",
       },
       end: "</｜DSML｜invoke>",
       close: `\n</｜DSML｜${block}>`,

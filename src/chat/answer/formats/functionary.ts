@@ -23,7 +23,7 @@ function* readMarked(scan: Scan, context: ReaderContext): Script<boolean> {
 
 export const FUNCTIONARY_3_1: AnswerFormat = {
   name: "functionary-v3.1",
-  fits: (template) => template.includes("<function") && template.includes(CLOSE) && !template.includes("<parameter"),
+  fits: (template) => template.includes(OPEN) && template.includes(CLOSE) && !template.includes("<parameter"),
   markers: [],
   calls: {
     triggers: () => [{ text: OPEN }],

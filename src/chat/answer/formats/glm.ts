@@ -10,7 +10,7 @@ const LINES: MarkUp = {
   open: "<tool_call>",
   beforeName: "",
   afterName: "\n",
-  argument: { before: "<arg_key>", after: "</arg_key>\n<arg_value>", end: "</arg_value>\n" },
+  argument: { before: "<arg_key>", after: "</arg_key>\n<arg_value>", end: "</arg_value>", apart: "\n" },
   end: "</tool_call>",
   close: "",
   apart: "\n",
@@ -19,7 +19,7 @@ const LINES: MarkUp = {
 const ONE_LINE: MarkUp = {
   ...LINES,
   afterName: "",
-  argument: { before: "<arg_key>", after: "</arg_key><arg_value>", end: "</arg_value>" },
+  argument: { before: "<arg_key>", after: "</arg_key><arg_value>", end: "</arg_value>", apart: "" },
   apart: "",
 };
 

@@ -28,6 +28,8 @@ export interface MarkUp {
     /** Two where the mark says whether the value is a string. */
     readonly after: string | { readonly string: string; readonly json: string };
     readonly end: string;
+    /** Behind it. */
+    readonly apart: string;
   };
   readonly end: string;
   /** Empty where `end` is the last mark. */
@@ -67,7 +69,7 @@ function callOf({ afterName, argument, end }: MarkUp, tool: Tool, grammar: CallG
   const { before, after } = argument;
   const args = inOrder(grammar.properties(tool), (property) => {
     const mark = typeof after === "string" ? after : property.raw ? after.string : after.json;
-    return sequence(text(before + property.name + mark), rawText(property, argument.end, grammar));
+    return sequence(text(before + property.name + mark), rawText(property, argument.end, grammar), text(argument.apart));
   });
   return sequence(text(tool.function.name + afterName), args, text(end));
 }

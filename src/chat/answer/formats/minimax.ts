@@ -15,7 +15,7 @@ export const MINIMAX_M2: AnswerFormat = {
     open: "<minimax:tool_call>",
     beforeName: '\n<invoke name="',
     afterName: '">\n',
-    argument: { before: '<parameter name="', after: '">', end: "</parameter>\n" },
+    argument: { before: '<parameter name="', after: '">', end: "</parameter>", apart: "\n" },
     end: "</invoke>",
     close: "\n</minimax:tool_call>",
     together: true,

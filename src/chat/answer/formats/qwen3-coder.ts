@@ -11,7 +11,7 @@ const MARKS: MarkUp = {
   open: "<tool_call>",
   beforeName: "\n<function=",
   afterName: ">\n",
-  argument: { before: "<parameter=", after: ">\n", end: "\n</parameter>\n" },
+  argument: { before: "<parameter=", after: ">\n", end: "\n</parameter>\n", apart: "" },
   end: "</function>",
   close: "\n</tool_call>",
   apart: "\n",

@@ -15,7 +15,7 @@ export const SEED_OSS: AnswerFormat = {
     open: "<seed:tool_call>",
     beforeName: "\n<function=",
     afterName: ">\n",
-    argument: { before: "<parameter=", after: ">", end: "</parameter>\n" },
+    argument: { before: "<parameter=", after: ">", end: "</parameter>", apart: "\n" },
     end: "</function>",
     close: "\n</seed:tool_call>",
     apart: "\n",
