@@ -16,8 +16,7 @@ import { Grammar } from "../../grammar/gbnf.ts";
 import { withPrefix } from "../../grammar/rename.ts";
 import { ToolGrammar } from "./call-grammar.ts";
 import type { AnswerFormat, CallFormat } from "./format.ts";
-import { generic } from "./formats/generic.ts";
-import { formatNamed } from "./formats/index.ts";
+import { callsOf, formatNamed } from "./formats/index.ts";
 
 /** Plain data, which can go to another thread. */
 export interface GrammarJob {
@@ -47,11 +46,6 @@ export function compileAnswer(job: GrammarJob): CompiledAnswer {
   const gbnf = "gbnf" in constraint ? constraint.gbnf : compileSchema(constraint.schema, constraint.param);
   const triggers = format.textTriggers;
   return { constraint: { gbnf, ...(triggers && { triggers, once: true }) }, warnings: [] };
-}
-
-/** How a model of this format calls tools. */
-export function callsOf(format: AnswerFormat): CallFormat {
-  return format.calls ?? generic.calls!;
 }
 
 function compileCalls(job: GrammarJob, format: AnswerFormat, calls: CallFormat): CompiledAnswer {

@@ -67,12 +67,13 @@ export class GeneralReader implements AnswerReader {
   #endAnswer(): void {
     for (;;) {
       while (this.#step());
-      if (this.#phase === "text") return this.#endText();
+      if (this.#phase === "text") break;
       this.#tellCall(this.#call!.end());
       if (this.#raw === undefined) return;
       // What it leaves may hold another call.
       this.#failCall();
     }
+    this.#endText();
   }
 
   #taken(): readonly AnswerPiece[] {

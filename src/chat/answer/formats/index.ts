@@ -1,5 +1,5 @@
 /** The formats that are known. The first that fits a template is its; the more special ones stand first, the last one fits everything. */
-import type { AnswerFormat } from "../format.ts";
+import type { AnswerFormat, CallFormat } from "../format.ts";
 import { generic } from "./generic.ts";
 import { hermes } from "./hermes.ts";
 import { llama3 } from "./llama3.ts";
@@ -16,4 +16,9 @@ export function formatOf(template: string): AnswerFormat {
 /** One of `FORMATS`, by its name. */
 export function formatNamed(name: string): AnswerFormat {
   return FORMATS.find((format) => format.name === name) ?? generic;
+}
+
+/** How a model of this format calls tools. */
+export function callsOf(format: AnswerFormat): CallFormat {
+  return format.calls ?? generic.calls!;
 }
