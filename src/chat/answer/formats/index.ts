@@ -4,8 +4,9 @@ import { generic } from "./generic.ts";
 import { hermes } from "./hermes.ts";
 import { llama3 } from "./llama3.ts";
 import { mistralListed, mistralNamed, mistralWithIds } from "./mistral.ts";
+import { MORE_FORMATS } from "./more.ts";
 
-export const FORMATS: readonly AnswerFormat[] = [mistralListed, mistralWithIds, mistralNamed, hermes, llama3, generic];
+export const FORMATS: readonly AnswerFormat[] = [...MORE_FORMATS, mistralListed, mistralWithIds, mistralNamed, hermes, llama3, generic];
 
 /** @param template the text of a chat template; "" for a model without one */
 export function formatOf(template: string): AnswerFormat {
