@@ -32,14 +32,12 @@ export interface RenderedTurn {
   readonly switched: boolean;
 }
 
-/** Marks of thoughts by the templates that print them; a model's own format may know others. */
+/** Marks of thoughts by the templates that print them, beside tags of the kind of `<seed:think>`; a model's own format may know others. */
 const MARKS: readonly Marks[] = [
   { open: "<think>", close: "</think>" }, // DeepSeek R1, Qwen3 and most others
-  { open: "<seed:think>", close: "</seed:think>" }, // Seed-OSS
   { open: "[THINK]", close: "[/THINK]" }, // Magistral
   { open: "<|START_THINKING|>", close: "<|END_THINKING|>" }, // Command A, Command R7B
   { open: "<|inner_prefix|>", close: "<|inner_suffix|>" }, // Apertus
-  { open: "<thinking>", close: "</thinking>" },
   { open: "<thought>", close: "</thought>" },
   { open: "<reasoning>", close: "</reasoning>" },
   { open: "<|begin_of_thought|>", close: "<|end_of_thought|>" }, // OpenThinker
@@ -49,7 +47,9 @@ const MARKS: readonly Marks[] = [
 /** The marks around the thoughts of a template's models; undefined: they do not think. */
 export function thoughtMarks(template: string, format: AnswerFormat): Marks | undefined {
   const known = format.thought ? [format.thought] : format.reader ? [] : MARKS;
-  return known.find(({ close }) => template.includes(close));
+  const found = known.find(({ close }) => template.includes(close));
+  const [, tag] = found || format.reader ? [] : (/<\/([\w:-]*think[\w:-]*)>/.exec(template) ?? []);
+  return tag === undefined ? found : { open: `<${tag}>`, close: `</${tag}>` };
 }
 
 /** @returns the plan, and what must stand behind the prompt: a thought without content, where the model shall not think. */
@@ -71,7 +71,7 @@ export function planAnswer(
   const markers = [...(tools.length > 0 || format.reader ? format.markers : []), ...(state ? [state.marks.open, state.marks.close] : [])];
   const plan: AnswerPlan = {
     format: format.name,
-    thinks: readsAll || (state !== undefined && !inText),
+    thinks: state !== undefined && !inText,
     markers: [...new Set(markers)],
     ...(expected && { thought: engineMarks(state.marks, opened, reasoning.budgetTokens) }),
     ...(reads && { reader: () => readerOf(format, options, { tools, newId }) }),
