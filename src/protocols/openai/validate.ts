@@ -4,6 +4,7 @@
  */
 import * as z from "zod/mini";
 import { ShimmyError } from "../../contract/errors.ts";
+import { documentedAs } from "../document.ts";
 
 type Issue = z.core.$ZodIssue;
 
@@ -27,7 +28,7 @@ export function invalid(param: string, reason: string): ShimmyError {
  * and a body of a few MB holds millions.
  */
 export function boundedArray<Item extends z.core.$ZodType>(item: Item, max: number) {
-  return z.pipe(z.array(z.unknown()).check(z.maxLength(max)), z.array(item));
+  return documentedAs(z.pipe(z.array(z.unknown()).check(z.maxLength(max)), z.array(item)), z.array(item).check(z.maxLength(max)));
 }
 
 /** A union's own issue says only that nothing fitted; the branch that got past the outer type knows more. */
