@@ -45,7 +45,7 @@ export function list<Item extends z.core.$ZodType>(item: Item, max = Number.MAX_
 function firstFault(item: z.core.$ZodType) {
   return ({ value, issues }: z.core.ParsePayload<unknown[]>) => {
     for (const [index, each] of value.entries()) {
-      const judged = item._zod.run({ value: each, issues: [] }, { async: false });
+      const judged = item._zod.run({ value: each, issues: [] }, { async: false, reportInput: true });
       if (judged instanceof Promise || judged.issues.length === 0) continue;
       issues.push(...z.core.util.prefixIssues(index, judged.issues));
       return;

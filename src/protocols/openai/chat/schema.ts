@@ -22,7 +22,8 @@ const functionSchema = z.looseObject({
 });
 
 /** Tools that only OpenAI can run are passed over, so that their clients still work with the rest. */
-const foreignTool = z.looseObject({ type: z.string().check(z.refine((type) => type !== "function", 'must be "function"')) });
+const foreignType = z.string().check(z.refine((type) => type !== "function", { error: "must be another type", abort: true }));
+const foreignTool = z.looseObject({ type: foreignType });
 const toolSchema = z.union([z.looseObject({ type: z.nullish(z.literal("function")), function: functionSchema }), foreignTool], {
   error: "must be an object",
 });
@@ -68,9 +69,7 @@ const budget = wholeRange(-1);
 export const reasoningFields = {
   reasoning_effort: effort,
   /** OpenRouter's. */
-  reasoning: z.nullish(
-    z.looseObject({ effort, enabled: z.nullish(z.boolean()), exclude: z.nullish(z.boolean()), max_tokens: budget }),
-  ),
+  reasoning: z.nullish(z.looseObject({ effort, enabled: z.nullish(z.boolean()), exclude: z.nullish(z.boolean()), max_tokens: budget })),
   include_reasoning: z.nullish(z.boolean()),
   /** Ollama's. */
   think: z.nullish(z.union([z.boolean(), z.enum(EFFORTS)], { error: "must be true, false or a level such as 'low'" })),
