@@ -43,10 +43,14 @@ const toolChoice = z.union([z.string(), choiceSchema], { error: "must be a strin
 const namedFunction = z.looseObject({ name: z.string() });
 const toolCall = z.looseObject({ function: z.nullish(namedFunction) });
 
-/** Content of the role `tool` may be any JSON; all other roles have text, parts or null, which messages.ts checks. */
-const content = z.union([z.string(), z.array(z.unknown()), z.null(), jsonObject, z.number(), z.boolean()], {
-  error: "must be a string, an array of content parts or null",
-});
+/** Which JSON it may be depends on the role: content.ts checks it. */
+const content = z
+  .union([z.string(), z.array(z.unknown()), z.null(), jsonObject, z.number(), z.boolean()], {
+    error: "must be a string, an array of content parts or null",
+  })
+  .check(
+    z.describe("A text, or parts of the types text and file (a file of text); of the role tool any JSON. Images and audio are refused."),
+  );
 
 const messageSchema = z.looseObject({
   role: z.enum(["system", "developer", "user", "assistant", "tool", "function"]),
