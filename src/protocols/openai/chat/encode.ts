@@ -1,7 +1,7 @@
 /**
  * Events → chat completions, whole and as chunks. Called through the `Protocol` in ../index.ts.
- * The literals are checked against the types of OpenAI's client. Log probabilities are those of the text alone, as OpenAI's are: thoughts
- * and calls have no list of their own there, and a client that reads them as content would find text that is none.
+ * The literals are checked against the types of OpenAI's client. Log probabilities are those of the text alone: their tokens, joined, are
+ * the content; thoughts and calls have no list of their own there.
  */
 import type { ChatCompletion, ChatCompletionChunk, ChatCompletionMessage } from "openai/resources/chat/completions";
 import type { GenerationEvent, ResolvedModel } from "../../../contract/generation.ts";
