@@ -44,6 +44,7 @@ export function createProgram(): Command {
   run
     .argument("[model]", "a single argument that names no model is the prompt")
     .argument("[prompt]", "absent: from stdin, or an interactive chat");
+  run.option("--no-think", "answer at once, where the model can");
   run.option("--system <text>", "instructions for the model").option("--max-tokens <n>", "length of an answer", positive);
   run.action(async (model, prompt, flags) => (await import("./run.ts")).run(await settings(run), model, prompt, flags));
 

@@ -48,6 +48,12 @@ const table = {
 
   // The request as words
   invalid_value: { status: 400, kind: "invalid_request", message: "Invalid value for '{param}': {reason}" },
+  modality_not_supported: {
+    status: 400,
+    kind: "invalid_request",
+    message: "'{param}' is {what}: this engine build has no vision and no audio, it reads and writes only text",
+    hint: "Leave it out, or send text.",
+  },
   template_error: {
     status: 400,
     kind: "invalid_request",

@@ -5,39 +5,18 @@
 import { randomUUID } from "node:crypto";
 import { type Context, Hono, type MiddlewareHandler } from "hono";
 import { ShimmyError } from "../contract/errors.ts";
-import { chatCompletions, completions, encodeError, encodeModel, encodeModels } from "../protocols/openai/index.ts";
+import { chatCompletions, completions, encodeError } from "../protocols/openai/index.ts";
 import type { Protocol } from "../protocols/protocol.ts";
 import { API_ROUTES } from "./api/index.ts";
-import { statusOf } from "./api/models.ts";
 import type { ApiCall, ApiRoute } from "./api/route.ts";
 import { readJson } from "./body.ts";
 import { generate } from "./generate.ts";
 import { checkHost, checkKey, corsHeaders, isStrict, preflightHeaders } from "./guards.ts";
-import { health } from "./health.ts";
 import { openExchange } from "./observe.ts";
+import type { DocumentedRoute } from "./openapi/document.ts";
+import { ownRoutes } from "./own-routes.ts";
 import { errorResponse } from "./respond.ts";
 import type { Services } from "./services.ts";
-
-/** `id` is what the `:id` of the path matched. */
-type Handler = (services: Services, id: string) => Promise<Response> | Response;
-
-/** What this server tells. A path that begins with /v1 is answered without it too. */
-const GET: Readonly<Record<string, Handler>> = {
-  "/": ({ version }) => Response.json({ service: "shimmy", version, routes: ROUTES }),
-  "/health": async (services) => {
-    const { status, body } = await health(services);
-    return Response.json(body, { status });
-  },
-  "/metrics": async ({ metrics }) => {
-    const { contentType, body } = await metrics.text();
-    return new Response(body, { headers: { "content-type": contentType } });
-  },
-  "/v1/models": async ({ models }) => Response.json(encodeModels(await models())),
-  "/v1/models/:id{.+}": async (services, id) => {
-    const { status, adapter } = await statusOf(services, id);
-    return Response.json(encodeModel(status, adapter));
-  },
-};
 
 /** What it generates: POST, each in its dialect. */
 const GENERATE: Readonly<Record<string, Protocol>> = {
@@ -45,7 +24,12 @@ const GENERATE: Readonly<Record<string, Protocol>> = {
   "/v1/completions": completions as Protocol,
 };
 
-const ROUTES = [...new Set([...Object.keys(GET), ...Object.keys(GENERATE), ...API_ROUTES.map(({ path }) => path)])];
+/** All of them, in the order in which they are tried. */
+const TOLD: readonly ApiRoute[] = [...API_ROUTES, ...ownRoutes(documentedRoutes)];
+
+function documentedRoutes(): DocumentedRoute[] {
+  return [...Object.entries(GENERATE).map(([path, { doc }]) => ({ method: "POST" as const, path, ...(doc && { doc }) })), ...TOLD];
+}
 
 interface Variables {
   /** Who asks, where keys are asked for. */
@@ -62,12 +46,8 @@ export function createApp(services: Services): App {
   });
   const routes = new Map<string, MethodHandlers>();
   const add = (method: Method, route: string, handler: RouteHandler) => routes.set(route, { ...routes.get(route), [method]: handler });
-  // First, for the list of models takes every path below /models.
-  for (const api of API_ROUTES) {
-    add(api.method, api.path, (c) => tell(services, api.path, c, (requestId) => api.handle(services, apiCall(services, c, requestId))));
-  }
-  for (const [route, handler] of Object.entries(GET)) {
-    add("GET", route, (c) => tell(services, route, c, () => handler(services, c.req.param("id") ?? "")));
+  for (const told of TOLD) {
+    add(told.method, told.path, (c) => tell(services, told.path, c, (requestId) => told.handle(services, apiCall(services, c, requestId))));
   }
   for (const [route, protocol] of Object.entries(GENERATE)) {
     add("POST", route, (c) => {

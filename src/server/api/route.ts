@@ -2,6 +2,7 @@
  * What a route of Shimmy's own API is (/api/…: models, loading, pulling): plain JSON in and out, no generation. Each file of this
  * folder gives a list of them to index.ts, which app.ts serves with the same guards, errors and log line as all routes.
  */
+import type { EndpointDoc } from "../../protocols/document.ts";
 import type { Services } from "../services.ts";
 
 export interface ApiCall {
@@ -21,6 +22,8 @@ export interface ApiRoute {
   readonly method: "GET" | "POST" | "DELETE";
   /** Hono's pattern; `:name{.+}` takes slashes too, as model ids have them. */
   readonly path: string;
+  /** For /openapi.json. */
+  readonly doc?: EndpointDoc;
   /** @throws ShimmyError, answered in OpenAI's dress. */
   handle(services: Services, call: ApiCall): Promise<Response> | Response;
 }
