@@ -16,7 +16,7 @@ import { chooseVariant, gigabytes } from "./choose.ts";
 import { type Listing, lookUp, type Subject } from "./client.ts";
 import { download, FileChanged } from "./download.ts";
 import type { HttpClient } from "./http.ts";
-import { acquire } from "./lock.ts";
+import { acquire } from "../models/process-lock.ts";
 import { localFolder, localName } from "./names.ts";
 import { bytesDone, discard, keyOf, oidOf, PARTIAL_FOLDER, partialPaths, readState } from "./partial.ts";
 import { type PullRecord, readRecord, recordPath, writeRecord } from "./records.ts";
