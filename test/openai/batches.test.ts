@@ -117,6 +117,7 @@ describe("files", () => {
     };
     expect(new Set(await ids("desc"))).toEqual(new Set(made));
     expect(await ids("asc")).toEqual((await ids("desc")).reverse());
+    await expect(client.files.list({ after: `file-${"0".repeat(32)}` })).rejects.toMatchObject({ status: 400, param: "after" });
   });
 
   test.each(["../../etc/passwd", "file-1", `file-${"0".repeat(32)}`, "file-..%2f..%2fx", "%00"])(
@@ -449,6 +450,31 @@ test("turned off, there is neither", async () => {
 
 test("moderations are answered with the reason why there are none", async () => {
   await expect(client.moderations.create({ input: "x" })).rejects.toMatchObject({ status: 404, code: "moderation_unavailable" });
+});
+
+test("a chat reads a stored file as if it had been sent along", async () => {
+  const file = await client.files.create({ file: await toFile(Buffer.from("The fox is red.\n"), "fox.txt"), purpose: "user_data" });
+  const answer = (part: object) =>
+    client.chat.completions.create({
+      ...chat(),
+      messages: [
+        {
+          role: "user",
+          content: [
+            { type: "text", text: "Colour?" },
+            { type: "file", file: part },
+          ],
+        },
+      ],
+    });
+  const [stored, sent] = [
+    await answer({ file_id: file.id }),
+    await answer({ filename: "fox.txt", file_data: `data:text/plain;base64,${btoa("The fox is red.\n")}` }),
+  ];
+  expect([stored.choices, stored.usage!.prompt_tokens]).toEqual([sent.choices, sent.usage!.prompt_tokens]);
+  expect(stored.usage!.prompt_tokens).toBeGreaterThan(
+    (await client.chat.completions.create(chat("Colour?") as OpenAI.ChatCompletionCreateParamsNonStreaming)).usage!.prompt_tokens,
+  );
 });
 
 test("a message that names a file that is not there is told which field does", async () => {

@@ -6,7 +6,7 @@ import type { FileObject } from "openai/resources/files";
 import * as z from "zod/mini";
 import type { StoredFile } from "../../contract/files.ts";
 import { wholeRange } from "./schema.ts";
-import { validate } from "./validate.ts";
+import { invalid, validate } from "./validate.ts";
 
 /** From an hour to thirty days after the creation; `anchor` has one value. */
 export const expiresAfter = z.nullish(
@@ -91,7 +91,7 @@ export function queryObject(query: URLSearchParams): Record<string, unknown> {
   return Object.fromEntries([...query].map(([name, value]) => [name, name === "limit" && /^\d+$/.test(value) ? Number(value) : value]));
 }
 
-/** What stands behind `after`. OpenAI's cursor pages ask on with the last id. */
+/** What stands behind `after`: cursor pages ask on with the last id. @throws invalid_value when it is gone, or a client would begin anew. */
 export function page<T extends { readonly id: string }, Wire>(
   items: readonly T[],
   encode: (item: T) => Wire,
@@ -99,6 +99,7 @@ export function page<T extends { readonly id: string }, Wire>(
   limit: number,
 ) {
   const start = after ? items.findIndex(({ id }) => id === after) + 1 : 0;
+  if (after && start === 0) throw invalid("after", "there is nothing of that id in this list");
   const shown = items.slice(start, start + limit);
   return {
     object: "list" as const,

@@ -17,6 +17,8 @@ const MAX_FIELD_BYTES = 4096;
 const FORM_BYTES = 256 * 1024;
 const MAX_NAME_LENGTH = 255;
 
+const deletedSchema = z.object({ id: z.string(), object: z.literal("file"), deleted: z.literal(true) });
+
 export const FILE_ROUTES: readonly ApiRoute[] = [
   {
     method: "POST",
@@ -50,7 +52,7 @@ export const FILE_ROUTES: readonly ApiRoute[] = [
   {
     method: "DELETE",
     path: "/v1/files/:id",
-    doc: { summary: "Delete a file", tag: TAG },
+    doc: { summary: "Delete a file", tag: TAG, answer: deletedSchema },
     handle: async ({ jobs }, { params, caller }) => {
       const id = params.id ?? "";
       await (await jobs.files()).remove(id, caller);
