@@ -10,7 +10,8 @@ import type { Protocol } from "../protocols/protocol.ts";
 import { API_ROUTES } from "./api/index.ts";
 import type { ApiCall, ApiRoute } from "./api/route.ts";
 import { readJson } from "./body.ts";
-import { generate } from "./generate.ts";
+import { mandateOf } from "./errands.ts";
+import { type Asker, generate } from "./generate.ts";
 import { checkHost, checkKey, corsHeaders, isStrict, preflightHeaders } from "./guards.ts";
 import { openExchange } from "./observe.ts";
 import type { DocumentedRoute } from "./openapi/document.ts";
@@ -32,16 +33,14 @@ function documentedRoutes(): DocumentedRoute[] {
 }
 
 interface Variables {
-  /** Who asks, where keys are asked for. */
-  Variables: { caller?: string };
+  Variables: { asker: Asker };
 }
 type App = Hono<Variables>;
 
 export function createApp(services: Services): App {
   const app: App = new Hono<Variables>({ strict: false }); // a trailing slash changes nothing
   app.use(cross(services), async (c, next) => {
-    const caller = c.req.path === "/health" ? undefined : checkKey(services.guards, (name) => c.req.header(name));
-    if (caller !== undefined) c.set("caller", caller);
+    c.set("asker", c.req.path === "/health" ? {} : askerOf(services, c.req.raw));
     await next();
   });
   const routes = new Map<string, MethodHandlers>();
@@ -51,8 +50,7 @@ export function createApp(services: Services): App {
   }
   for (const [route, protocol] of Object.entries(GENERATE)) {
     add("POST", route, (c) => {
-      const asker = { caller: c.get("caller"), strict: isStrict(services.guards, (name) => c.req.header(name)) };
-      return generate(services, protocol, openExchange(services, route, randomUUID(), c.req.raw), asker);
+      return generate(services, protocol, openExchange(services, route, randomUUID(), c.req.raw), c.get("asker"));
     });
   }
   for (const [route, handlers] of routes) addRoute(app, route, handlers);
@@ -79,16 +77,27 @@ function addRoute(app: App, route: string, handlers: MethodHandlers): void {
   }
 }
 
+/** @throws missing_api_key, invalid_api_key. Whoever sent an errand has shown a key before. */
+function askerOf({ guards }: Services, request: Request): Asker {
+  const mandate = mandateOf(request);
+  if (mandate) return { ...mandate.owner, priority: mandate.priority };
+  const header = (name: string) => request.headers.get(name) ?? undefined;
+  return { caller: checkKey(guards, header), strict: isStrict(guards, header) };
+}
+
 function apiCall({ config }: Services, c: Context<Variables>, requestId: string): ApiCall {
   const { raw } = c.req;
-  const caller = c.get("caller");
+  const { caller, strict, priority } = c.get("asker");
   return {
+    request: raw,
     params: c.req.param() as Record<string, string>,
     query: new URL(raw.url).searchParams,
     json: async () => (isBare(raw) ? undefined : await readJson(raw, config.maxBodySize)),
     signal: raw.signal,
     requestId,
     ...(caller !== undefined && { caller }),
+    ...(strict && { strict }),
+    ...(priority !== undefined && { priority }),
   };
 }
 
