@@ -5,10 +5,18 @@ import { DISCOVER_ROUTES } from "./discover.ts";
 import { LIFECYCLE_ROUTES } from "./lifecycle.ts";
 import { MODEL_ROUTES } from "./models.ts";
 import { PULL_ROUTES } from "./pull.ts";
+import { RESPONSE_ROUTES } from "./responses.ts";
 import type { ApiRoute } from "./route.ts";
 
 /**
  * In the order in which they are tried: a name takes slashes, so what ends in a word of its own comes first, and MODEL_ROUTES stay last,
  * because their pattern takes what the others leave.
  */
-export const API_ROUTES: readonly ApiRoute[] = [...DISCOVER_ROUTES, ...PULL_ROUTES, ...LIFECYCLE_ROUTES, ...DEVICE_ROUTES, ...MODEL_ROUTES];
+export const API_ROUTES: readonly ApiRoute[] = [
+  ...DISCOVER_ROUTES,
+  ...PULL_ROUTES,
+  ...LIFECYCLE_ROUTES,
+  ...DEVICE_ROUTES,
+  ...RESPONSE_ROUTES,
+  ...MODEL_ROUTES,
+];
