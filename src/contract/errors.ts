@@ -323,7 +323,6 @@ export class ShimmyError extends Error {
   get param(): string | undefined {
     const { param } = this.details;
     if (typeof param === "string") return param;
-    if (this.code === "previous_response_not_found") return "previous_response_id";
     return this.code === "model_not_found" ? "model" : undefined;
   }
 

@@ -5,7 +5,7 @@
 import * as z from "zod/mini";
 import { ShimmyError } from "../../contract/errors.ts";
 import type { StoredResponse, WireObject } from "../../contract/responses.ts";
-import { deletedAnswer, inputItemsAnswer, replayFrames, responseAnswer } from "../../protocols/openai/responses/index.ts";
+import { deletedAnswer, inputItemsAnswer, replayFrames, responseAnswer, responses } from "../../protocols/openai/responses/index.ts";
 import { EVENT_STREAM } from "../generate.ts";
 import { isOpen } from "../responses/earlier.ts";
 import { runningOf } from "../responses/running.ts";
@@ -77,7 +77,7 @@ async function replay(services: Services, call: ApiCall): Promise<Response> {
     frames,
     first: frames.next(),
     pingMs: services.config.ssePingInterval,
-    onError: () => "",
+    onError: (thrown) => responses.encodeStreamError(ShimmyError.from(thrown), call.requestId),
     onCancel: () => undefined,
   });
   return new Response(body, { headers: EVENT_STREAM });

@@ -286,6 +286,15 @@ describe("the rest", () => {
     });
   });
 
+  test("the switches of other servers for thoughts are one", () => {
+    const wish = (fields: object) => chat({ input: "Q", ...fields }).reasoning;
+    expect(wish({})).toBeUndefined();
+    expect(wish({ reasoning: { effort: "minimal" } })).toEqual({ effort: "minimal" });
+    expect(wish({ reasoning: { effort: "high", summary: "auto" } })).toEqual({ enabled: true, effort: "high" });
+    for (const off of [{ think: false }, { reasoning_effort: "none" }, { chat_template_kwargs: { enable_thinking: false } }])
+      expect(wish(off)).toEqual({ enabled: false });
+  });
+
   test("what is not here is refused, never ignored", () => {
     expect(refusal(() => decode({ input: "Q", conversation: "conv_1" }))).toMatchObject({ param: "conversation" });
     expect(refusal(() => decode({ input: "Q", prompt: { id: "pmpt_1" } }))).toMatchObject({ param: "prompt" });

@@ -3,8 +3,10 @@
  * earlier responses. It must not know any template, model, engine or store.
  */
 import { ShimmyError } from "../../../contract/errors.ts";
-import type { ChatMessage, ChatPrompt, Constraint, GenerationRequest, ReasoningWish } from "../../../contract/generation.ts";
+import type { ChatMessage, ChatPrompt, Constraint, GenerationRequest } from "../../../contract/generation.ts";
 import type { DecodeContext, ProtocolCall } from "../../protocol.ts";
+import { reasoningWish, templateOptions } from "../chat/reasoning.ts";
+import type { ReasoningFields } from "../chat/schema.ts";
 import { commonCall } from "../request.ts";
 import { invalid, validate } from "../validate.ts";
 import { conversationOf, type PlacedItem } from "./input.ts";
@@ -42,6 +44,8 @@ export interface ResponseCall extends ProtocolCall {
   readonly store: boolean;
 }
 
+/** Of an id in a message. */
+const LONGEST_ID = 64;
 /** The most tokens of a summary, where the caller sets no limit. */
 const SUMMARY_TOKENS = 4096;
 
@@ -96,18 +100,11 @@ function callOf(fields: ResponseFields, decoded: DecodedPrompt, context: Respons
   };
 }
 
-type PromptFields = Pick<
-  ResponseFields,
-  | "input"
-  | "instructions"
-  | "previous_response_id"
-  | "conversation"
-  | "prompt"
-  | "tools"
-  | "tool_choice"
-  | "parallel_tool_calls"
-  | "reasoning"
->;
+type PromptFields = ReasoningFields &
+  Pick<
+    ResponseFields,
+    "input" | "instructions" | "previous_response_id" | "conversation" | "prompt" | "tools" | "tool_choice" | "parallel_tool_calls"
+  >;
 
 interface DecodedPrompt {
   readonly prompt: ChatPrompt;
@@ -135,9 +132,16 @@ function promptOf(fields: PromptFields, context: ResponseContext, compacts = fal
   ];
   // Clients probe with an empty input; a template wants somebody to have said something.
   if (conversation.messages.length === 0 && !summary) messages.push({ role: "user", content: "" });
-  const reasoning = summary ? { enabled: false } : reasoningOf(fields.reasoning);
+  const reasoning = summary ? { enabled: false } : reasoningWish(fields);
+  const options = templateOptions(fields, reasoning);
   return {
-    prompt: { kind: "chat", messages, ...(!summary && toolPart(tools, fields)), ...(reasoning && { reasoning }) },
+    prompt: {
+      kind: "chat",
+      messages,
+      ...(!summary && toolPart(tools, fields)),
+      ...(reasoning && { reasoning }),
+      ...(options && { templateOptions: options }),
+    },
     tools,
     compacts: summary,
     items: placed.map(({ item }) => item).filter((item) => (item as { type?: unknown }).type !== "compaction_trigger"),
@@ -146,7 +150,8 @@ function promptOf(fields: PromptFields, context: ResponseContext, compacts = fal
 }
 
 function itemsOf({ input, previous_response_id: previous }: PromptFields, earlier: Earlier | undefined): PlacedItem[] {
-  if (previous && !earlier?.conversation) throw new ShimmyError("previous_response_not_found", { id: previous });
+  if (previous && !earlier?.conversation)
+    throw new ShimmyError("previous_response_not_found", { id: previous.slice(0, LONGEST_ID), param: "previous_response_id" });
   const before = previous ? sinceCompaction(earlier?.conversation ?? []) : [];
   if (input === undefined || input === null) {
     if (before.length === 0) throw invalid("input", "it is required");
@@ -159,7 +164,7 @@ function itemsOf({ input, previous_response_id: previous }: PromptFields, earlie
       const id = referenceOf(item);
       if (id === undefined) return { item, at: `input[${index}]` };
       const referenced = earlier?.items.get(id);
-      if (referenced === undefined) throw new ShimmyError("item_not_found", { id, param: `input[${index}].id` });
+      if (referenced === undefined) throw new ShimmyError("item_not_found", { id: id.slice(0, LONGEST_ID), param: `input[${index}].id` });
       return { item: referenced, at: `input[${index}]` };
     }),
   ];
@@ -182,14 +187,6 @@ function sinceCompaction(items: readonly unknown[]): readonly unknown[] {
 function refuseForeign({ conversation, prompt }: PromptFields): void {
   if (conversation) throw invalid("conversation", "conversations are not kept here; use previous_response_id, or send all items as input");
   if (prompt) throw invalid("prompt", "templates of prompts are kept by OpenAI only; send instructions and input");
-}
-
-/** As in chats: "default" says nothing, and "minimal" leaves it to the template whether there is a thought at all. */
-function reasoningOf(reasoning: ResponseFields["reasoning"]): ReasoningWish | undefined {
-  const effort = reasoning?.effort;
-  if (!effort || effort === "default") return undefined;
-  if (effort === "none") return { enabled: false };
-  return effort === "minimal" ? { effort } : { enabled: true, effort };
 }
 
 function constraintOf(format: { readonly type: string; readonly [name: string]: unknown } | null | undefined): Constraint | undefined {

@@ -19,7 +19,7 @@ const whole = (events: readonly GenerationEvent[], fields: object = {}) => encod
 async function read(frames: AsyncIterable<string> | Iterable<string>): Promise<ResponseStreamEvent[]> {
   const events: ResponseStreamEvent[] = [];
   for await (const frame of frames) {
-    const [, name, data] = /^event: (\S+)\ndata: (.*)\n\n$/.exec(frame) ?? [];
+    const [, name, data] = /^event: (\S+)\ndata: ([^\n]*)\n\n$/.exec(frame) ?? [];
     const event = JSON.parse(data!) as ResponseStreamEvent;
     expect(event).toMatchObject({ type: name, sequence_number: events.length });
     events.push(event);

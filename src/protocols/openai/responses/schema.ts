@@ -5,6 +5,7 @@
  */
 import type { ResponseCreateParams } from "openai/resources/responses/responses";
 import * as z from "zod/mini";
+import { reasoningFields, reasoningShape } from "../chat/schema.ts";
 import { commonFields, wholeRange } from "../schema.ts";
 
 const MAX_METADATA = 16;
@@ -14,9 +15,8 @@ const metadata = z
   .check(z.refine((entries) => Object.keys(entries).length <= MAX_METADATA, `must have at most ${MAX_METADATA} entries`));
 
 const text = z.nullish(z.object({ format: z.nullish(z.looseObject({ type: z.string() })), verbosity: z.nullish(z.string()) }));
-const reasoning = z.nullish(
-  z.looseObject({ effort: z.nullish(z.string()), summary: z.nullish(z.string()), generate_summary: z.nullish(z.string()) }),
-);
+/** As in chats, and how the thoughts are to be told. */
+const reasoning = z.nullish(z.looseObject({ ...reasoningShape, summary: z.nullish(z.string()), generate_summary: z.nullish(z.string()) }));
 const toolChoice = z.nullish(z.union([z.string(), z.looseObject({ type: z.string() })], { error: "must be a string or an object" }));
 
 /** What is said to the model, by all three. */
@@ -40,7 +40,9 @@ const promptFields = {
   tool_choice: toolChoice,
   parallel_tool_calls: z.nullish(z.boolean()),
   text,
+  ...reasoningFields,
   reasoning,
+  chat_template_kwargs: z.nullish(z.record(z.string(), z.unknown())),
   truncation: z.nullish(z.string()),
   prompt_cache_key: z.nullish(z.string()),
 };
