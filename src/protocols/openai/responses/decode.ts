@@ -44,6 +44,8 @@ export interface ResponseCall extends ProtocolCall {
   readonly store: boolean;
 }
 
+/** Each is a line of the log. */
+const MOST_WARNINGS = 16;
 /** Of an id in a message. */
 const LONGEST_ID = 64;
 /** The most tokens of a summary, where the caller sets no limit. */
@@ -53,6 +55,7 @@ export function decodeResponse(body: unknown, context: ResponseContext): Respons
   const fields = validate(responseSchema, body);
   if (fields.background && fields.stream)
     throw invalid("background", "cannot be combined with stream; poll the response, or stream without background");
+  refuseTooDeep(fields);
   return callOf(fields, promptOf(fields, context), context);
 }
 
@@ -118,7 +121,9 @@ interface DecodedPrompt {
 function promptOf(fields: PromptFields, context: ResponseContext, compacts = false): DecodedPrompt {
   refuseForeign(fields);
   const warnings: string[] = [];
-  const warn = (warning: string) => void warnings.push(warning);
+  const warn = (warning: string) => {
+    if (warnings.length < MOST_WARNINGS) warnings.push(warning);
+  };
   const placed = itemsOf(fields, context.earlier);
   const conversation = conversationOf(placed, warn);
   // A tool that is given again takes the place of the first.
@@ -182,6 +187,18 @@ function placed(items: readonly unknown[]): PlacedItem[] {
 function sinceCompaction(items: readonly unknown[]): readonly unknown[] {
   const last = items.findLastIndex((item) => (item as { type?: unknown }).type === "compaction");
   return items.slice(Math.max(0, last));
+}
+
+/** Much of a body is told back and kept as it came, and JSON that can be read may be nested too deep to be written. */
+function refuseTooDeep({ tools, tool_choice, text, input }: ResponseFields): void {
+  for (const [name, value] of Object.entries({ tools, tool_choice, text, input })) {
+    try {
+      JSON.stringify(value);
+    } catch (error) {
+      if (error instanceof RangeError) throw invalid(name, "it is nested too deep");
+      throw error;
+    }
+  }
 }
 
 function refuseForeign({ conversation, prompt }: PromptFields): void {
