@@ -36,7 +36,7 @@ export interface Shimmy {
 export async function createShimmy(settings: FlagValues = {}): Promise<Shimmy> {
   const loaded = await loadConfig(settings);
   const assembly = assemble(loaded, { watches: true });
-  const { pool, puller, catalogue } = assembly;
+  const { pool, puller, catalogue, responseStore } = assembly;
   const { createApp } = await import("./server/app.ts");
   // Whoever mounts the handler decides who can connect; the Host header is theirs to check.
   const services = servicesOf(assembly, loaded, { loopback: false, state: () => "ready" });
@@ -49,6 +49,7 @@ export async function createShimmy(settings: FlagValues = {}): Promise<Shimmy> {
     close: async () => {
       await Promise.all([puller.close(), services.jobs.close()]);
       await Promise.all([pool.stop(), catalogue.close()]);
+      await responseStore.close();
     },
   };
 }

@@ -11,7 +11,7 @@ import { openServer } from "./open.ts";
 export async function serve(loaded: LoadedConfig, flags: { json?: boolean }): Promise<void> {
   const { config } = loaded;
   const assembly = await openServer(loaded);
-  const { log, pool, puller, catalogue } = assembly;
+  const { log, pool, puller, catalogue, responseStore } = assembly;
   for (const warning of loaded.warnings) log.warn(warning);
 
   const address = listenAddress(loaded);
@@ -31,6 +31,8 @@ export async function serve(loaded: LoadedConfig, flags: { json?: boolean }): Pr
       await Promise.all([puller.close(), services.jobs.close()]);
       await listening?.close(config.drainTimeout);
       await Promise.all([pool.stop(), catalogue.close()]);
+      // What ran in the background has ended with the pool, and is kept as it ended.
+      await responseStore.close();
     });
     announce(listening, flags.json || config.logFormat === "json");
     log.debug("settings", changedSettings(loaded));

@@ -8,6 +8,7 @@ import { HUB_SETTINGS } from "./hub-settings.ts";
 import { INTEGRITY_SETTINGS } from "./integrity-settings.ts";
 import { address, allowance, boolean, bytes, choice, duration, integer, optional, path, paths, text, words } from "./kinds.ts";
 import { KEY_SETTINGS, NAME_SETTINGS } from "./name-settings.ts";
+import { RESPONSE_SETTINGS } from "./responses-settings.ts";
 import { HARDWARE_ROWS } from "./rows-hardware.ts";
 import { LIFECYCLE_ROWS } from "./rows-lifecycle.ts";
 import { CONNECTING, ENGINE, LISTING, SERVE, type Setting, setting } from "./setting.ts";
@@ -154,6 +155,7 @@ const table = {
   }),
 
   ...HUB_SETTINGS,
+  ...RESPONSE_SETTINGS,
   ...INTEGRITY_SETTINGS,
 
   // Engine

@@ -78,6 +78,29 @@ const table = {
     kind: "invalid_request",
     message: "'{alias}' cannot be an alias: {reason}",
   },
+  response_not_found: {
+    status: 404,
+    kind: "not_found",
+    message: "There is no response '{id}' here",
+    hint: "Responses are kept unless store is false, up to the limits of --responses-max and --responses-bytes.",
+  },
+  previous_response_not_found: {
+    status: 404,
+    kind: "not_found",
+    message: "Previous response with id '{id}' not found",
+    hint: "It was never kept (store: false), was deleted, or made room for newer ones: send the whole conversation as input.",
+  },
+  item_not_found: {
+    status: 404,
+    kind: "not_found",
+    message: "Item with id '{id}' not found",
+    hint: "Only items of kept responses can be referred to: send the item itself.",
+  },
+  response_not_running: {
+    status: 400,
+    kind: "invalid_request",
+    message: "The response '{id}' is not running: it is {status}",
+  },
   adapter_not_found: {
     status: 404,
     kind: "not_found",

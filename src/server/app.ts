@@ -17,6 +17,7 @@ import { openExchange } from "./observe.ts";
 import type { DocumentedRoute } from "./openapi/document.ts";
 import { ownRoutes } from "./own-routes.ts";
 import { errorResponse } from "./respond.ts";
+import { RESPONSES, type Way } from "./responses/create.ts";
 import type { Services } from "./services.ts";
 
 /** What it generates: POST, each in its dialect. */
@@ -29,7 +30,8 @@ const GENERATE: Readonly<Record<string, Protocol>> = {
 const TOLD: readonly ApiRoute[] = [...API_ROUTES, ...ownRoutes(documentedRoutes)];
 
 function documentedRoutes(): DocumentedRoute[] {
-  return [...Object.entries(GENERATE).map(([path, { doc }]) => ({ method: "POST" as const, path, ...(doc && { doc }) })), ...TOLD];
+  const generate = Object.entries({ ...GENERATE, ...RESPONSES });
+  return [...generate.map(([path, { doc }]) => ({ method: "POST" as const, path, ...(doc && { doc }) })), ...TOLD];
 }
 
 interface Variables {
@@ -45,14 +47,14 @@ export function createApp(services: Services): App {
   });
   const routes = new Map<string, MethodHandlers>();
   const add = (method: Method, route: string, handler: RouteHandler) => routes.set(route, { ...routes.get(route), [method]: handler });
+  const addWay = (route: string, answer: Way["answer"]) =>
+    add("POST", route, (c) => answer(services, openExchange(services, route, randomUUID(), c.req.raw), c.get("asker")));
+  // First, for an id takes every word below /responses.
+  for (const [route, { answer }] of Object.entries(RESPONSES)) addWay(route, answer);
   for (const told of TOLD) {
     add(told.method, told.path, (c) => tell(services, told.path, c, (requestId) => told.handle(services, apiCall(services, c, requestId))));
   }
-  for (const [route, protocol] of Object.entries(GENERATE)) {
-    add("POST", route, (c) => {
-      return generate(services, protocol, openExchange(services, route, randomUUID(), c.req.raw), c.get("asker"));
-    });
-  }
+  for (const [route, protocol] of Object.entries(GENERATE)) addWay(route, (_, ...asked) => generate(services, protocol, ...asked));
   for (const [route, handlers] of routes) addRoute(app, route, handlers);
   const refuse = (error: ShimmyError, c: Context) => {
     openExchange(services, "unmatched", randomUUID(), c.req.raw).fail(error);

@@ -6,6 +6,7 @@ import type { Hardware } from "../contract/hardware.ts";
 import type { Lifecycle } from "../contract/lifecycle.ts";
 import type { ModelState, ModelStatus } from "../contract/model.ts";
 import type { Puller } from "../contract/pull.ts";
+import type { ResponseStore } from "../contract/responses.ts";
 import type { Discovery } from "../models/catalogue.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
@@ -26,6 +27,8 @@ export interface Services {
   discover(): Promise<Discovery>;
   readonly hardware: Hardware;
   readonly jobs: Jobs;
+  /** Answers of the Responses API that are kept. */
+  readonly responseStore: ResponseStore;
   readonly metrics: Metrics;
   readonly log: Logger;
   readonly version: string;

@@ -8,6 +8,7 @@ import { LIFECYCLE_ROUTES } from "./lifecycle.ts";
 import { MODEL_ROUTES } from "./models.ts";
 import { MODERATION_ROUTES } from "./moderations.ts";
 import { PULL_ROUTES } from "./pull.ts";
+import { RESPONSE_ROUTES } from "./responses.ts";
 import type { ApiRoute } from "./route.ts";
 
 /**
@@ -22,5 +23,6 @@ export const API_ROUTES: readonly ApiRoute[] = [
   ...PULL_ROUTES,
   ...LIFECYCLE_ROUTES,
   ...DEVICE_ROUTES,
+  ...RESPONSE_ROUTES,
   ...MODEL_ROUTES,
 ];
