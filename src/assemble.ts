@@ -5,12 +5,14 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { LazyJobs } from "./batches/jobs.ts";
 import { userDataFolder } from "./config/data-folder.ts";
 import { isLoopback } from "./config/listen.ts";
 import type { LoadedConfig } from "./config/load.ts";
 import type { Config } from "./config/table.ts";
 import { ShimmyError } from "./contract/errors.ts";
 import type { Puller } from "./contract/pull.ts";
+import type { ResponseStore } from "./contract/responses.ts";
 import { pullFolder } from "./hub/places.ts";
 import { Adapters } from "./models/adapters.ts";
 import { Aliases, aliasFile } from "./models/aliases.ts";
@@ -38,6 +40,7 @@ export interface Assembly {
   readonly metrics: Metrics;
   readonly pool: Pool;
   readonly puller: Puller;
+  readonly responseStore: ResponseStore;
 }
 
 export interface AssembleOptions {
@@ -81,7 +84,16 @@ export function assemble({ config }: Pick<LoadedConfig, "config">, options: Asse
     log,
     metrics,
   });
-  return { log, catalogue, aliases, adapters, metrics, pool, puller: lazyPuller(config, catalogue) };
+  return {
+    log,
+    catalogue,
+    aliases,
+    adapters,
+    metrics,
+    pool,
+    puller: lazyPuller(config, catalogue),
+    responseStore: lazyResponseStore(config, log),
+  };
 }
 
 /** The client of the hub is loaded with the first pull: most servers never see one. */
@@ -107,6 +119,28 @@ function lazyPuller(config: Config, catalogue: Catalogue): Puller {
   };
 }
 
+/** Loaded with the first answer that is kept or asked for; what is put before it is there comes first all the same. */
+function lazyResponseStore({ responsesDir, responsesMax, responsesBytes }: Config, log: Logger): ResponseStore {
+  let made: Promise<ResponseStore> | undefined;
+  const store = (): Promise<ResponseStore> => {
+    made ??= import("./server/responses/store.ts").then(({ openResponseStore }) =>
+      openResponseStore({
+        folder: responsesDir ?? join(userDataFolder(), "responses"),
+        maxCount: responsesMax,
+        maxBytes: responsesBytes,
+        onProblem: (error, what) => log.warn(what, { err: ShimmyError.from(error) }),
+      }),
+    );
+    return made;
+  };
+  return {
+    get: async (...asked) => (await store()).get(...asked),
+    put: (stored) => void store().then((opened) => opened.put(stored)),
+    delete: async (...asked) => (await store()).delete(...asked),
+    close: async () => (await made)?.close(),
+  };
+}
+
 /** Where `shimmy engine install` puts engines. */
 export function enginesFolder(): string {
   return join(userDataFolder(), "engines");
@@ -114,12 +148,12 @@ export function enginesFolder(): string {
 
 /** What the door is given; whether only this machine can reach it and whether the server takes work is left to whoever opens it. */
 export function servicesOf(
-  { log, metrics, pool, puller, catalogue }: Assembly,
+  { log, metrics, pool, puller, catalogue, responseStore }: Assembly,
   { config }: Pick<LoadedConfig, "config">,
   { loopback, state }: { readonly loopback: boolean } & Pick<Services, "state">,
 ): Services {
   const { allowedHosts, corsOrigins, strictKeys } = config;
-  return {
+  const services: Services = {
     config,
     generator: pool,
     models: () => pool.statuses(),
@@ -127,7 +161,15 @@ export function servicesOf(
     discover: () => catalogue.discover(),
     lifecycle: pool.lifecycle,
     puller,
+    responseStore,
     hardware: pool.hardware,
+    jobs: new LazyJobs({
+      config,
+      folder: userDataFolder(),
+      log,
+      dispatch: async () => (await import("./server/errands.ts")).createDispatch(services),
+      slots: () => fewestSlots(pool),
+    }),
     metrics,
     log,
     version: VERSION,
@@ -135,6 +177,13 @@ export function servicesOf(
     guards: { loopback, allowedHosts, corsOrigins, apiKey: [...config.apiKey, ...strictKeys], strictKeys },
     state,
   };
+  return services;
+}
+
+/** Of the loaded models; 1 before one is. */
+async function fewestSlots({ lifecycle }: Pool): Promise<number> {
+  const { models } = await lifecycle.loaded();
+  return models.length === 0 ? 1 : Math.min(...models.map(({ serving }) => serving?.slots ?? 1));
 }
 
 /** Comes with the first model that is loaded: a server that waits has no use for it. */

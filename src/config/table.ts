@@ -3,10 +3,12 @@
  * configuration all come from here; a setting exists if and only if it has a row. Read by the other files of this room.
  */
 
+import { FILE_SETTINGS } from "./file-settings.ts";
 import { HUB_SETTINGS } from "./hub-settings.ts";
 import { INTEGRITY_SETTINGS } from "./integrity-settings.ts";
 import { address, allowance, boolean, bytes, choice, duration, integer, optional, path, paths, text, words } from "./kinds.ts";
 import { KEY_SETTINGS, NAME_SETTINGS } from "./name-settings.ts";
+import { RESPONSE_SETTINGS } from "./responses-settings.ts";
 import { HARDWARE_ROWS } from "./rows-hardware.ts";
 import { LIFECYCLE_ROWS } from "./rows-lifecycle.ts";
 import { CONNECTING, ENGINE, LISTING, SERVE, type Setting, setting } from "./setting.ts";
@@ -153,6 +155,7 @@ const table = {
   }),
 
   ...HUB_SETTINGS,
+  ...RESPONSE_SETTINGS,
   ...INTEGRITY_SETTINGS,
 
   // Engine
@@ -301,6 +304,8 @@ const table = {
     help: "Length of an answer in tokens when the request sets none; unlimited is until the context is full.",
     commands: SERVE,
   }),
+
+  ...FILE_SETTINGS,
 
   // The server itself
   maxBodySize: setting({

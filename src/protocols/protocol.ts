@@ -21,6 +21,8 @@ export interface DecodeContext {
 export interface ProtocolCall {
   readonly request: GenerationRequest;
   readonly stream: boolean;
+  /** What of the request was left out, for people: it goes into a header and the log. */
+  readonly warnings?: readonly string[];
 }
 
 export interface EncodedError {
@@ -33,8 +35,8 @@ export interface EncodedError {
 export interface Protocol<Call extends ProtocolCall = ProtocolCall> {
   /** For /openapi.json. */
   readonly doc?: EndpointDoc;
-  /** @throws invalid_value naming the field at fault. */
-  decode(body: unknown, context: DecodeContext): Call;
+  /** A promise where something that was kept has to be looked up first. @throws invalid_value naming the field at fault. */
+  decode(body: unknown, context: DecodeContext): Call | Promise<Call>;
   /** The whole answer as a JSON value. @throws whatever `events` throws. */
   encodeWhole(call: Call, model: ResolvedModel, events: AsyncIterable<GenerationEvent>): Promise<unknown>;
   /** Whole server-sent-event frames, the dialect's end mark included. @throws whatever `events` throws. */

@@ -10,12 +10,14 @@ import type { Protocol } from "../protocols/protocol.ts";
 import { API_ROUTES } from "./api/index.ts";
 import type { ApiCall, ApiRoute } from "./api/route.ts";
 import { readJson } from "./body.ts";
-import { generate } from "./generate.ts";
+import { mandateOf } from "./errands.ts";
+import { type Asker, generate } from "./generate.ts";
 import { checkHost, checkKey, corsHeaders, isStrict, preflightHeaders } from "./guards.ts";
 import { openExchange } from "./observe.ts";
 import type { DocumentedRoute } from "./openapi/document.ts";
 import { ownRoutes } from "./own-routes.ts";
 import { errorResponse } from "./respond.ts";
+import { RESPONSES, type Way } from "./responses/create.ts";
 import type { Services } from "./services.ts";
 
 /** What it generates: POST, each in its dialect. */
@@ -28,33 +30,31 @@ const GENERATE: Readonly<Record<string, Protocol>> = {
 const TOLD: readonly ApiRoute[] = [...API_ROUTES, ...ownRoutes(documentedRoutes)];
 
 function documentedRoutes(): DocumentedRoute[] {
-  return [...Object.entries(GENERATE).map(([path, { doc }]) => ({ method: "POST" as const, path, ...(doc && { doc }) })), ...TOLD];
+  const generate = Object.entries({ ...GENERATE, ...RESPONSES });
+  return [...generate.map(([path, { doc }]) => ({ method: "POST" as const, path, ...(doc && { doc }) })), ...TOLD];
 }
 
 interface Variables {
-  /** Who asks, where keys are asked for. */
-  Variables: { caller?: string };
+  Variables: { asker: Asker };
 }
 type App = Hono<Variables>;
 
 export function createApp(services: Services): App {
   const app: App = new Hono<Variables>({ strict: false }); // a trailing slash changes nothing
   app.use(cross(services), async (c, next) => {
-    const caller = c.req.path === "/health" ? undefined : checkKey(services.guards, (name) => c.req.header(name));
-    if (caller !== undefined) c.set("caller", caller);
+    c.set("asker", c.req.path === "/health" ? {} : askerOf(services, c.req.raw));
     await next();
   });
   const routes = new Map<string, MethodHandlers>();
   const add = (method: Method, route: string, handler: RouteHandler) => routes.set(route, { ...routes.get(route), [method]: handler });
+  const addWay = (route: string, answer: Way["answer"]) =>
+    add("POST", route, (c) => answer(services, openExchange(services, route, randomUUID(), c.req.raw), c.get("asker")));
+  // First, for an id takes every word below /responses.
+  for (const [route, { answer }] of Object.entries(RESPONSES)) addWay(route, answer);
   for (const told of TOLD) {
     add(told.method, told.path, (c) => tell(services, told.path, c, (requestId) => told.handle(services, apiCall(services, c, requestId))));
   }
-  for (const [route, protocol] of Object.entries(GENERATE)) {
-    add("POST", route, (c) => {
-      const asker = { caller: c.get("caller"), strict: isStrict(services.guards, (name) => c.req.header(name)) };
-      return generate(services, protocol, openExchange(services, route, randomUUID(), c.req.raw), asker);
-    });
-  }
+  for (const [route, protocol] of Object.entries(GENERATE)) addWay(route, (_, ...asked) => generate(services, protocol, ...asked));
   for (const [route, handlers] of routes) addRoute(app, route, handlers);
   const refuse = (error: ShimmyError, c: Context) => {
     openExchange(services, "unmatched", randomUUID(), c.req.raw).fail(error);
@@ -79,16 +79,27 @@ function addRoute(app: App, route: string, handlers: MethodHandlers): void {
   }
 }
 
+/** @throws missing_api_key, invalid_api_key. Whoever sent an errand has shown a key before. */
+function askerOf({ guards }: Services, request: Request): Asker {
+  const mandate = mandateOf(request);
+  if (mandate) return { ...mandate.owner, priority: mandate.priority };
+  const header = (name: string) => request.headers.get(name) ?? undefined;
+  return { caller: checkKey(guards, header), strict: isStrict(guards, header) };
+}
+
 function apiCall({ config }: Services, c: Context<Variables>, requestId: string): ApiCall {
   const { raw } = c.req;
-  const caller = c.get("caller");
+  const { caller, strict, priority } = c.get("asker");
   return {
+    request: raw,
     params: c.req.param() as Record<string, string>,
     query: new URL(raw.url).searchParams,
     json: async () => (isBare(raw) ? undefined : await readJson(raw, config.maxBodySize)),
     signal: raw.signal,
     requestId,
     ...(caller !== undefined && { caller }),
+    ...(strict && { strict }),
+    ...(priority !== undefined && { priority }),
   };
 }
 

@@ -7,8 +7,9 @@ import { ShimmyError } from "../contract/errors.ts";
 import type { Protocol } from "../protocols/protocol.ts";
 import { readJson } from "./body.ts";
 import { chooseModel, modelHeaders } from "./choose-model.ts";
+import { inlineFiles } from "./inline-files.ts";
 import { type Exchange, observe } from "./observe.ts";
-import { errorResponse } from "./respond.ts";
+import { errorResponse, warningHeaders } from "./respond.ts";
 import type { Services } from "./services.ts";
 import { frameStream, nextWithin } from "./stream.ts";
 
@@ -16,21 +17,30 @@ import { frameStream, nextWithin } from "./stream.ts";
 export interface Asker {
   readonly caller?: string | undefined;
   /** No other model than the named one answers. */
-  readonly strict?: boolean;
+  readonly strict?: boolean | undefined;
+  /** As in `GenerationRequest`. */
+  readonly priority?: number | undefined;
+  /** Ends the work for another reason than that the client left. */
+  readonly signal?: AbortSignal;
 }
 
 export async function generate(services: Services, protocol: Protocol, exchange: Exchange, asker: Asker = {}): Promise<Response> {
   const { request: sent, id } = exchange;
   const leave = new AbortController();
-  sent.signal.addEventListener("abort", () => leave.abort(), { once: true });
+  for (const signal of [sent.signal, asker.signal]) signal?.addEventListener("abort", () => leave.abort(), { once: true });
   try {
     if (services.state() === "draining") throw new ShimmyError("shutting_down");
-    const call = protocol.decode(await readJson(sent, services.config.maxBodySize), decodeContext(services, id));
+    const asking = await inlineFiles(await readJson(sent, services.config.maxBodySize), services, asker.caller);
+    const call = await protocol.decode(asking, decodeContext(services, id));
     const model = await chooseModel(services, call.request.model, asker.strict);
-    const { caller } = asker;
-    const asked = caller === undefined ? call.request : { ...call.request, caller };
+    const { caller, priority } = asker;
+    const asked = { ...call.request, ...(caller !== undefined && { caller }), ...(priority !== undefined && { priority }) };
     const events = observe(exchange, model, services.generator.generate(model, asked, leave.signal));
-    const headers = { "x-request-id": id, ...modelHeaders(model) };
+    const headers = {
+      "x-request-id": id,
+      ...modelHeaders(model),
+      ...warningHeaders(call, (warning) => services.log.info("left out", { id, warning })),
+    };
     if (!call.stream) return Response.json(await protocol.encodeWhole(call, model, events), { headers });
 
     // Headers are sent with the first frame, or when the client has waited for one ping: until then an error has its true status.
@@ -52,7 +62,7 @@ export async function generate(services: Services, protocol: Protocol, exchange:
   }
 }
 
-const EVENT_STREAM = {
+export const EVENT_STREAM = {
   "content-type": "text/event-stream; charset=utf-8",
   "cache-control": "no-cache",
   // nginx would hold tokens back until its buffer is full.

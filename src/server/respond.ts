@@ -21,3 +21,12 @@ export function errorHeaders(error: ShimmyError): Record<string, string> {
   if (error.status === 401) headers["www-authenticate"] = "Bearer";
   return headers;
 }
+
+const LONGEST_HEADER = 1024;
+
+/** What was left out of a request, for the log and for people who look at headers. Their values are ASCII, so all else becomes "?". */
+export function warningHeaders({ warnings = [] }: { readonly warnings?: readonly string[] }, tell: (text: string) => void) {
+  for (const warning of warnings) tell(warning);
+  const text = warnings.join("; ").replaceAll(/[^\x20-\x7e]/g, "?");
+  return text === "" ? {} : { "x-shimmy-warning": text.slice(0, LONGEST_HEADER) };
+}

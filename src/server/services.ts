@@ -1,10 +1,12 @@
 /** What the door is given by `servicesOf` of assemble.ts, and by tests: plain parts, no globals. */
 import type { Config } from "../config/table.ts";
+import type { Jobs } from "../contract/batches.ts";
 import type { Generator } from "../contract/generation.ts";
 import type { Hardware } from "../contract/hardware.ts";
 import type { Lifecycle } from "../contract/lifecycle.ts";
 import type { ModelState, ModelStatus } from "../contract/model.ts";
 import type { Puller } from "../contract/pull.ts";
+import type { ResponseStore } from "../contract/responses.ts";
 import type { Discovery } from "../models/catalogue.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
@@ -24,6 +26,9 @@ export interface Services {
   /** Looks at all places where models may lie, now. */
   discover(): Promise<Discovery>;
   readonly hardware: Hardware;
+  readonly jobs: Jobs;
+  /** Answers of the Responses API that are kept. */
+  readonly responseStore: ResponseStore;
   readonly metrics: Metrics;
   readonly log: Logger;
   readonly version: string;

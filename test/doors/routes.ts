@@ -11,6 +11,8 @@ export const ROUTES = [
   "/models",
   CHAT,
   "/v1/completions",
+  "/v1/responses",
+  `/v1/responses/resp_${"0".repeat(32)}`,
   "/no/such/route",
 ];
 

@@ -47,7 +47,7 @@ function firstFault(item: z.core.$ZodType) {
     for (const [index, each] of value.entries()) {
       const judged = item._zod.run({ value: each, issues: [] }, { async: false, reportInput: true });
       if (judged instanceof Promise || judged.issues.length === 0) continue;
-      issues.push(...z.core.util.prefixIssues(index, judged.issues));
+      issues.push(...judged.issues.map((issue) => ({ ...issue, path: [index, ...(issue.path ?? [])] })));
       return;
     }
   };

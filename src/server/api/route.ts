@@ -9,6 +9,8 @@ export interface ApiCall {
   /** What the path's parameters matched, decoded. */
   readonly params: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;
+  /** As it came, for what is no JSON. */
+  readonly request: Request;
   /** The body; undefined when there is none. @throws as `readJson` does */
   json(): Promise<unknown>;
   /** Aborted when the client has gone. */
@@ -16,6 +18,10 @@ export interface ApiCall {
   readonly requestId: string;
   /** Who asks, where keys are asked for. */
   readonly caller?: string;
+  /** No other model than the named one answers. */
+  readonly strict?: boolean;
+  /** As in `GenerationRequest`. */
+  readonly priority?: number;
 }
 
 export interface ApiRoute {

@@ -1,9 +1,9 @@
 /**
- * The switches by which callers of many servers ask for thoughts, or for none → one wish. Called by the chat decoder.
+ * The switches by which callers of many servers ask for thoughts, or for none → one wish. Called by the decoders of chat and Responses.
  * Where they contradict each other an explicit "off" wins: who says it anywhere wants an answer at once. It must not know any model.
  */
 import type { ReasoningWish } from "../../../contract/generation.ts";
-import type { ChatFields } from "./schema.ts";
+import type { ReasoningFields } from "./schema.ts";
 
 type Options = Readonly<Record<string, unknown>>;
 
@@ -11,7 +11,7 @@ type Options = Readonly<Record<string, unknown>>;
 const TEMPLATE_SWITCHES = ["enable_thinking", "thinking"] as const;
 
 /** Absent: nothing was said. */
-export function reasoningWish(fields: ChatFields): ReasoningWish | undefined {
+export function reasoningWish(fields: ReasoningFields): ReasoningWish | undefined {
   const levels = levelsOf(fields);
   const budgets = budgetsOf(fields);
   const inText = fields.reasoning_format === "none" || fields.reasoning_format === "raw";
@@ -31,7 +31,7 @@ export function reasoningWish(fields: ChatFields): ReasoningWish | undefined {
 }
 
 /** The caller's own variables, in which a switch that the wish overrules says the same as the wish. */
-export function templateOptions(fields: ChatFields, wish: ReasoningWish | undefined): Options | undefined {
+export function templateOptions(fields: ReasoningFields, wish: ReasoningWish | undefined): Options | undefined {
   const options = fields.chat_template_kwargs;
   if (!options || wish?.enabled !== false) return options ?? undefined;
   const overruled = TEMPLATE_SWITCHES.filter((name) => options[name] === true);
@@ -39,11 +39,11 @@ export function templateOptions(fields: ChatFields, wish: ReasoningWish | undefi
 }
 
 /** Thoughts are not told: OpenRouter's `exclude`, Groq's "hidden". */
-export function hidesReasoning({ reasoning, include_reasoning: include, reasoning_format: format }: ChatFields): boolean {
+export function hidesReasoning({ reasoning, include_reasoning: include, reasoning_format: format }: ReasoningFields): boolean {
   return reasoning?.exclude === true || include === false || format === "hidden";
 }
 
-function switchesOf({ reasoning, think, enable_thinking: enable, thinking, chat_template_kwargs: options }: ChatFields): boolean[] {
+function switchesOf({ reasoning, think, enable_thinking: enable, thinking, chat_template_kwargs: options }: ReasoningFields): boolean[] {
   const type = typeof thinking === "object" ? thinking?.type : undefined;
   const said = [
     reasoning?.enabled,
@@ -57,12 +57,12 @@ function switchesOf({ reasoning, think, enable_thinking: enable, thinking, chat_
 }
 
 /** Levels of effort; "default" says nothing, and "minimal" leaves it to the template whether there is a thought at all. */
-function levelsOf({ reasoning_effort: effort, reasoning, think }: ChatFields): string[] {
+function levelsOf({ reasoning_effort: effort, reasoning, think }: ReasoningFields): string[] {
   const said = [effort, reasoning?.effort, typeof think === "string" ? think : undefined];
   return said.filter((level) => level !== undefined && level !== null && level !== "default");
 }
 
-function budgetsOf(fields: ChatFields): number[] {
+function budgetsOf(fields: ReasoningFields): number[] {
   const { thinking } = fields;
   const said = [
     fields.reasoning?.max_tokens,

@@ -69,11 +69,13 @@ const effort = z.nullish(z.enum(EFFORTS));
 /** Tokens; −1 is no limit, 0 no thought. */
 const budget = wholeRange(-1);
 
+/** OpenRouter's object, and in Responses OpenAI's. */
+export const reasoningShape = { effort, enabled: z.nullish(z.boolean()), exclude: z.nullish(z.boolean()), max_tokens: budget };
+
 /** The switches of many servers; reasoning.ts makes one wish of them. */
 export const reasoningFields = {
   reasoning_effort: effort,
-  /** OpenRouter's. */
-  reasoning: z.nullish(z.looseObject({ effort, enabled: z.nullish(z.boolean()), exclude: z.nullish(z.boolean()), max_tokens: budget })),
+  reasoning: z.nullish(z.looseObject(reasoningShape)),
   include_reasoning: z.nullish(z.boolean()),
   /** Ollama's. */
   think: z.nullish(z.union([z.boolean(), z.enum(EFFORTS)], { error: "must be true, false or a level such as 'low'" })),
@@ -107,6 +109,8 @@ export const chatSchema = z.object({
   ...reasoningFields,
 });
 export type ChatFields = z.output<typeof chatSchema>;
+/** What of them is about thoughts; the Responses API takes the same switches. */
+export type ReasoningFields = Pick<ChatFields, keyof typeof reasoningFields | "chat_template_kwargs">;
 
 /** Everything OpenAI's own client may send is accepted; a field this type cannot hold is a compile error here. */
 type Accepted<Body extends z.input<typeof chatSchema>> = Body;
