@@ -55,10 +55,10 @@ describe.each(MODELS)("$label", ({ path, ends, missing }) => {
     test("holds at high temperatures, with penalties and mirostat too", async () => {
       const drawn = { ...CALLING.sampling, temperature: 1 };
       for (const sampling of [drawn, { ...drawn, repeatPenalty: 1.3, frequencyPenalty: 1 }, { ...drawn, mirostat: 2 as const }]) {
-        for (let seed = 0; seed < 3; seed++) {
+        for (let seed = 0; seed < 2; seed++) {
           const { text, reason } = await ask(engine, {
             ...CALLING,
-            ...{ constraint: { ...lazy, once: true }, sampling: { ...sampling, seed }, maxTokens: 120 },
+            ...{ constraint: { ...lazy, once: true }, sampling: { ...sampling, seed }, maxTokens: 60 },
           });
           const [, ...calls] = text.split("<tool_call>");
           if (reason === "stop") for (const call of calls) expect(call).toMatch(WHOLE);

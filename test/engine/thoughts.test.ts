@@ -91,7 +91,7 @@ describe.each(MODELS)("$label", ({ path, ends, missing }) => {
       const behind = whole.text.slice(whole.text.indexOf("</think>") + "</think>".length);
       expect(behind.trim().length).toBeGreaterThan(3);
       const within = ["Enough", "think", "</think>", "\n\n", ".\n</", whole.text.trim().slice(0, 3)].filter(
-        (stop) => !behind.trim().includes(stop),
+        (stop) => !behind.trimStart().includes(stop),
       );
       expect(within.length).toBeGreaterThan(1);
       expect((await ask(engine, { text: begun, thought, sampling, maxTokens: 40, stop: within })).text).toBe(whole.text);
