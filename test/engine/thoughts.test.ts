@@ -87,16 +87,16 @@ describe.each(MODELS)("$label", ({ path, ends, missing }) => {
 
     test("T17 a stop string in a thought ends nothing, one behind it ends the answer", async () => {
       const thought = { ...OPENED, budgetTokens: 12 };
-      const whole = await ask(engine, { text: begun, thought, sampling, maxTokens: 40 });
+      const whole = await ask(engine, { text: begun, thought, sampling, maxTokens: 30 });
       const behind = whole.text.slice(whole.text.indexOf("</think>") + "</think>".length);
       expect(behind.trim().length).toBeGreaterThan(3);
       const within = ["Enough", "think", "</think>", "\n\n", ".\n</", whole.text.trim().slice(0, 3)].filter(
         (stop) => !behind.trimStart().includes(stop),
       );
       expect(within.length).toBeGreaterThan(1);
-      expect((await ask(engine, { text: begun, thought, sampling, maxTokens: 40, stop: within })).text).toBe(whole.text);
+      expect((await ask(engine, { text: begun, thought, sampling, maxTokens: 30, stop: within })).text).toBe(whole.text);
       const stop = behind.trim().slice(1, 3);
-      const cut = await ask(engine, { text: begun, thought, sampling, maxTokens: 40, stop: [stop] });
+      const cut = await ask(engine, { text: begun, thought, sampling, maxTokens: 30, stop: [stop] });
       const at = whole.text.indexOf("</think>") + "</think>".length + behind.indexOf(stop, behind.search(/\S/));
       expect(cut).toMatchObject({ text: whole.text.slice(0, at), reason: "stop", stopSequence: stop });
     });
