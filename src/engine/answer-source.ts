@@ -52,8 +52,10 @@ export class AnswerSources {
     const { thought, constraint } = this.#message;
     if (!thought && !constraint) return sampler;
     const grammar = this.#grammar?.clone();
-    const begin = () => new GrammarText(this.#constraints!, this.vocabulary, grammar!.clone());
     const { triggers = [], once = false } = constraint ?? {};
+    // One that holds from the very first token is begun once, and a copy of a large grammar takes milliseconds.
+    const begunOnce = !thought && triggers.length === 0;
+    const begin = () => new GrammarText(this.#constraints!, this.vocabulary, begunOnce ? grammar! : grammar!.clone());
     const rules: AnswerRules<GrammarText> = {
       thought,
       closing: () => this.vocabulary.write(Buffer.from(thought!.closing)),
@@ -61,7 +63,7 @@ export class AnswerSources {
     };
     const state = new AnswerState(rules);
     const parts = { model: this.#model, vocabulary: this.vocabulary, constraints: this.#constraints, sampler, state };
-    return new AnswerSource(parts, () => grammar?.free());
+    return new AnswerSource(parts, () => void (begunOnce || grammar?.free()));
   }
 
   free(): void {

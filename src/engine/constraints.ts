@@ -1,5 +1,5 @@
 /**
- * What all constrained answers of a model share: the vocabulary sorted for grammars, one scratch, the compiler. Owned by the loop;
+ * What all constrained answers of a model share: the vocabulary sorted for grammars, one scratch, the compiler. Made by grammar-preparation.ts;
  * one thread, so one scratch is enough.
  */
 import { ShimmyError } from "../contract/errors.ts";

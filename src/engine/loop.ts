@@ -14,7 +14,7 @@ import { AnswerSources } from "./answer-source.ts";
 import type { CellFiles } from "./cell-files.ts";
 import { CellStore } from "./cell-store.ts";
 import { Choice } from "./choice.ts";
-import { Constraints } from "./constraints.ts";
+import { GrammarPreparation } from "./grammar-preparation.ts";
 import { IdleCores } from "./idle-cores.ts";
 import type { EngineEvent, EngineOutput, EngineState, GenerateMessage } from "./ipc.ts";
 import { promptTokens } from "./prompt.ts";
@@ -55,10 +55,7 @@ export class EngineLoop {
   readonly #adapters: Adapters;
   readonly #governor: ThreadGovernor;
   readonly #governs: boolean;
-  /** Made for the first constrained answer. */
-  #constraints: Constraints | undefined;
-  /** Those that wait for it, by id. */
-  readonly #preparing = new Map<number, GenerateMessage>();
+  readonly #grammars: GrammarPreparation;
   readonly #budget: StepBudget;
   /** Absent: turned off. */
   readonly #speculation: Speculation | undefined;
@@ -89,6 +86,7 @@ export class EngineLoop {
     this.#contextTokens = contextTokens;
     this.#promptLogprobs = new PromptLogprobs((token) => model.piece(token));
     this.#adapters = new Adapters(model, context);
+    this.#grammars = new GrammarPreparation(model);
     this.#governor = new ThreadGovernor(context.threadsAllowed);
     this.#governs = !fixedThreads;
     this.#send = send;
@@ -128,27 +126,13 @@ export class EngineLoop {
   }
 
   generate(message: GenerateMessage): void {
-    if (message.constraint && !this.#constraints?.ready) void this.#prepareFor(message);
+    if (message.constraint && !this.#grammars.constraints) void this.#grammars.wait(message.id, () => this.#take(message));
     else this.#take(message);
   }
 
-  /** The first ones with a grammar wait until the vocabulary is sorted for it, so that no answer depends on how far that has come. */
-  async #prepareFor(message: GenerateMessage): Promise<void> {
-    this.#preparing.set(message.id, message);
-    if (this.#preparing.size > 1) return;
-    this.#constraints ??= new Constraints(this.#model);
-    while (!this.#constraints.prepare()) await new Promise(setImmediate); // a turn of #run lies between
-    const ready = [...this.#preparing.values()];
-    this.#preparing.clear();
-    for (const each of ready) this.#take(each);
-  }
-
-  /** Sorts the vocabulary for grammars while nobody asks for anything, so that the first answer with one need not wait for it. */
+  /** So that the first answer with a grammar need not wait for the vocabulary to be sorted. */
   prepareWhileIdle(): void {
-    if (this.#running || this.#constraints?.ready) return;
-    this.#constraints ??= new Constraints(this.#model);
-    this.#constraints.forest.grow();
-    setImmediate(() => this.prepareWhileIdle());
+    this.#grammars.continueWhile(() => !this.#running);
   }
 
   #take(message: GenerateMessage): void {
@@ -163,7 +147,7 @@ export class EngineLoop {
   }
 
   abort(id: number): void {
-    this.#preparing.delete(id);
+    this.#grammars.forget(id);
     this.#remove(id);
     this.#flush();
   }
@@ -201,7 +185,7 @@ export class EngineLoop {
       priority = 0,
     } = message;
     const seed = sampling.seed ?? Math.floor(Math.random() * 2 ** 32);
-    const sources = new AnswerSources(this.#model, message, this.#constraints);
+    const sources = new AnswerSources(this.#model, message, this.#grammars.constraints);
     const { vocabulary } = sources;
     const allLogits = message.promptLogprobs === true && topLogprobs !== undefined;
     const size = { vocabSize: this.#model.vocabSize, contextTokens: this.#contextTokens };
