@@ -5,7 +5,7 @@
  *     <|START_THINKING|>…<|END_THINKING|><|START_ACTION|>[\n    {"tool_call_id": "0", "tool_name": "NAME", "parameters": {…}}\n]<|END_ACTION|>
  */
 import type { AnswerFormat } from "../format.ts";
-import { jsonList } from "./json-call.ts";
+import { jsonList } from "./json-list.ts";
 
 export const COMMAND: AnswerFormat = {
   name: "command-r7b",

@@ -5,7 +5,7 @@
  *     <|tool_call|>[{"name": "NAME", "arguments": {…}}]
  */
 import type { AnswerFormat } from "../format.ts";
-import { jsonList } from "./json-call.ts";
+import { jsonList } from "./json-list.ts";
 
 export const GRANITE: AnswerFormat = {
   name: "granite-3",

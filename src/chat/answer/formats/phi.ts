@@ -5,7 +5,7 @@
  *     functools[{"name": "NAME", "arguments": {…}}]
  */
 import type { AnswerFormat } from "../format.ts";
-import { jsonList } from "./json-call.ts";
+import { jsonList } from "./json-list.ts";
 
 export const PHI_4_MINI: AnswerFormat = {
   name: "phi-4-mini",
