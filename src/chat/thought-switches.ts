@@ -4,6 +4,7 @@
  */
 import type { ReasoningWish } from "../contract/generation.ts";
 import type { Variables } from "./jinja.ts";
+import { NEEDLE } from "./traits.ts";
 
 /** What the template prints for a short question with these variables; undefined when it refuses them. */
 export type Printed = (variables: Variables) => string | undefined;
@@ -26,8 +27,10 @@ const SWITCHES: readonly Switch[] = [
 const EFFORTS = ["reasoning_effort", "thinking_effort"];
 const BUDGET = "thinking_budget";
 
-/** How much of the end of a prompt is the beginning of the answer. */
-const ENDING = 80;
+/** What stands behind the question: the beginning of the answer. */
+function ending(text: string): string {
+  return text.slice(text.lastIndexOf(NEEDLE));
+}
 
 export class ThoughtSwitches {
   readonly #source: string;
@@ -71,7 +74,7 @@ export class ThoughtSwitches {
     const thinking = this.#printed({ [name]: on });
     if (thinking === undefined) return undefined;
     const printed = off.map((value) => ({ value, text: this.#printed({ [name]: value }) })).filter(({ text }) => text !== undefined);
-    const answersAtOnce = printed.find(({ text }) => text!.slice(-ENDING) !== thinking.slice(-ENDING));
+    const answersAtOnce = printed.find(({ text }) => ending(text!) !== ending(thinking));
     return (answersAtOnce ?? printed.findLast(({ text }) => text !== thinking))?.value;
   }
 

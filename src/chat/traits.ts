@@ -15,7 +15,8 @@ export interface PlainTraits {
 
 export type ToolTraits = Pick<MessageForm, "toolArguments" | "emptyContent">;
 
-const NEEDLE = "shimmyprobe";
+/** The question of these conversations. */
+export const NEEDLE = "shimmyprobe";
 
 /** @throws what the template threw, when it cannot print even one user's message. */
 export function plainTraits(render: Render): PlainTraits {
@@ -71,7 +72,7 @@ export function printsTools(render: Render, { content }: PlainTraits): boolean {
 /** What it prints for one question with these variables; undefined when it refuses them. */
 export function printsWith(render: Render, { content, absentTools }: PlainTraits, options: Variables): string | undefined {
   try {
-    return print(render, [{ role: "user", content: "a" }], { content, toolArguments: "object", emptyContent: "" }, absentTools, options);
+    return print(render, [{ role: "user", content: NEEDLE }], { content, toolArguments: "object", emptyContent: "" }, absentTools, options);
   } catch {
     // The answer to this question.
     return undefined;

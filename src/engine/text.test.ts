@@ -13,7 +13,7 @@ function run(pieces: readonly Uint8Array[], stops: readonly string[] = []): { pi
     out.push(text);
     if (stopSequence !== undefined) return { pieces: out, text: out.join(""), stopSequence };
   }
-  out.push(stream.flush());
+  out.push(stream.flush().text);
   return { pieces: out, text: out.join("") };
 }
 

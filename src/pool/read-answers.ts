@@ -73,7 +73,9 @@ class ChoiceAnswer {
   *finish(event: FinishedEvent): Generator<GenerationEvent> {
     for (const each of this.#told(this.#reader.end())) yield this.#event(each);
     yield* this.#rest();
-    yield { ...event, reason: this.#reason(event.reason), ...(this.#thinks && { reasoningTokens: this.#reasoningTokens }) };
+    // The engine has counted those of the marks it knew.
+    const reasoningTokens = event.reasoningTokens || this.#reasoningTokens;
+    yield { ...event, reason: this.#reason(event.reason), ...(this.#thinks && { reasoningTokens }) };
   }
 
   #reason(reason: FinishReason): FinishReason {

@@ -74,7 +74,7 @@ describe("thoughts", () => {
 describe("calls", () => {
   test("T41 text beside a call is text, without the white space between", () => {
     expect(read([`Let me see.\n\n${CALL}\n`])).toEqual({ reasoning: "", text: "Let me see.", calls: [WEATHER] });
-    expect(read([`${CALL}\n\nDone`])).toEqual({ reasoning: "", text: "\n\nDone", calls: [WEATHER] });
+    expect(read([`${CALL}\n\nDone`])).toEqual({ reasoning: "", text: "Done", calls: [WEATHER] });
   });
 
   test("T40 several calls, behind a thought", () => {

@@ -9,21 +9,21 @@
 import type { Trigger } from "../../../contract/answer.ts";
 import type { Tool } from "../../../contract/generation.ts";
 import { choice, type Expression, sequence, text } from "../../../grammar/expression.ts";
-import type { AnswerFormat, CallFormat, CallGrammar, ReaderContext } from "../format.ts";
+import type { AnswerFormat, CallFormat, CallGrammar, CallReader, ReaderContext } from "../format.ts";
 import { jsonCallGrammar } from "../json-calls.ts";
 import { jsonCall, type Script, ScriptReader, tellWhole } from "../script.ts";
 
 const TAG = "<|python_tag|>";
 const NAMES = { name: "name", arguments: "parameters" };
 /** A trigger is the beginning of a call itself: a bare brace begins other answers too. */
-const HEAD = '{"name":';
+const HEADS = ['{"name":', '{"type": "function", "name":'];
 const BUILT_IN = ["brave_search", "wolfram_alpha"];
 const builtInHead = (name: string) => `${TAG}${name}.call(`;
 
 const calls: CallFormat = {
   triggers: (tools): Trigger[] => [
-    { text: HEAD, atStart: true },
-    { text: TAG + HEAD },
+    ...HEADS.map((text) => ({ text, atStart: true })),
+    ...HEADS.map((head) => ({ text: TAG + head })),
     ...builtIns(tools).map(({ function: { name } }) => ({ text: builtInHead(name) })),
   ],
   behind(grammar, tools): Expression {
@@ -35,10 +35,11 @@ const calls: CallFormat = {
   },
   // Its templates print one call a turn and refuse more.
   whole: (grammar, tools) => jsonCallGrammar(grammar, tools, NAMES),
-  reader: (trigger, context) =>
-    trigger.endsWith(HEAD)
-      ? new ScriptReader((scanner) => jsonCalls(scanner, context), HEAD)
-      : new ScriptReader(builtInCall(trigger, context)),
+  reader(trigger, context): CallReader {
+    const head = HEADS.find((each) => trigger.endsWith(each));
+    if (head === undefined) return new ScriptReader(builtInCall(trigger, context));
+    return new ScriptReader((scanner) => jsonCalls(scanner, context), head);
+  },
 };
 
 export const llama3: AnswerFormat = {
