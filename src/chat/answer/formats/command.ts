@@ -12,5 +12,11 @@ export const COMMAND: AnswerFormat = {
   fits: (template) => template.includes("<|START_ACTION|>") && template.includes('"tool_name"'),
   markers: ["<|START_ACTION|>", "<|END_ACTION|>", "<|START_THINKING|>", "<|END_THINKING|>"],
   thought: { open: "<|START_THINKING|>", close: "<|END_THINKING|>" },
-  calls: jsonList({ open: ["<|START_ACTION|>"], close: "<|END_ACTION|>", name: "tool_name", arguments: "parameters", id: "tool_call_id" }),
+  calls: jsonList({
+    open: "<|START_ACTION|>",
+    close: "<|END_ACTION|>",
+    name: "tool_name",
+    arguments: "parameters",
+    number: "tool_call_id",
+  }),
 };

@@ -213,7 +213,7 @@ export const FIXTURES: readonly Fixture[] = [
   },
   {
     format: FUNCTIONARY_3_2,
-    template: "Respond in this format:\\n>>>${recipient}\\n${content} … '>>>all\\n'",
+    template: "Respond in this format: … '>>>all\\n' + message['content']",
     text: "all\nLet me look.",
     one: `>>>weather\n${JSON_WEATHER}`,
     two: `>>>weather\n${JSON_WEATHER}>>>weather_map\n${JSON_MAP}`,
@@ -280,10 +280,10 @@ export const FIXTURES: readonly Fixture[] = [
     format: PHI_4_MINI,
     template: "'<|tool|>' + message['tools'] + '<|/tool|>'",
     one: `<|tool_call|>[${LISTED("weather", JSON_WEATHER)}]<|/tool_call|>`,
-    two: `functools[${LISTED("weather", JSON_WEATHER)},${LISTED("weather_map", JSON_MAP)}]`,
+    two: `<|tool_call|>[${LISTED("weather", JSON_WEATHER)},${LISTED("weather_map", JSON_MAP)}]<|/tool_call|>`,
     none: `<|tool_call|>[${LISTED("now", "{}")}]<|/tool_call|>`,
     hard: `<|tool_call|>[${LISTED("write", JSON_HARD)}]<|/tool_call|>`,
-    lookalike: "from functools import partial",
+    lookalike: "<|tool_call|> begins a call",
   },
   {
     format: LFM2,

@@ -12,5 +12,5 @@ export const GRANITE: AnswerFormat = {
   fits: (template) => template.includes("<|tool_call|>") && template.includes("<|start_of_role|>"),
   markers: ["<|tool_call|>", "<think>", "</think>"],
   thought: { open: "<think>", close: "</think>" },
-  calls: jsonList({ open: ["<|tool_call|>"], close: "", name: "name", arguments: "arguments" }),
+  calls: jsonList({ open: "<|tool_call|>", close: "", name: "name", arguments: "arguments" }),
 };

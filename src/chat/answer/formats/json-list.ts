@@ -3,12 +3,20 @@
  * files of those formats.
  */
 import type { Tool } from "../../../contract/generation.ts";
-import { EMPTY, type Expression, sequence, text } from "../../../grammar/expression.ts";
+import { EMPTY, type Expression, optional, repeat, sequence, set, text } from "../../../grammar/expression.ts";
 import type { CallFormat, CallGrammar, ReaderContext } from "../format.ts";
 import { severalCalls } from "../json-calls.ts";
 import type { Reading, Scanner } from "../scanner.ts";
 import { type CallNames, jsonCall, ScriptReader, tellCall } from "../script.ts";
 import { anyTool, BLANK } from "./parts.ts";
+
+const DIGIT = set([[0x30, 0x39]]);
+const LETTER_OR_DIGIT = set([
+  [0x30, 0x39],
+  [0x41, 0x5a],
+  [0x5f, 0x5f],
+  [0x61, 0x7a],
+]);
 
 /** Reads the name of a tool, what follows it and the arguments, and tells the call. @returns false: it is none, or cut short */
 export function* readCall(scan: Scanner, { tools, newId }: ReaderContext, after: string): Reading<boolean> {
@@ -18,11 +26,12 @@ export function* readCall(scan: Scanner, { tools, newId }: ReaderContext, after:
 }
 
 export interface ListMarks extends CallNames {
-  /** What may begin a list; the first is what a required call begins with. */
-  readonly open: readonly string[];
+  readonly open: string;
   /** Behind the list; empty: nothing. */
   readonly close: string;
   /** A member before the name, which holds some number in quotes. */
+  readonly number?: string;
+  /** A member behind the arguments, which holds some word and may be missing. */
   readonly id?: string;
 }
 
@@ -33,20 +42,19 @@ export function jsonList(marks: ListMarks): CallFormat {
     return sequence(BLANK, text("["), BLANK, list, BLANK, text(`]${marks.close}`));
   };
   return {
-    triggers: () => marks.open.map((open) => ({ text: open })),
+    triggers: () => [{ text: marks.open }],
     behind,
-    whole: (grammar, tools, parallel) => sequence(text(marks.open[0]!), behind(grammar, tools, parallel)),
+    whole: (grammar, tools, parallel) => sequence(text(marks.open), behind(grammar, tools, parallel)),
     reader: (_, context) => new ScriptReader((scan) => readList(scan, marks, context)),
   };
 }
 
 function objectOf(marks: ListMarks, tool: Tool, grammar: CallGrammar): Expression {
-  const id = marks.id === undefined ? EMPTY : sequence(text(`"${marks.id}": "`), grammar.share(DIGITS), text('", '));
+  const number = marks.number === undefined ? EMPTY : sequence(text(`"${marks.number}": "`), repeat(DIGIT, 1, 4), text('", '));
   const name = text(`"${marks.name}": ${JSON.stringify(tool.function.name)}, "${marks.arguments}": `);
-  return sequence(text("{"), id, name, grammar.arguments(tool), text("}"));
+  const id = marks.id === undefined ? EMPTY : optional(sequence(text(`, "${marks.id}": "`), repeat(LETTER_OR_DIGIT, 1, 40), text('"')));
+  return sequence(text("{"), number, name, grammar.arguments(tool), id, text("}"));
 }
-
-const DIGITS: Expression = { kind: "repeat", item: { kind: "set", ranges: [[48, 57]] }, min: 1, max: 4 };
 
 function* readList(scan: Scanner, marks: ListMarks, context: ReaderContext): Reading<boolean> {
   let next = yield* scan.next(["["]);

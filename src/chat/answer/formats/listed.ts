@@ -14,12 +14,12 @@ export const NEMOTRON_2: AnswerFormat = {
   name: "nemotron-2",
   fits: (template) => template.includes("<TOOLCALL>["),
   markers: ["<TOOLCALL>", "</TOOLCALL>"],
-  calls: jsonList({ open: ["<TOOLCALL>"], close: "</TOOLCALL>", ...NAMES }),
+  calls: jsonList({ open: "<TOOLCALL>", close: "</TOOLCALL>", ...NAMES }),
 };
 
 export const APRIEL: AnswerFormat = {
   name: "apriel",
   fits: (template) => template.includes("<tool_calls>["),
   markers: ["<tool_calls>", "</tool_calls>"],
-  calls: jsonList({ open: ["<tool_calls>"], close: "</tool_calls>", ...NAMES }),
+  calls: jsonList({ open: "<tool_calls>", close: "</tool_calls>", ...NAMES, id: "id" }),
 };
