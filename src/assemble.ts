@@ -5,6 +5,7 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { LazyJobs } from "./batches/jobs.ts";
 import { userDataFolder } from "./config/data-folder.ts";
 import { isLoopback } from "./config/listen.ts";
 import type { LoadedConfig } from "./config/load.ts";
@@ -119,7 +120,7 @@ export function servicesOf(
   { loopback, state }: { readonly loopback: boolean } & Pick<Services, "state">,
 ): Services {
   const { allowedHosts, corsOrigins, strictKeys } = config;
-  return {
+  const services: Services = {
     config,
     generator: pool,
     models: () => pool.statuses(),
@@ -128,6 +129,13 @@ export function servicesOf(
     lifecycle: pool.lifecycle,
     puller,
     hardware: pool.hardware,
+    jobs: new LazyJobs({
+      config,
+      folder: userDataFolder(),
+      log,
+      dispatch: async () => (await import("./server/errands.ts")).createDispatch(services),
+      slots: () => fewestSlots(pool),
+    }),
     metrics,
     log,
     version: VERSION,
@@ -135,6 +143,13 @@ export function servicesOf(
     guards: { loopback, allowedHosts, corsOrigins, apiKey: [...config.apiKey, ...strictKeys], strictKeys },
     state,
   };
+  return services;
+}
+
+/** Of the loaded models; 1 before one is. */
+async function fewestSlots({ lifecycle }: Pool): Promise<number> {
+  const { models } = await lifecycle.loaded();
+  return models.length === 0 ? 1 : Math.min(...models.map(({ serving }) => serving?.slots ?? 1));
 }
 
 /** Comes with the first model that is loaded: a server that waits has no use for it. */

@@ -39,14 +39,15 @@ export async function createShimmy(settings: FlagValues = {}): Promise<Shimmy> {
   const { pool, puller, catalogue } = assembly;
   const { createApp } = await import("./server/app.ts");
   // Whoever mounts the handler decides who can connect; the Host header is theirs to check.
-  const app = createApp(servicesOf(assembly, loaded, { loopback: false, state: () => "ready" }));
+  const services = servicesOf(assembly, loaded, { loopback: false, state: () => "ready" });
+  const app = createApp(services);
   return {
     fetch: async (request) => app.fetch(request),
     generator: pool,
     lifecycle: pool.lifecycle,
     models: () => pool.statuses(),
     close: async () => {
-      await puller.close();
+      await Promise.all([puller.close(), services.jobs.close()]);
       await Promise.all([pool.stop(), catalogue.close()]);
     },
   };

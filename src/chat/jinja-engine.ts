@@ -25,6 +25,7 @@ export interface Environment {
 export interface Interpreter {
   run(program: Program): Value;
   evaluate(node: Node | undefined, environment: Environment): Value;
+  evaluateBlock(statements: readonly Node[], environment: Environment): Value;
 }
 
 interface Engine {

@@ -3,6 +3,7 @@
  * with 0.5.11. Called by jinja.ts. When the package is raised, try each of these without: some may have become needless.
  */
 import { Environment, Interpreter, type Node, type Value } from "./jinja-engine.ts";
+import { pythonText } from "./python-text.ts";
 
 export class ChatInterpreter extends Interpreter {
   override evaluate(node: Node | undefined, environment: Environment): Value {
@@ -19,9 +20,18 @@ export class ChatInterpreter extends Interpreter {
         return this.#binary(node as Binary, environment);
       case "For":
         return this.#loop(node as Loop, environment);
+      case "ObjectLiteral":
+        return this.#dictionary(node as Dictionary, environment);
+      case "MemberExpression":
+        return this.#member(node as Member, environment);
       default:
         return super.evaluate(node, environment);
     }
+  }
+
+  /** Python prints lists, objects and truth values in its own spelling; the engine as JSON. */
+  override evaluateBlock(statements: readonly Node[], environment: Environment): Value {
+    return value(statements.map((statement) => pythonText(this.evaluate(statement, environment))).join(""));
   }
 
   #call(call: Call, environment: Environment): Value {
@@ -41,17 +51,36 @@ export class ChatInterpreter extends Interpreter {
   #filter(expression: Filter, environment: Environment): Value {
     const operand = this.evaluate(expression.operand, environment);
     const filter = expression.filter.type === "Identifier" ? FILTERS[operand.type]?.[expression.filter.value] : undefined;
-    return filter ? filter(operand) : super.evaluate({ ...expression, operand: computed(operand) } as Filter, environment);
+    return filter?.(operand) ?? super.evaluate({ ...expression, operand: computed(operand) } as Filter, environment);
   }
 
-  /** Python joins an undefined value as nothing; the engine throws. */
+  /** `~` joins an undefined value as nothing in Python; the engine throws. So does Python at `+`, but llama.cpp's engine joins there too. */
   #binary(expression: Binary, environment: Environment): Value {
-    if (expression.operator.value !== "~") return super.evaluate(expression, environment);
-    const [left, right] = [expression.left, expression.right].map((side) => {
-      const result = this.evaluate(side, environment);
-      return computed(result.type === "UndefinedValue" ? value("") : result);
-    });
+    const { value: operator } = expression.operator;
+    if (operator !== "~" && operator !== "+") return super.evaluate(expression, environment);
+    const sides = [expression.left, expression.right].map((side) => this.evaluate(side, environment));
+    const joins = operator === "~" || sides.some(({ type }) => type === "StringValue");
+    const [left, right] = sides.map((side) => computed(joins && side.type === "UndefinedValue" ? value("") : side));
     return super.evaluate({ ...expression, left, right } as Binary, environment);
+  }
+
+  /** Keys that are numbers (Seed-OSS's budgets); the engine knows texts only. */
+  #dictionary(dictionary: Dictionary, environment: Environment): Value {
+    const entries = [...dictionary.value].map(([key, item]) => [this.evaluate(key, environment), item] as const);
+    const numbered = entries.length > 0 && entries.every(([key]) => key.type === "IntegerValue");
+    const keys = entries.map(([key, item]) => [computed(numbered ? value(String(key.value)) : key), item] as const);
+    const result = super.evaluate({ ...dictionary, value: new Map(keys) } as Dictionary, environment);
+    if (numbered) NUMBERED.add(result);
+    return result;
+  }
+
+  #member(member: Member, environment: Environment): Value {
+    if (!member.computed || NUMBERED_BY_NATURE.has(member.property.type)) return super.evaluate(member, environment);
+    const object = this.evaluate(member.object, environment);
+    const known = { ...member, object: computed(object) } as Member;
+    if (!NUMBERED.has(object)) return super.evaluate(known, environment);
+    const key = this.evaluate(member.property, environment);
+    return super.evaluate({ ...known, property: computed(value(String(key.value))) } as Member, environment);
   }
 
   /** Python's undefined has no items; the engine throws. */
@@ -80,6 +109,19 @@ interface Binary extends Node {
 interface Loop extends Node {
   readonly iterable: Node;
 }
+interface Dictionary extends Node {
+  readonly value: ReadonlyMap<Node, Node>;
+}
+interface Member extends Node {
+  readonly object: Node;
+  readonly property: Node;
+  readonly computed: boolean;
+}
+
+/** Dictionaries whose keys were numbers. */
+const NUMBERED = new WeakSet<Value>();
+/** `list[1:]`, whose parts are no expression. */
+const NUMBERED_BY_NATURE = new Set(["SliceExpression"]);
 
 /** Stands for an expression that was evaluated already: a second evaluation could pop a list twice. */
 const COMPUTED = "ShimmyComputed";
@@ -110,9 +152,13 @@ const METHODS: ReadonlyMap<string, Method> = new Map([
 ] as ReadonlyArray<[string, Method]>);
 
 /** By the type of the operand. An undefined value prints as nothing and has length 0 in Python; the engine throws. */
-const FILTERS: Readonly<Record<string, Readonly<Record<string, (operand: Value) => Value>>>> = {
-  ObjectValue: { string: (operand) => value(operand.toString()) },
-  ArrayValue: { min: (operand) => extreme(operand, -1), max: (operand) => extreme(operand, 1) },
+const FILTERS: Readonly<Record<string, Readonly<Record<string, (operand: Value) => Value | undefined>>>> = {
+  ObjectValue: { string: (operand) => value(pythonText(operand)), dictsort },
+  ArrayValue: {
+    string: (operand) => value(pythonText(operand)),
+    min: (operand) => extreme(operand, -1),
+    max: (operand) => extreme(operand, 1),
+  },
   UndefinedValue: {
     string: () => value(""),
     trim: () => value(""),
@@ -159,6 +205,19 @@ function pop(list: Value, [index]: readonly Value[]): Value {
   const removed = items(list).splice(index ? Number(index.value) : -1, 1)[0];
   if (!removed) throw new Error("pop index out of range");
   return removed;
+}
+
+/** By number, where the keys are numbers. */
+function dictsort(dictionary: Value): Value | undefined {
+  if (!NUMBERED.has(dictionary)) return undefined;
+  const entries = [...(dictionary.value as ReadonlyMap<string, Value>)].sort(([a], [b]) => Number(a) - Number(b));
+  const sorted = value([]);
+  for (const [key, item] of entries) {
+    const pair = value([]);
+    items(pair).push(value(Number(key)), item);
+    items(sorted).push(pair);
+  }
+  return sorted;
 }
 
 function extreme(list: Value, sign: 1 | -1): Value {

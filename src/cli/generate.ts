@@ -3,7 +3,7 @@ import type { LoadedConfig } from "../config/load.ts";
 import { type GenerationEvent, nameOf, type Prompt } from "../contract/generation.ts";
 import { ask, tellFallback } from "./ask.ts";
 import { openHere } from "./open.ts";
-import { printJson } from "./output.ts";
+import { printJson, writeAnswer } from "./output.ts";
 
 interface Flags {
   prompt: string;
@@ -21,7 +21,7 @@ export async function generate(loaded: LoadedConfig, name: string, { prompt: tex
     const events = ask(pool, model, { prompt, ...(maxTokens !== undefined && { maxTokens }) }, new AbortController().signal);
     if (json) printJson({ model: nameOf(model), ...(await gather(events)) });
     else {
-      for await (const event of events) if (event.type === "text") process.stdout.write(event.text);
+      for await (const event of events) if (event.type === "text") writeAnswer(event.text);
       process.stdout.write("\n");
     }
   } finally {
@@ -31,12 +31,16 @@ export async function generate(loaded: LoadedConfig, name: string, { prompt: tex
 
 async function gather(events: AsyncIterable<GenerationEvent>) {
   let text = "";
+  let reasoning = "";
   let promptTokens = 0;
   for await (const event of events) {
     if (event.type === "text") text += event.text;
+    else if (event.type === "reasoning") reasoning += event.text;
     else if (event.type === "started") promptTokens = event.promptTokens;
-    else if (event.type === "finished")
-      return { text, promptTokens, completionTokens: event.completionTokens, finishReason: event.reason, timings: event.timings };
+    else if (event.type === "finished") {
+      const { completionTokens, reason: finishReason, timings } = event;
+      return { text, ...(reasoning !== "" && { reasoning }), promptTokens, completionTokens, finishReason, timings };
+    }
   }
   throw new Error("the answer has no end");
 }

@@ -51,3 +51,32 @@ export function reportError(thrown: unknown): number {
   if (error.hint) process.stderr.write(`hint: ${error.hint}\n`);
   return ["invalid_setting", "unknown_setting", "config_file", "insecure_bind", "confirmation_needed"].includes(error.code) ? 2 : 1;
 }
+
+/** What a model writes may hold escape sequences, which a terminal would obey: there they are left out. A pipe gets every byte. */
+export function writeAnswer(text: string): void {
+  process.stdout.write(process.stdout.isTTY ? withoutControls(text) : text);
+}
+
+/** The model's thought in dim letters, for people only: on stderr, and only if that is a terminal. */
+export class ThoughtOnTerminal {
+  #open = false;
+
+  write(text: string): void {
+    if (!process.stderr.isTTY) return;
+    if (!this.#open) process.stderr.write("\u001b[2m");
+    this.#open = true;
+    process.stderr.write(withoutControls(text));
+  }
+
+  /** The answer begins; further calls do nothing. */
+  end(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    process.stderr.write("\u001b[22m\n\n");
+  }
+}
+
+/** All control characters but tab and line feed. */
+export function withoutControls(text: string): string {
+  return text.replace(/(?![\t\n])\p{Cc}/gu, "");
+}

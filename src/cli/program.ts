@@ -44,6 +44,7 @@ export function createProgram(): Command {
   run
     .argument("[model]", "a single argument that names no model is the prompt")
     .argument("[prompt]", "absent: from stdin, or an interactive chat");
+  run.option("--no-think", "answer at once, where the model can");
   run.option("--system <text>", "instructions for the model").option("--max-tokens <n>", "length of an answer", positive);
   run.action(async (model, prompt, flags) => (await import("./run.ts")).run(await settings(run), model, prompt, flags));
 
@@ -86,6 +87,12 @@ export function createProgram(): Command {
   unload.argument("<model>").addOption(serverUrl()).option("--json", "for programs");
   unload.option("--force", "do not wait for running requests: they fail");
   unload.action(async (model, flags) => (await import("./unload.ts")).unload(await settings(unload), model, flags));
+
+  const batch = command(program, "batch", "have a running server answer the requests of a file", "shimmy batch submit requests.jsonl");
+  batch.addArgument(new Argument("<action>").choices(["submit", "list", "show", "cancel", "results"]));
+  batch.argument("[what]", "submit: a file of requests, a line each; show, cancel, results: the id of a batch");
+  batch.addOption(serverUrl()).option("--json", "for programs");
+  batch.action(async (action, what, flags) => (await import("./batch.ts")).batch(await settings(batch), action, what, flags));
 
   const verify = command(program, "verify", "check model files: structure, and content against its digest", "shimmy verify --write");
   verify.argument("[models...]", "absent: all of them");

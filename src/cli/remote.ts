@@ -9,6 +9,8 @@ export interface Remote {
   readonly url: string;
   /** JSON in, JSON out. @throws server_unreachable, server_refused */
   ask(method: "GET" | "POST", path: string, body?: unknown): Promise<unknown>;
+  /** Anything in, anything out. The answer is a good one. @throws as `ask` does */
+  send(path: string, init?: RequestInit): Promise<Response>;
 }
 
 /** @param url absent: where this configuration would listen. */
@@ -16,18 +18,20 @@ export function remote(loaded: LoadedConfig, url: string | undefined): Remote {
   const base = (url ?? configuredUrl(loaded)).replace(/\/+$/, "");
   if (!URL.canParse(base)) throw new ShimmyError("server_unreachable", { url: base, reason: "that is no URL" });
   const [key] = [...loaded.config.apiKey, ...loaded.config.strictKeys];
+  const send = async (path: string, init: RequestInit = {}) => {
+    const headers = { ...init.headers, ...(key && { authorization: `Bearer ${key}` }) };
+    const response = await fetch(base + path, { ...init, headers }).catch((cause: unknown) => {
+      throw new ShimmyError("server_unreachable", { url: base, reason: reasonOf(cause) }, { cause });
+    });
+    if (response.ok) return response;
+    throw new ShimmyError("server_refused", { url: base, status: response.status, message: messageIn(await response.text()) });
+  };
   return {
     url: base,
+    send,
     ask: async (method, path, body) => {
-      const headers = { ...(body !== undefined && { "content-type": "application/json" }), ...(key && { authorization: `Bearer ${key}` }) };
-      const response = await fetch(base + path, { method, headers, ...(body !== undefined && { body: JSON.stringify(body) }) }).catch(
-        (cause: unknown) => {
-          throw new ShimmyError("server_unreachable", { url: base, reason: reasonOf(cause) }, { cause });
-        },
-      );
-      const text = await response.text();
-      if (response.ok) return parsed(text, base);
-      throw new ShimmyError("server_refused", { url: base, status: response.status, message: messageIn(text) });
+      const json = body !== undefined && { headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
+      return parsed(await (await send(path, { method, ...json })).text(), base);
     },
   };
 }

@@ -2,17 +2,19 @@
 import { createInterface } from "node:readline";
 import type { LoadedConfig } from "../config/load.ts";
 import { ShimmyError } from "../contract/errors.ts";
-import { type ChatMessage, nameOf, type ResolvedModel } from "../contract/generation.ts";
+import { type ChatMessage, type ChatPrompt, nameOf, type ResolvedModel } from "../contract/generation.ts";
 import { splitAdapter } from "../models/adapters.ts";
 import { findByName } from "../models/resolve.ts";
 import type { Pool } from "../pool/pool.ts";
 import { ask, tellFallback } from "./ask.ts";
 import { openHere } from "./open.ts";
-import { reportError } from "./output.ts";
+import { reportError, ThoughtOnTerminal, writeAnswer } from "./output.ts";
 
 interface Flags {
   system?: string;
   maxTokens?: number;
+  /** commander's `--no-think`. */
+  think?: boolean;
 }
 
 export async function run(loaded: LoadedConfig, first: string | undefined, second: string | undefined, flags: Flags): Promise<void> {
@@ -34,25 +36,30 @@ export async function run(loaded: LoadedConfig, first: string | undefined, secon
   }
 }
 
-/** Streams one answer to stdout. @returns its text, as far as it came when the signal ended it. */
+/** Streams one answer to stdout, and its thought to a terminal behind stderr. @returns its text, as far as it came when the signal ended it. */
 async function answer(
   pool: Pool,
   model: ResolvedModel,
   messages: readonly ChatMessage[],
-  { maxTokens }: Flags,
+  { maxTokens, think }: Flags,
   signal: AbortSignal,
 ): Promise<string> {
   let text = "";
-  const question = { prompt: { kind: "chat", messages } as const, ...(maxTokens !== undefined && { maxTokens }) };
+  const prompt: ChatPrompt = { kind: "chat", messages, ...(think === false && { reasoning: { enabled: false } }) };
+  const question = { prompt, ...(maxTokens !== undefined && { maxTokens }) };
+  const thought = new ThoughtOnTerminal();
   try {
     for await (const event of ask(pool, model, question, signal)) {
+      if (event.type === "reasoning") thought.write(event.text);
       if (event.type !== "text") continue;
+      thought.end();
       text += event.text;
-      process.stdout.write(event.text);
+      writeAnswer(event.text);
     }
   } catch (error) {
     if (!signal.aborted) throw error;
   } finally {
+    thought.end();
     if (text !== "") process.stdout.write("\n");
   }
   return text;

@@ -3,6 +3,7 @@ import { servicesOf, VERSION } from "../assemble.ts";
 import { changedSettings } from "../config/describe.ts";
 import { isLoopback, listenAddress } from "../config/listen.ts";
 import type { LoadedConfig } from "../config/load.ts";
+import { ShimmyError } from "../contract/errors.ts";
 import { type Listening, listen } from "../server/listen.ts";
 import type { Services } from "../server/services.ts";
 import { openServer } from "./open.ts";
@@ -27,7 +28,7 @@ export async function serve(loaded: LoadedConfig, flags: { json?: boolean }): Pr
       state = "draining";
       log.info("draining");
       // What was fetched stays: a pull of hours does not hold up the end.
-      await puller.close();
+      await Promise.all([puller.close(), services.jobs.close()]);
       await listening?.close(config.drainTimeout);
       await Promise.all([pool.stop(), catalogue.close()]);
     });
@@ -35,6 +36,7 @@ export async function serve(loaded: LoadedConfig, flags: { json?: boolean }): Pr
     log.debug("settings", changedSettings(loaded));
     await preloading;
     if (state === "loading") state = "ready";
+    await services.jobs.resume().catch((error: unknown) => log.error("batches cannot go on", { err: ShimmyError.from(error) }));
   } catch (error) {
     // Never ready is worse than gone: whoever supervises the process sees an exit code.
     await listening?.close(0);

@@ -16,6 +16,7 @@ export type CommandName =
   | "ps"
   | "load"
   | "unload"
+  | "batch"
   | "verify"
   | "gpu-info"
   | "config";
@@ -40,7 +41,7 @@ export interface Setting<T> {
 
 export const SERVE = ["serve"] as const;
 /** The server, and the commands that talk to it. */
-export const CONNECTING = ["serve", "ps", "load", "unload"] as const;
+export const CONNECTING = ["serve", "ps", "load", "unload", "batch"] as const;
 export const LISTING = ["serve", "list", "show", "cp", "discover", "run", "generate", "probe", "verify"] as const;
 export const ENGINE = ["serve", "run", "generate", "probe"] as const;
 

@@ -3,6 +3,7 @@
  * configuration all come from here; a setting exists if and only if it has a row. Read by the other files of this room.
  */
 
+import { FILE_SETTINGS } from "./file-settings.ts";
 import { HUB_SETTINGS } from "./hub-settings.ts";
 import { INTEGRITY_SETTINGS } from "./integrity-settings.ts";
 import { address, allowance, boolean, bytes, choice, duration, integer, optional, path, paths, text, words } from "./kinds.ts";
@@ -301,6 +302,8 @@ const table = {
     help: "Length of an answer in tokens when the request sets none; unlimited is until the context is full.",
     commands: SERVE,
   }),
+
+  ...FILE_SETTINGS,
 
   // The server itself
   maxBodySize: setting({

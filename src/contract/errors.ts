@@ -48,6 +48,12 @@ const table = {
 
   // The request as words
   invalid_value: { status: 400, kind: "invalid_request", message: "Invalid value for '{param}': {reason}" },
+  modality_not_supported: {
+    status: 400,
+    kind: "invalid_request",
+    message: "'{param}' is {what}: this engine build has no vision and no audio, it reads and writes only text",
+    hint: "Leave it out, or send text.",
+  },
   template_error: {
     status: 400,
     kind: "invalid_request",
@@ -152,6 +158,47 @@ const table = {
     kind: "internal",
     message: "{name} could not be installed: {reason}",
     hint: "Nothing was changed; run the command again.",
+  },
+
+  // Files and batches
+  invalid_multipart: {
+    status: 400,
+    kind: "invalid_request",
+    message: "The upload cannot be read: {reason}",
+    hint: "Send multipart/form-data with the fields file and purpose.",
+  },
+  file_too_large: {
+    status: 413,
+    kind: "invalid_request",
+    message: "The file is larger than {limit} bytes",
+    hint: "Raise --max-file-size, or send less.",
+  },
+  files_full: {
+    status: 413,
+    kind: "invalid_request",
+    message: "The stored files would be more than {limit}",
+    hint: "Delete files that are not needed any more, or raise --max-files-size.",
+  },
+  file_not_found: { status: 404, kind: "not_found", message: "There is no file '{file}'" },
+  files_unusable: { status: 503, kind: "unavailable", message: "The folder of stored files cannot be used: {reason}" },
+  files_off: {
+    status: 404,
+    kind: "not_found",
+    message: "This server stores no files and runs no batches",
+    hint: "Start it with --files on.",
+  },
+  batch_not_found: { status: 404, kind: "not_found", message: "There is no batch '{batch}'" },
+  batch_over: { status: 400, kind: "invalid_request", message: "A batch that is {status} cannot be cancelled" },
+  batches_full: {
+    status: 429,
+    kind: "rate_limit",
+    message: "{open} batches are unfinished; no more are taken before one of them has ended",
+  },
+  moderation_unavailable: {
+    status: 404,
+    kind: "not_found",
+    message: "This server classifies nothing: no engine for classifier models is built in",
+    hint: "Ask a chat model to judge the text, with response_format for the shape of its verdict.",
   },
 
   // A model file

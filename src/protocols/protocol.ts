@@ -4,6 +4,7 @@
  */
 import type { ShimmyError } from "../contract/errors.ts";
 import type { GenerationEvent, GenerationRequest, ResolvedModel } from "../contract/generation.ts";
+import type { EndpointDoc } from "./document.ts";
 
 export interface DecodeContext {
   /** Names the request everywhere; on the wire it gets the dialect's prefix. */
@@ -30,6 +31,8 @@ export interface EncodedError {
 
 /** One per endpoint of a dialect. */
 export interface Protocol<Call extends ProtocolCall = ProtocolCall> {
+  /** For /openapi.json. */
+  readonly doc?: EndpointDoc;
   /** @throws invalid_value naming the field at fault. */
   decode(body: unknown, context: DecodeContext): Call;
   /** The whole answer as a JSON value. @throws whatever `events` throws. */

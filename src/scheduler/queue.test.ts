@@ -62,6 +62,14 @@ test("lower priority waits, but not for ever", () => {
   expect(served).toBeLessThan(2000);
 });
 
+test("low priority that was admitted while nobody else was there gives none to its like that wait", () => {
+  const queue = new FairQueue();
+  for (const key of [50, 51, 52]) queue.arrive(arrival(key, "", { priority: 1 }));
+  queue.take([...queue][0]!);
+  for (const key of [0, 1, 2]) queue.arrive(arrival(key));
+  expect(drain(queue)).toEqual([0, 1, 2, 51, 52]);
+});
+
 test("whoever was admitted before comes back first, and nobody is lost or doubled", () => {
   const event = fc.oneof(
     fc.record({ tenant: fc.constantFrom("a", "b", "c"), length: fc.integer({ min: 1, max: 500 }), priority: fc.nat(2) }),

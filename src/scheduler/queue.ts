@@ -3,7 +3,8 @@
  *
  * Start-time fair queueing (Goyal, Vin, Cheng 1996): an arrival is tagged with the work at which its tenant's turn comes, and the
  * smallest tag is next. A tenant that sends much at once queues behind itself; one that sends little comes in between. The clock is
- * the tag that was admitted last, so every tag is reached.
+ * the start that was admitted last, so every tag is reached. A priority delays the tag only: what waits long for its turn, once it is
+ * admitted, must not put the clock forward, or its like who still wait would come before whoever arrives then.
  */
 import { type Arrival, Sequence } from "./sequence.ts";
 
@@ -31,7 +32,7 @@ export class FairQueue {
     const tenant = arrival.tenant ?? "";
     const start = Math.max(this.#clock, this.#turns.get(tenant) ?? 0);
     this.#turns.set(tenant, start + arrival.prompt.length + Math.min(arrival.maxTokens, USUAL_ANSWER));
-    const sequence = new Sequence(arrival, start + PRIORITY_STEP * (arrival.priority ?? 0));
+    const sequence = new Sequence(arrival, start + PRIORITY_STEP * (arrival.priority ?? 0), start);
     const later = this.#waiting.findIndex(({ tag }) => tag > sequence.tag);
     this.#waiting.splice(later < 0 ? this.#waiting.length : later, 0, sequence);
   }
@@ -44,7 +45,7 @@ export class FairQueue {
   /** It is admitted. */
   take(sequence: Sequence): void {
     this.#waiting = this.#waiting.filter((other) => other !== sequence);
-    this.#clock = Math.max(this.#clock, sequence.tag);
+    this.#clock = Math.max(this.#clock, sequence.start);
     // Turns that the clock has passed say nothing any more.
     for (const [tenant, turn] of this.#turns) if (turn <= this.#clock) this.#turns.delete(tenant);
   }

@@ -41,13 +41,15 @@ export class Sequence {
   readonly #allLogits: boolean;
   /** Its place in the queue: see queue.ts. */
   readonly tag: number;
+  /** The same without its priority. */
+  readonly start: number;
   computed = 0;
   /** How many tokens of the prompt were found in the cache when it was first admitted. */
   cached: number | undefined;
   /** The KV stream it owns (`seq_id` of libllama), or undefined while it waits. */
   slot: number | undefined;
 
-  constructor(arrival: Arrival, tag: number) {
+  constructor(arrival: Arrival, tag: number, start = tag) {
     this.key = arrival.key;
     this.tokens = [...arrival.prompt];
     this.promptLength = arrival.prompt.length;
@@ -57,6 +59,7 @@ export class Sequence {
     this.group = arrival.group ?? 0;
     this.#allLogits = arrival.allLogits ?? false;
     this.tag = tag;
+    this.start = start;
   }
 
   get needed(): number {

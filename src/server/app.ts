@@ -5,39 +5,19 @@
 import { randomUUID } from "node:crypto";
 import { type Context, Hono, type MiddlewareHandler } from "hono";
 import { ShimmyError } from "../contract/errors.ts";
-import { chatCompletions, completions, encodeError, encodeModel, encodeModels } from "../protocols/openai/index.ts";
+import { chatCompletions, completions, encodeError } from "../protocols/openai/index.ts";
 import type { Protocol } from "../protocols/protocol.ts";
 import { API_ROUTES } from "./api/index.ts";
-import { statusOf } from "./api/models.ts";
 import type { ApiCall, ApiRoute } from "./api/route.ts";
 import { readJson } from "./body.ts";
-import { generate } from "./generate.ts";
+import { mandateOf } from "./errands.ts";
+import { type Asker, generate } from "./generate.ts";
 import { checkHost, checkKey, corsHeaders, isStrict, preflightHeaders } from "./guards.ts";
-import { health } from "./health.ts";
 import { openExchange } from "./observe.ts";
+import type { DocumentedRoute } from "./openapi/document.ts";
+import { ownRoutes } from "./own-routes.ts";
 import { errorResponse } from "./respond.ts";
 import type { Services } from "./services.ts";
-
-/** `id` is what the `:id` of the path matched. */
-type Handler = (services: Services, id: string) => Promise<Response> | Response;
-
-/** What this server tells. A path that begins with /v1 is answered without it too. */
-const GET: Readonly<Record<string, Handler>> = {
-  "/": ({ version }) => Response.json({ service: "shimmy", version, routes: ROUTES }),
-  "/health": async (services) => {
-    const { status, body } = await health(services);
-    return Response.json(body, { status });
-  },
-  "/metrics": async ({ metrics }) => {
-    const { contentType, body } = await metrics.text();
-    return new Response(body, { headers: { "content-type": contentType } });
-  },
-  "/v1/models": async ({ models }) => Response.json(encodeModels(await models())),
-  "/v1/models/:id{.+}": async (services, id) => {
-    const { status, adapter } = await statusOf(services, id);
-    return Response.json(encodeModel(status, adapter));
-  },
-};
 
 /** What it generates: POST, each in its dialect. */
 const GENERATE: Readonly<Record<string, Protocol>> = {
@@ -45,34 +25,32 @@ const GENERATE: Readonly<Record<string, Protocol>> = {
   "/v1/completions": completions as Protocol,
 };
 
-const ROUTES = [...new Set([...Object.keys(GET), ...Object.keys(GENERATE), ...API_ROUTES.map(({ path }) => path)])];
+/** All of them, in the order in which they are tried. */
+const TOLD: readonly ApiRoute[] = [...API_ROUTES, ...ownRoutes(documentedRoutes)];
+
+function documentedRoutes(): DocumentedRoute[] {
+  return [...Object.entries(GENERATE).map(([path, { doc }]) => ({ method: "POST" as const, path, ...(doc && { doc }) })), ...TOLD];
+}
 
 interface Variables {
-  /** Who asks, where keys are asked for. */
-  Variables: { caller?: string };
+  Variables: { asker: Asker };
 }
 type App = Hono<Variables>;
 
 export function createApp(services: Services): App {
   const app: App = new Hono<Variables>({ strict: false }); // a trailing slash changes nothing
   app.use(cross(services), async (c, next) => {
-    const caller = c.req.path === "/health" ? undefined : checkKey(services.guards, (name) => c.req.header(name));
-    if (caller !== undefined) c.set("caller", caller);
+    c.set("asker", c.req.path === "/health" ? {} : askerOf(services, c.req.raw));
     await next();
   });
   const routes = new Map<string, MethodHandlers>();
   const add = (method: Method, route: string, handler: RouteHandler) => routes.set(route, { ...routes.get(route), [method]: handler });
-  // First, for the list of models takes every path below /models.
-  for (const api of API_ROUTES) {
-    add(api.method, api.path, (c) => tell(services, api.path, c, (requestId) => api.handle(services, apiCall(services, c, requestId))));
-  }
-  for (const [route, handler] of Object.entries(GET)) {
-    add("GET", route, (c) => tell(services, route, c, () => handler(services, c.req.param("id") ?? "")));
+  for (const told of TOLD) {
+    add(told.method, told.path, (c) => tell(services, told.path, c, (requestId) => told.handle(services, apiCall(services, c, requestId))));
   }
   for (const [route, protocol] of Object.entries(GENERATE)) {
     add("POST", route, (c) => {
-      const asker = { caller: c.get("caller"), strict: isStrict(services.guards, (name) => c.req.header(name)) };
-      return generate(services, protocol, openExchange(services, route, randomUUID(), c.req.raw), asker);
+      return generate(services, protocol, openExchange(services, route, randomUUID(), c.req.raw), c.get("asker"));
     });
   }
   for (const [route, handlers] of routes) addRoute(app, route, handlers);
@@ -99,16 +77,27 @@ function addRoute(app: App, route: string, handlers: MethodHandlers): void {
   }
 }
 
+/** @throws missing_api_key, invalid_api_key. Whoever sent an errand has shown a key before. */
+function askerOf({ guards }: Services, request: Request): Asker {
+  const mandate = mandateOf(request);
+  if (mandate) return { ...mandate.owner, priority: mandate.priority };
+  const header = (name: string) => request.headers.get(name) ?? undefined;
+  return { caller: checkKey(guards, header), strict: isStrict(guards, header) };
+}
+
 function apiCall({ config }: Services, c: Context<Variables>, requestId: string): ApiCall {
   const { raw } = c.req;
-  const caller = c.get("caller");
+  const { caller, strict, priority } = c.get("asker");
   return {
+    request: raw,
     params: c.req.param() as Record<string, string>,
     query: new URL(raw.url).searchParams,
     json: async () => (isBare(raw) ? undefined : await readJson(raw, config.maxBodySize)),
     signal: raw.signal,
     requestId,
     ...(caller !== undefined && { caller }),
+    ...(strict && { strict }),
+    ...(priority !== undefined && { priority }),
   };
 }
 

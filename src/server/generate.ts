@@ -7,6 +7,7 @@ import { ShimmyError } from "../contract/errors.ts";
 import type { Protocol } from "../protocols/protocol.ts";
 import { readJson } from "./body.ts";
 import { chooseModel, modelHeaders } from "./choose-model.ts";
+import { inlineFiles } from "./inline-files.ts";
 import { type Exchange, observe } from "./observe.ts";
 import { errorResponse } from "./respond.ts";
 import type { Services } from "./services.ts";
@@ -16,7 +17,9 @@ import { frameStream, nextWithin } from "./stream.ts";
 export interface Asker {
   readonly caller?: string | undefined;
   /** No other model than the named one answers. */
-  readonly strict?: boolean;
+  readonly strict?: boolean | undefined;
+  /** As in `GenerationRequest`. */
+  readonly priority?: number | undefined;
 }
 
 export async function generate(services: Services, protocol: Protocol, exchange: Exchange, asker: Asker = {}): Promise<Response> {
@@ -25,10 +28,11 @@ export async function generate(services: Services, protocol: Protocol, exchange:
   sent.signal.addEventListener("abort", () => leave.abort(), { once: true });
   try {
     if (services.state() === "draining") throw new ShimmyError("shutting_down");
-    const call = protocol.decode(await readJson(sent, services.config.maxBodySize), decodeContext(services, id));
+    const asking = await inlineFiles(await readJson(sent, services.config.maxBodySize), services, asker.caller);
+    const call = protocol.decode(asking, decodeContext(services, id));
     const model = await chooseModel(services, call.request.model, asker.strict);
-    const { caller } = asker;
-    const asked = caller === undefined ? call.request : { ...call.request, caller };
+    const { caller, priority } = asker;
+    const asked = { ...call.request, ...(caller !== undefined && { caller }), ...(priority !== undefined && { priority }) };
     const events = observe(exchange, model, services.generator.generate(model, asked, leave.signal));
     const headers = { "x-request-id": id, ...modelHeaders(model) };
     if (!call.stream) return Response.json(await protocol.encodeWhole(call, model, events), { headers });

@@ -49,7 +49,7 @@ export async function* observe(
   try {
     for await (const event of events) {
       if (event.type === "started") promptTokens = event.promptTokens;
-      else if (event.type === "text") exchange.record.firstToken(info.id);
+      else if (event.type === "text" || event.type === "reasoning" || event.type === "toolCall") exchange.record.firstToken(info.id);
       else if (event.type === "finished") {
         cachedTokens = event.cachedTokens;
         completionTokens += event.completionTokens;

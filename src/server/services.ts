@@ -1,5 +1,6 @@
 /** What the door is given by `servicesOf` of assemble.ts, and by tests: plain parts, no globals. */
 import type { Config } from "../config/table.ts";
+import type { Jobs } from "../contract/batches.ts";
 import type { Generator } from "../contract/generation.ts";
 import type { Hardware } from "../contract/hardware.ts";
 import type { Lifecycle } from "../contract/lifecycle.ts";
@@ -24,6 +25,7 @@ export interface Services {
   /** Looks at all places where models may lie, now. */
   discover(): Promise<Discovery>;
   readonly hardware: Hardware;
+  readonly jobs: Jobs;
   readonly metrics: Metrics;
   readonly log: Logger;
   readonly version: string;

@@ -82,7 +82,7 @@ describe.each(MODELS)("$name", ({ name, args, absent, knowsTools }) => {
         },
       ];
       const { status, json } = await model.ask(image);
-      expect([status, json.error.param]).toEqual([400, "messages[0].content[1].type"]);
+      expect([status, json.error.param, json.error.code]).toEqual([400, "messages[0].content[1]", "modality_not_supported"]);
     });
 
     test("T30 arguments of past calls may be JSON, an object, empty, or no JSON at all", async () => {

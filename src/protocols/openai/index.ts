@@ -1,6 +1,7 @@
 /** The OpenAI dialect: two endpoints that generate, and the list of models. The server loads this room on the first request. */
 import type { Protocol } from "../protocol.ts";
-import { type ChatCall, decodeChat } from "./chat/decode.ts";
+import { chatAnswer } from "./chat/answer-schema.ts";
+import { type ChatCall, chatSchema, decodeChat } from "./chat/decode.ts";
 import { encodeStreamChat, encodeWholeChat } from "./chat/encode.ts";
 import { type CompletionCall, decodeCompletion } from "./completions/decode.ts";
 import { encodeStreamCompletion, encodeWholeCompletion } from "./completions/encode.ts";
@@ -12,6 +13,14 @@ export type { ChatCall, CompletionCall };
 
 /** POST /v1/chat/completions */
 export const chatCompletions: Protocol<ChatCall> = {
+  doc: {
+    summary: "The next message of a conversation, whole or streamed",
+    tag: "OpenAI",
+    body: chatSchema,
+    example: { model: "shimmy-tiny", messages: [{ role: "user", content: "Hello" }], max_tokens: 16 },
+    answer: chatAnswer,
+    alsoAnswers: "text/event-stream",
+  },
   decode: decodeChat,
   encodeWhole: encodeWholeChat,
   encodeStream: encodeStreamChat,

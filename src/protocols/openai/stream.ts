@@ -1,25 +1,33 @@
 /**
  * Events → server-sent events, for both endpoints: the order of chunks, usage, timings and the end mark.
- * The hot path: hundreds of chunks a second on a core shared with the engine, so a text chunk is one concatenation.
- * It must not know what a choice of an endpoint looks like.
+ * The hot path: hundreds of chunks a second on a core shared with the engine, so a chunk of text, of a thought or of a call's arguments
+ * is one concatenation. It must not know what a choice of an endpoint looks like.
  *
- *     started            progress …      text …        finished, each choice    end of events
- *     opening × choices  [progress] …    text chunk …  closing                  [usage]  [DONE]
+ *     started            progress …      reasoning …  text …  toolCall …   finished, each choice    end of events
+ *     opening × choices  [progress] …    a chunk each                      closing                  [usage]  [DONE]
  */
 import type { CompletionUsage } from "openai/resources/completions";
 import type { FinishReason, GenerationEvent, TokenLogprob } from "../../contract/generation.ts";
 import type { OpenAICall } from "./request.ts";
 import { Tally, type WireTimings } from "./tally.ts";
 
-/** How an endpoint writes its chunks. `text` must be written with its text as the last empty string of the JSON. */
+/** How an endpoint writes its chunks. A piece of text stands in its JSON as the last string that may be empty. */
 export interface ChunkWriter<Choice> {
   readonly head: object;
   /** What a choice opens with, before any token; absent: nothing. */
   opening(choice: number): Choice | undefined;
   /** `logprobs` absent: not asked for. */
   text(choice: number, text: string, logprobs?: readonly TokenLogprob[]): Choice;
+  /** Absent: thoughts are not told. The piece stands in it twice, under both names that clients read. */
+  reasoning?(choice: number, text: string): Choice;
+  /** Absent: the endpoint has no calls. Undefined: this one is not told. */
+  call?(event: ToolCallEvent): Choice | undefined;
+  /** A further fragment of the arguments of a call that was told. */
+  callArguments?(choice: number, call: number, fragment: string): Choice | undefined;
   closing(choice: number, reason: FinishReason): Choice;
 }
+
+export type ToolCallEvent = GenerationEvent & { readonly type: "toolCall" };
 
 interface Extras {
   usage?: CompletionUsage | null;
@@ -34,8 +42,6 @@ export interface WireProgress {
   processed: number;
   time_ms: number;
 }
-
-type TextFrame = (event: GenerationEvent & { readonly type: "text" }) => string;
 
 const DONE = "data: [DONE]\n\n";
 
@@ -52,10 +58,7 @@ export async function* streamFrames<Choice>(
   };
   const frame = (choices: readonly Choice[], extras: Extras = usual()) =>
     `data: ${JSON.stringify({ ...writer.head, choices, ...extras })}\n\n`;
-  const needsWholeChunk = call.continuousUsage || call.request.topLogprobs !== undefined;
-  const wholeText: TextFrame = ({ choice, text, logprobs }) =>
-    frame([call.request.topLogprobs === undefined ? writer.text(choice, text) : writer.text(choice, text, logprobs ?? [])]);
-  const textFrame = needsWholeChunk ? wholeText : cutTextFrames(call.request.choices, wholeText);
+  const piece = pieceFrames(call, writer, frame);
 
   for await (const event of events) {
     tally.add(event);
@@ -71,8 +74,12 @@ export async function* streamFrames<Choice>(
         break;
       }
       case "text":
-        if (event.text !== "" || event.logprobs?.length) yield textFrame(event);
+      case "reasoning":
+      case "toolCall": {
+        const next = piece(event);
+        if (next !== undefined) yield next;
         break;
+      }
       case "finished": {
         // llama.cpp puts its timings on the very last chunk, which is the one of usage where that was asked for.
         const timings = tally.complete && !call.includeUsage ? { timings: tally.timings() } : {};
@@ -90,12 +97,56 @@ function openings<Choice>(choices: number, writer: ChunkWriter<Choice>): Choice[
   return Array.from({ length: choices }, (_, choice) => writer.opening(choice)).filter((opening) => opening !== undefined);
 }
 
-/** Cuts the frame of an empty text at that text, for each choice; then only the text itself is turned into JSON. */
-function cutTextFrames(choices: number, wholeText: TextFrame): TextFrame {
-  const cuts = Array.from({ length: choices }, (_, choice) => {
-    const frame = wholeText({ type: "text", choice, text: "", tokens: 0 });
-    const at = frame.lastIndexOf('""');
-    return { before: frame.slice(0, at), after: frame.slice(at + 2) };
-  });
-  return ({ choice, text }) => cuts[choice]!.before + JSON.stringify(text) + cuts[choice]!.after;
+type Piece = GenerationEvent & { readonly type: "text" | "reasoning" | "toolCall" };
+
+/** The frame of a piece of an answer; undefined: there is nothing to tell of it. */
+function pieceFrames<Choice>(call: OpenAICall, writer: ChunkWriter<Choice>, frame: (choices: readonly Choice[]) => string) {
+  const { choices, topLogprobs } = call.request;
+  // With usage on every chunk no frame is like the one before.
+  const keep = !call.continuousUsage;
+  const filled = (places: 1 | 2, empty: (choice: number, call: number) => Choice | undefined) => {
+    const cuts = new Map<number, (text: string) => string>();
+    return (text: string, choice: number, index = 0): string | undefined => {
+      if (text === "") return undefined;
+      const key = index * choices + choice;
+      const known = cuts.get(key);
+      if (known) return known(text);
+      const without = empty(choice, index);
+      if (without === undefined) return undefined;
+      const cut = cutFrame(frame([without]), places);
+      if (keep) cuts.set(key, cut);
+      return cut(text);
+    };
+  };
+  const text = filled(1, (choice) => writer.text(choice, ""));
+  const reasoning = filled(2, (choice) => writer.reasoning?.(choice, ""));
+  const callArguments = filled(1, (choice, index) => writer.callArguments?.(choice, index, ""));
+  return (event: Piece): string | undefined => {
+    if (event.type === "reasoning") return reasoning(event.text, event.choice);
+    if (event.type === "toolCall") {
+      if (event.id === undefined) return callArguments(event.arguments, event.choice, event.call);
+      const opened = writer.call?.(event);
+      return opened && frame([opened]);
+    }
+    if (topLogprobs === undefined) return text(event.text, event.choice);
+    const { logprobs = [] } = event;
+    return event.text === "" && logprobs.length === 0 ? undefined : frame([writer.text(event.choice, event.text, logprobs)]);
+  };
+}
+
+/** Cuts a frame of an empty text where that text stands, so that only the text itself is turned into JSON. */
+function cutFrame(frame: string, places: 1 | 2): (text: string) => string {
+  const last = frame.lastIndexOf('""');
+  const after = frame.slice(last + 2);
+  if (places === 1) {
+    const before = frame.slice(0, last);
+    return (text) => before + JSON.stringify(text) + after;
+  }
+  const first = frame.lastIndexOf('""', last - 1);
+  const before = frame.slice(0, first);
+  const between = frame.slice(first + 2, last);
+  return (text) => {
+    const json = JSON.stringify(text);
+    return before + json + between + json + after;
+  };
 }

@@ -23,11 +23,13 @@ export class Tally {
   private cachedTokens = Number.POSITIVE_INFINITY;
   private promptMs = 0;
   private predictedMs = 0;
-  /** Tokens of the choices that still run, by choice. */
-  private readonly running: Map<number, number>;
+  /** Undefined: nobody has said that the model thinks. */
+  private reasoningTokens: number | undefined;
+  /** Tokens of the choices that still run, by choice, and those of thoughts among them. */
+  private readonly running: Map<number, { tokens: number; reasoning: number | undefined }>;
 
   constructor(choices: number) {
-    this.running = new Map(Array.from({ length: choices }, (_, choice) => [choice, 0]));
+    this.running = new Map(Array.from({ length: choices }, (_, choice) => [choice, { tokens: 0, reasoning: undefined }]));
   }
 
   add(event: GenerationEvent): void {
@@ -36,14 +38,16 @@ export class Tally {
       return;
     }
     if (event.type === "progress" || event.type === "prompt") return;
-    const tokens = this.running.get(event.choice);
-    if (tokens === undefined) throw broken(`choice ${event.choice} is unknown or has ended`);
+    const soFar = this.running.get(event.choice);
+    if (soFar === undefined) throw broken(`choice ${event.choice} is unknown or has ended`);
     if (event.type !== "finished") {
-      this.running.set(event.choice, tokens + event.tokens);
+      soFar.tokens += event.tokens;
+      if (event.type === "reasoning") soFar.reasoning = (soFar.reasoning ?? 0) + event.tokens;
       return;
     }
     this.running.delete(event.choice);
     this.completionTokens += event.completionTokens;
+    this.reasoningTokens = sum(this.reasoningTokens, event.reasoningTokens ?? soFar.reasoning);
     // The choices share one prompt, and usage counts it once: what no choice had to compute was cached.
     this.cachedTokens = Math.min(this.cachedTokens, event.cachedTokens);
     // They also run side by side, so the time of the call is that of the slowest.
@@ -61,13 +65,15 @@ export class Tally {
   }
 
   usage(): CompletionUsage {
-    return this.usageWith(this.completionTokens);
+    return this.usageWith(this.completionTokens, this.reasoningTokens);
   }
 
   /** Usage in mid-stream; tokens whose text is still held back are not in it. */
   usageSoFar(): CompletionUsage {
-    const running = [...this.running.values()].reduce((sum, tokens) => sum + tokens, 0);
-    return this.usageWith(this.completionTokens + running);
+    const running = [...this.running.values()];
+    const tokens = running.reduce((all, choice) => all + choice.tokens, this.completionTokens);
+    const reasoning = running.reduce((all, choice) => sum(all, choice.reasoning), this.reasoningTokens);
+    return this.usageWith(tokens, reasoning);
   }
 
   timings(): WireTimings {
@@ -84,13 +90,14 @@ export class Tally {
     };
   }
 
-  private usageWith(completionTokens: number): CompletionUsage {
+  private usageWith(completionTokens: number, reasoningTokens: number | undefined): CompletionUsage {
     const promptTokens = this.promptTokens ?? 0;
     return {
       prompt_tokens: promptTokens,
       completion_tokens: completionTokens,
       total_tokens: promptTokens + completionTokens,
       prompt_tokens_details: { cached_tokens: this.cached() },
+      ...(reasoningTokens !== undefined && { completion_tokens_details: { reasoning_tokens: reasoningTokens } }),
     };
   }
 
@@ -99,9 +106,17 @@ export class Tally {
   }
 }
 
-/** The engine's reason → OpenAI's. The one place where a finish_reason is made. */
-export function finishReason(reason: FinishReason): "stop" | "length" {
-  return reason === "length" ? "length" : "stop";
+/**
+ * The engine's reason → OpenAI's. The one place where a finish_reason is made: a limit wins over everything, and calls are a reason only
+ * where there are some.
+ * @param calls how the dialect says it, if the answer has calls
+ */
+export function finishReason<Calls extends string = never>(reason: FinishReason, calls?: Calls): "stop" | "length" | Calls {
+  return reason === "length" ? "length" : (calls ?? "stop");
+}
+
+function sum(a: number | undefined, b: number | undefined): number | undefined {
+  return a === undefined && b === undefined ? undefined : (a ?? 0) + (b ?? 0);
 }
 
 /** JSON has no infinity, and an instant took no measurable time. */

@@ -33,6 +33,14 @@ export const text = (piece: string, choice = 0, logprobs?: readonly TokenLogprob
   ...(logprobs && { logprobs }),
 });
 
+export const reasoning = (piece: string, choice = 0, tokens = 1): GenerationEvent => ({ type: "reasoning", choice, text: piece, tokens });
+
+/** A call as the generator tells it: its opening, then its arguments in these fragments. */
+export const toolCall = (name: string, fragments: readonly string[], call = 0, choice = 0): GenerationEvent[] => [
+  { type: "toolCall", choice, call, id: `call_${choice}${call}`, name, arguments: "", tokens: 1 },
+  ...fragments.map((text): GenerationEvent => ({ type: "toolCall", choice, call, arguments: text, tokens: 1 })),
+];
+
 export const finished = (choice = 0, more: Partial<GenerationEvent & { type: "finished" }> = {}): GenerationEvent => ({
   type: "finished",
   choice,
@@ -112,4 +120,54 @@ function mixed(choices: number, pieces: readonly Piece[], seed: Iterator<number>
     events.splice(at, 0, finished(choice, { reason, completionTokens: seed.next().value, cachedTokens: choice }));
   }
   return [started(), ...events];
+}
+
+const pieces = fc.array(fc.string({ unit: "grapheme" }), { maxLength: 4 });
+const cutArguments = fc.record({ json: fc.json(), size: fc.integer({ min: 1, max: 5 }) }).map(({ json, size }) => cut(json, size));
+const ownCall = fc.record({ name: fc.stringMatching(/^[\w.-]{1,64}$/), fragments: cutArguments });
+
+/** What one choice of a chat may say: a thought, text and calls in any order, and how it ended. */
+const ownEvents = fc.record({
+  thought: pieces,
+  parts: fc.array(fc.oneof(pieces, ownCall), { maxLength: 4 }),
+  tokens: logprobs,
+  cutShort: fc.boolean(),
+  reasoningTokens: fc.option(fc.nat(9), { nil: undefined }),
+});
+
+/** Chats with thoughts and calls: one to three choices, whose events come in any order between each other. */
+export const anyChatEvents = fc
+  .record({ own: fc.array(ownEvents, { minLength: 1, maxLength: 3 }), seed: fc.infiniteStream(fc.nat(1000)) })
+  .map(({ own, seed }) => {
+    const waiting = own.map(eventsOfChoice);
+    const events: GenerationEvent[] = [started()];
+    while (waiting.some((list) => list.length > 0)) {
+      const event = waiting[seed.next().value % waiting.length]!.shift();
+      if (event) events.push(event);
+    }
+    return { choices: own.length, events };
+  });
+
+function eventsOfChoice(
+  { thought, parts, tokens, cutShort, reasoningTokens }: typeof ownEvents extends fc.Arbitrary<infer T> ? T : never,
+  choice: number,
+): GenerationEvent[] {
+  let calls = 0;
+  const said = parts.flatMap((part) => {
+    if (!Array.isArray(part)) return toolCall(part.name, part.fragments, calls++, choice);
+    return part.map((piece) =>
+      text(
+        piece,
+        choice,
+        tokens.map(({ bytes, logprob }) => token(bytes, logprob)),
+      ),
+    );
+  });
+  const reason = cutShort ? "length" : calls > 0 ? "tool_calls" : "stop";
+  const end = finished(choice, { reason, cachedTokens: choice, ...(reasoningTokens !== undefined && { reasoningTokens }) });
+  return [...thought.map((piece) => reasoning(piece, choice)), ...said, end];
+}
+
+function cut(whole: string, size: number): string[] {
+  return Array.from({ length: Math.ceil(whole.length / size) }, (_, index) => whole.slice(index * size, (index + 1) * size));
 }

@@ -4,6 +4,7 @@
  */
 import * as z from "zod/mini";
 import { ShimmyError } from "../../contract/errors.ts";
+import { documentedAs } from "../document.ts";
 
 type Issue = z.core.$ZodIssue;
 
@@ -27,7 +28,29 @@ export function invalid(param: string, reason: string): ShimmyError {
  * and a body of a few MB holds millions.
  */
 export function boundedArray<Item extends z.core.$ZodType>(item: Item, max: number) {
-  return z.pipe(z.array(z.unknown()).check(z.maxLength(max)), z.array(item));
+  return documentedAs(z.pipe(z.array(z.unknown()).check(z.maxLength(max)), z.array(item)), z.array(item).check(z.maxLength(max)));
+}
+
+/**
+ * A list that is judged item by item up to the first wrong one, which is the one that is told. Its items stay as they came: no defaults,
+ * no key moved or left out, so `item` may hold loose objects and nothing that transforms.
+ */
+export function list<Item extends z.core.$ZodType>(item: Item, max = Number.MAX_SAFE_INTEGER) {
+  const judged = z.array(z.unknown()).check(z.maxLength(max, { abort: true }), z.check(firstFault(item)));
+  const shape = z.array(item);
+  const shown = max < Number.MAX_SAFE_INTEGER ? shape.check(z.maxLength(max)) : shape;
+  return documentedAs(judged as unknown as z.ZodMiniType<z.output<Item>[], unknown[]>, shown);
+}
+
+function firstFault(item: z.core.$ZodType) {
+  return ({ value, issues }: z.core.ParsePayload<unknown[]>) => {
+    for (const [index, each] of value.entries()) {
+      const judged = item._zod.run({ value: each, issues: [] }, { async: false, reportInput: true });
+      if (judged instanceof Promise || judged.issues.length === 0) continue;
+      issues.push(...z.core.util.prefixIssues(index, judged.issues));
+      return;
+    }
+  };
 }
 
 /** A union's own issue says only that nothing fitted; the branch that got past the outer type knows more. */

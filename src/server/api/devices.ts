@@ -1,11 +1,24 @@
 /** GET /api/devices: what `shimmy gpu-info` shows, without the folders of this machine. */
+import * as z from "zod/mini";
 import type { EngineReport, HardwareReport } from "../../contract/hardware.ts";
 import { wireDegraded } from "../health.ts";
 import type { Services } from "../services.ts";
 import type { ApiRoute } from "./route.ts";
 
+const reportSchema = z.looseObject({
+  platform: z.string(),
+  cores: z.number(),
+  memory: z.object({ total: z.number(), available: z.number() }),
+  engines: z.array(z.looseObject({ name: z.string(), backend: z.string() })),
+});
+
 export const DEVICE_ROUTES: readonly ApiRoute[] = [
-  { method: "GET", path: "/api/devices", handle: async (services) => Response.json(wireReport(await report(services))) },
+  {
+    method: "GET",
+    path: "/api/devices",
+    doc: { summary: "What there is to compute on", tag: "Models", answer: reportSchema },
+    handle: async (services) => Response.json(wireReport(await report(services))),
+  },
 ];
 
 /** Drivers are opened to answer: many who ask at once, or again and again, share an answer. */

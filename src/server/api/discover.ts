@@ -3,14 +3,22 @@
  * `models`) with what it never told. Places go by their label, files by their name: paths stay on this side.
  */
 import { basename } from "node:path";
+import * as z from "zod/mini";
 import type { ModelInfo } from "../../contract/model.ts";
 import type { Discovery } from "../../models/catalogue.ts";
 import type { ApiRoute } from "./route.ts";
+
+const discoverySchema = z.looseObject({
+  discovered: z.number(),
+  models: z.array(z.looseObject({ name: z.string(), size_bytes: z.number() })),
+  places: z.array(z.looseObject({ place: z.string() })),
+});
 
 export const DISCOVER_ROUTES: readonly ApiRoute[] = [
   {
     method: "POST",
     path: "/api/models/discover",
+    doc: { summary: "Look for models now", tag: "Models", answer: discoverySchema },
     handle: async ({ discover }) => Response.json(encode(await discover())),
   },
 ];

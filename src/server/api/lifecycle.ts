@@ -2,25 +2,71 @@
  * Loading and letting go over HTTP: Shimmy's own routes below /api/models/{name}, GET /api/ps, and llama.cpp's POST /models/load and
  * /models/unload (tools/server/README.md, router mode), which answer when it is done.
  */
+import * as z from "zod/mini";
 import { ShimmyError } from "../../contract/errors.ts";
 import { keepAliveMs } from "../../contract/keep-alive.ts";
 import type { LifecycleStatus, LoadOptions, LoadProgress, UnloadReport } from "../../contract/lifecycle.ts";
+import { validate } from "../../protocols/openai/validate.ts";
 import { plainError } from "../respond.ts";
 import type { Services } from "../services.ts";
 import { frameStream } from "../stream.ts";
 import type { ApiCall, ApiRoute } from "./route.ts";
 
+const TAG = "Models";
+
+/** A wish to load: for how long, and whether to tell how far it is. `keep_alive` and `ttl` are two names of one field. */
+const keepAlive = z.nullish(
+  z.unknown().check(z.refine((value) => keepAliveMs(value) !== undefined, 'must be seconds, a time such as "5m" or "1h30m", 0 or -1')),
+);
+const loadFields = { keep_alive: keepAlive, ttl: keepAlive };
+const loadSchema = z.object({ ...loadFields, stream: z.nullish(z.boolean()) });
+const unloadSchema = z.object({ force: z.nullish(z.boolean()) });
+const model = z.string().check(z.minLength(1));
+const namedLoadSchema = z.object({ model, ...loadFields });
+const namedUnloadSchema = z.object({ model, force: z.nullish(z.boolean()) });
+
+const statusSchema = z.looseObject({
+  model: z.string(),
+  state: z.enum(["unloaded", "loading", "loaded", "failed"]),
+  size: z.number(),
+  context_length: z.number(),
+});
+const successSchema = z.object({ success: z.boolean() });
+
 export const LIFECYCLE_ROUTES: readonly ApiRoute[] = [
-  { method: "POST", path: "/api/models/:name{.+}/load", handle: (services, call) => load(services, call) },
-  { method: "POST", path: "/api/models/:name{.+}/unload", handle: (services, call) => unload(services, call) },
+  {
+    method: "POST",
+    path: "/api/models/:name{.+}/load",
+    doc: {
+      summary: "Load a model",
+      tag: TAG,
+      body: loadSchema,
+      bodyRequired: false,
+      answer: statusSchema,
+      alsoAnswers: "text/event-stream",
+    },
+    handle: (services, call) => load(services, call),
+  },
+  {
+    method: "POST",
+    path: "/api/models/:name{.+}/unload",
+    doc: { summary: "Let a model go", tag: TAG, body: unloadSchema, bodyRequired: false },
+    handle: (services, call) => unload(services, call),
+  },
   {
     method: "GET",
     path: "/api/models/:name{.+}/status",
+    doc: { summary: "How a model is", tag: TAG, answer: statusSchema },
     handle: async ({ lifecycle }, { params }) => Response.json(wireStatus(await lifecycle.status(params.name ?? ""))),
   },
   {
     method: "GET",
     path: "/api/ps",
+    doc: {
+      summary: "The models that are loaded, and the memory they use",
+      tag: TAG,
+      answer: z.object({ models: z.array(statusSchema), memory: z.object({ used_bytes: z.number(), budget_bytes: z.number() }) }),
+    },
     handle: async ({ lifecycle }) => {
       const { models, usedBytes, budgetBytes } = await lifecycle.loaded();
       return Response.json({ models: models.map(wireStatus), memory: { used_bytes: usedBytes, budget_bytes: Math.floor(budgetBytes) } });
@@ -29,30 +75,30 @@ export const LIFECYCLE_ROUTES: readonly ApiRoute[] = [
   {
     method: "POST",
     path: "/models/load",
+    doc: { summary: "Load a model (llama-server's)", tag: TAG, body: namedLoadSchema, answer: successSchema },
     handle: async (services, call) => {
-      const body = await bodyOf(call);
-      await begin(services, modelOf(body), loadOptions(body, call));
+      const body = await bodyOf(namedLoadSchema, call);
+      await begin(services, body.model, loadOptions(body, call));
       return Response.json({ success: true });
     },
   },
   {
     method: "POST",
     path: "/models/unload",
+    doc: { summary: "Let a model go (llama-server's)", tag: TAG, body: namedUnloadSchema, answer: successSchema },
     handle: async ({ lifecycle }, call) => {
-      const body = await bodyOf(call);
-      await lifecycle.unload(modelOf(body), { force: flag(body, "force") });
+      const { model, force } = await bodyOf(namedUnloadSchema, call);
+      await lifecycle.unload(model, { force: force ?? false });
       return Response.json({ success: true });
     },
   },
 ];
 
-type Body = Readonly<Record<string, unknown>>;
-
 async function load(services: Services, call: ApiCall): Promise<Response> {
-  const body = await bodyOf(call);
+  const body = await bodyOf(loadSchema, call);
   const name = call.params.name ?? "";
   const options = loadOptions(body, call);
-  if (!flag(body, "stream")) return Response.json(wireStatus(await begin(services, name, options)));
+  if (!body.stream) return Response.json(wireStatus(await begin(services, name, options)));
   const frames = progressFrames(services, name, options);
   return new Response(
     frameStream({
@@ -67,7 +113,8 @@ async function load(services: Services, call: ApiCall): Promise<Response> {
 }
 
 async function unload({ lifecycle }: Services, call: ApiCall): Promise<Response> {
-  const report = await lifecycle.unload(call.params.name ?? "", { force: flag(await bodyOf(call), "force") });
+  const { force } = await bodyOf(unloadSchema, call);
+  const report = await lifecycle.unload(call.params.name ?? "", { force: force ?? false });
   return Response.json(wireReport(report));
 }
 
@@ -111,36 +158,14 @@ function frame(event: string, data: unknown): string {
   return `event: ${event}\ndata: ${JSON.stringify(data)}\n\n`;
 }
 
-/** @throws invalid_value when there is a body and it is no object. */
-async function bodyOf(call: ApiCall): Promise<Body> {
-  const body = await call.json();
-  if (body === undefined) return {};
-  if (typeof body !== "object" || body === null || Array.isArray(body)) throw invalid("body", "must be an object");
-  return body as Body;
+/** No body is an empty one. @throws invalid_value */
+async function bodyOf<Schema extends z.core.$ZodType>(schema: Schema, call: ApiCall): Promise<z.output<Schema>> {
+  return validate(schema, (await call.json()) ?? {});
 }
 
-function loadOptions(body: Body, { signal }: ApiCall): LoadOptions {
-  const name = body.keep_alive !== undefined && body.keep_alive !== null ? "keep_alive" : "ttl";
-  const given = body[name];
-  if (given === undefined || given === null) return { signal };
-  const ms = keepAliveMs(given);
-  if (ms === undefined) throw invalid(name, 'must be seconds, a time such as "5m" or "1h30m", 0 or -1');
-  return { signal, keepAliveMs: ms };
-}
-
-function modelOf({ model }: Body): string {
-  if (typeof model === "string" && model !== "") return model;
-  throw invalid("model", "it is required");
-}
-
-function flag(body: Body, name: string): boolean {
-  const value = body[name] ?? false;
-  if (typeof value === "boolean") return value;
-  throw invalid(name, "must be true or false");
-}
-
-function invalid(param: string, reason: string): ShimmyError {
-  return new ShimmyError("invalid_value", { param, reason });
+function loadOptions({ keep_alive, ttl }: { keep_alive?: unknown; ttl?: unknown }, { signal }: ApiCall): LoadOptions {
+  const ms = keepAliveMs(keep_alive ?? ttl);
+  return ms === undefined ? { signal } : { signal, keepAliveMs: ms };
 }
 
 function wireReport({ model, unloaded, exit, freedBytes }: UnloadReport) {

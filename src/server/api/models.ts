@@ -2,6 +2,7 @@
  * GET /api/models and /api/models/{name}: what can be served, with all that is known of it. The first four fields are the Rust
  * original's. Never a path of the file system. Also used for GET /v1/models/{id}, which answers to the same names.
  */
+import * as z from "zod/mini";
 import type { ModelInfo, ModelStatus } from "../../contract/model.ts";
 import type { Services } from "../services.ts";
 import type { ApiRoute } from "./route.ts";
@@ -20,16 +21,28 @@ export async function statusOf(
   return { status: status ?? { info, state: "unloaded", servedContext: info.contextLength }, adapter: adapter?.name };
 }
 
+const modelSchema = z.looseObject({
+  name: z.string(),
+  size_bytes: z.number(),
+  model_type: z.string(),
+  parameter_count: z.number(),
+  state: z.enum(["unloaded", "loading", "loaded", "failed"]),
+  capabilities: z.array(z.string()),
+  context_length: z.number(),
+});
+
 /** To be listed last: `{name}` takes slashes, so it would also take the paths of others below /api/models/. */
 export const MODEL_ROUTES: readonly ApiRoute[] = [
   {
     method: "GET",
     path: "/api/models",
+    doc: { summary: "All models, with what is known of them", tag: "Models", answer: z.object({ models: z.array(modelSchema) }) },
     handle: async ({ models }) => Response.json({ models: (await models()).map(encodeStatus) }),
   },
   {
     method: "GET",
     path: "/api/models/:name{.+}",
+    doc: { summary: "One model, with its chat template", tag: "Models", answer: modelSchema },
     handle: async (services, { params }) => {
       const { status } = await statusOf(services, params.name ?? "");
       return Response.json({ ...encodeStatus(status), template: status.info.chatTemplate ?? null });

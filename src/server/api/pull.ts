@@ -2,14 +2,33 @@
  * `POST /api/pull` {"model", "stream"}: progress as NDJSON in Ollama's shape (docs/api.md of ollama), so that its clients can pull here
  * too. Errors are `{"error": text}` as theirs are, with our code beside it. A client that leaves ends the pull only if nobody else waits.
  */
+import * as z from "zod/mini";
 import { ShimmyError } from "../../contract/errors.ts";
 import type { PullEvent } from "../../contract/pull.ts";
+import { invalid, validate } from "../../protocols/openai/validate.ts";
 import { errorHeaders } from "../respond.ts";
 import type { Services } from "../services.ts";
 import { frameStream } from "../stream.ts";
 import type { ApiCall, ApiRoute } from "./route.ts";
 
-export const PULL_ROUTES: readonly ApiRoute[] = [{ method: "POST", path: "/api/pull", handle: pull }];
+const name = z.nullish(z.string().check(z.trim(), z.minLength(1, "name a model")));
+/** `name` is what Ollama called the field until 0.5. Other fields (`insecure`) change nothing. */
+const pullSchema = z.object({ model: name, name, stream: z.nullish(z.boolean()) });
+
+export const PULL_ROUTES: readonly ApiRoute[] = [
+  {
+    method: "POST",
+    path: "/api/pull",
+    doc: {
+      summary: "Fetch a model from the hub",
+      tag: "Models",
+      body: pullSchema,
+      answer: z.looseObject({ status: z.string() }),
+      alsoAnswers: "application/x-ndjson",
+    },
+    handle: pull,
+  },
+];
 
 async function pull(services: Services, call: ApiCall): Promise<Response> {
   try {
@@ -23,13 +42,11 @@ async function pull(services: Services, call: ApiCall): Promise<Response> {
   }
 }
 
-/** `name` is what Ollama called the field until 0.5. Other fields (`insecure`) change nothing. @throws invalid_value */
+/** @throws invalid_value */
 function readRequest(body: unknown): { model: string; stream: boolean } {
-  const { model, name, stream } = (typeof body === "object" && body !== null ? body : {}) as Record<string, unknown>;
+  const { model, name, stream } = validate(pullSchema, body ?? {});
   const asked = model ?? name;
-  if (typeof asked !== "string" || asked.trim() === "") throw new ShimmyError("invalid_value", { param: "model", reason: "name a model" });
-  if (stream !== undefined && typeof stream !== "boolean")
-    throw new ShimmyError("invalid_value", { param: "stream", reason: "must be true or false" });
+  if (typeof asked !== "string") throw invalid("model", "name a model");
   return { model: asked, stream: stream ?? true };
 }
 

@@ -2,56 +2,53 @@
  * The body of POST /v1/chat/completions → a `ChatCall`. Called by the server with parsed JSON of unknown shape.
  * It must not know any template, model or engine.
  */
-import type { ChatCompletionCreateParams } from "openai/resources/chat/completions";
-import * as z from "zod/mini";
-import type { GenerationRequest, Prompt, Tool } from "../../../contract/generation.ts";
+import { ShimmyError } from "../../../contract/errors.ts";
+import type { ChatPrompt, GenerationRequest } from "../../../contract/generation.ts";
 import type { DecodeContext } from "../../protocol.ts";
 import { constraintOf } from "../constraint.ts";
 import { commonCall, type OpenAICall } from "../request.ts";
-import { commonFields, wholeRange } from "../schema.ts";
 import { invalid, validate } from "../validate.ts";
 import { decodeMessages } from "./messages.ts";
+import { hidesReasoning, reasoningWish, templateOptions } from "./reasoning.ts";
+import { type ChatFields, chatSchema } from "./schema.ts";
+import { isLegacy, toolUse } from "./tools.ts";
 
-export type ChatCall = OpenAICall;
+export { type ChatBody, chatSchema } from "./schema.ts";
 
-const chatSchema = z.object({
-  ...commonFields,
-  messages: z.array(z.unknown()),
-  logprobs: z.nullish(z.boolean()),
-  top_logprobs: wholeRange(0, 20),
-  tools: z.nullish(z.array(z.unknown())),
-  tool_choice: z.nullish(z.union([z.string(), z.object({ type: z.string() })], { error: "must be a string or an object" })),
-  chat_template_kwargs: z.nullish(z.record(z.string(), z.unknown())),
-});
-type ChatFields = z.output<typeof chatSchema>;
-
-/** Everything OpenAI's own client may send is accepted; a field this type cannot hold is a compile error here. */
-type Accepted<Body extends z.input<typeof chatSchema>> = Body;
-export type ChatBody = Accepted<ChatCompletionCreateParams>;
-
-const toolSchema = z.looseObject({ type: z.literal("function"), function: z.looseObject({ name: z.string() }) });
+export interface ChatCall extends OpenAICall {
+  /** Answer with `function_call`, as it was before tools. */
+  readonly legacyFunctions: boolean;
+  /** Thoughts are generated and not told. */
+  readonly hidesReasoning: boolean;
+}
 
 export function decodeChat(body: unknown, context: DecodeContext): ChatCall {
   const fields = validate(chatSchema, body);
   const constraint = constraintOf(body as object);
   const call = commonCall(fields, "chatcmpl", context);
   const topLogprobs = topLogprobsOf(fields);
+  const prompt = promptOf(fields);
+  if (constraint && "gbnf" in constraint && prompt.tools)
+    throw invalid("grammar", "it cannot be combined with tools; use response_format, or tool_choice 'none'");
   const request: GenerationRequest = {
     ...call.request,
     ...(constraint && { constraint }),
-    prompt: promptOf(fields),
+    prompt,
     ...(topLogprobs !== undefined && { topLogprobs }),
   };
-  return { ...call, request };
+  return { ...call, request, legacyFunctions: isLegacy(fields), hidesReasoning: hidesReasoning(fields) };
 }
 
-function promptOf(fields: ChatFields): Prompt {
-  const tools = toolsOf(fields);
+function promptOf(fields: ChatFields): ChatPrompt {
+  if (fields.modalities?.includes("audio")) throw new ShimmyError("modality_not_supported", { param: "modalities", what: "audio" });
+  const reasoning = reasoningWish(fields);
+  const options = templateOptions(fields, reasoning);
   return {
     kind: "chat",
     messages: decodeMessages(fields.messages),
-    ...(tools && { tools }),
-    ...(fields.chat_template_kwargs && { templateOptions: fields.chat_template_kwargs }),
+    ...toolUse(fields),
+    ...(reasoning && { reasoning }),
+    ...(options && { templateOptions: options }),
   };
 }
 
@@ -60,14 +57,4 @@ function topLogprobsOf({ logprobs, top_logprobs: top }: ChatFields): number | un
   if (logprobs) return top ?? 0;
   if (top) throw invalid("top_logprobs", "needs logprobs: true");
   return undefined;
-}
-
-/** The tools the template is to show; none under `tool_choice: "none"`, so the model cannot think of calling one. */
-function toolsOf({ tools: given, tool_choice: choice }: ChatFields): readonly Tool[] | undefined {
-  const tools = given?.map((tool, index) => validate(toolSchema, tool, `tools[${index}]`) as Tool);
-  if (choice !== null && choice !== undefined && choice !== "auto" && choice !== "none") {
-    const known = typeof choice === "object" || choice === "required";
-    throw invalid("tool_choice", known ? "a tool call cannot be forced yet; use 'auto' or 'none'" : "must be 'auto' or 'none'");
-  }
-  return choice === "none" || !tools?.length ? undefined : tools;
 }

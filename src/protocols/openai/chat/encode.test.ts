@@ -2,18 +2,9 @@ import fc from "fast-check";
 import type { ChatCompletionChunk } from "openai/resources/chat/completions";
 import { Stream } from "openai/streaming";
 import { describe, expect, test } from "vitest";
-import type { GenerationEvent } from "../../../contract/generation.ts";
-import type { WireTimings } from "../tally.ts";
-import { anyEvents, CONTEXT, finished, MODEL, play, progress, readFrames, started, text, token } from "../test-support.ts";
-import { decodeChat } from "./decode.ts";
-import { encodeStreamChat, encodeWholeChat } from "./encode.ts";
-
-type Chunk = ChatCompletionChunk & { timings?: WireTimings };
-
-const callWith = (fields: object = {}) => decodeChat({ messages: [{ role: "user", content: "Hi" }], ...fields }, CONTEXT);
-const whole = (events: readonly GenerationEvent[], fields: object = {}) => encodeWholeChat(callWith(fields), MODEL, play(events));
-const stream = (events: readonly GenerationEvent[], fields: object = {}) =>
-  readFrames<Chunk>(encodeStreamChat(callWith(fields), MODEL, play(events)));
+import { finished, MODEL, progress, started, text, token } from "../test-support.ts";
+import { encodeStreamChat } from "./encode.ts";
+import { callWith, stream, whole } from "./test-support.ts";
 
 const STORY = [started(7), text("Once"), text(" upon"), finished(0, { reason: "length" })];
 const INCLUDE_USAGE = { stream_options: { include_usage: true } };
@@ -242,33 +233,3 @@ describe("T25 logprobs", () => {
     expect(answer.choices[0]?.logprobs?.content?.[0]?.top_logprobs).toEqual([]);
   });
 });
-
-test("T11 the folded stream equals the whole answer, for any order of events", async () => {
-  await fc.assert(
-    fc.asyncProperty(anyEvents, fc.boolean(), async ({ choices, events }, logprobs) => {
-      const fields = { n: choices, logprobs, ...INCLUDE_USAGE };
-      const { chunks } = await stream(events, fields);
-      expect(fold(chunks, choices, logprobs)).toEqual(await whole(events, fields));
-    }),
-  );
-});
-
-/** As a client would: add up the deltas of each choice, take the rest from the last chunk. */
-function fold(chunks: readonly Chunk[], choices: number, logprobs: boolean) {
-  const last = chunks.at(-1);
-  const pieces = chunks.flatMap((chunk) => chunk.choices);
-  return {
-    ...last,
-    object: "chat.completion",
-    choices: Array.from({ length: choices }, (_, index) => {
-      const own = pieces.filter((piece) => piece.index === index);
-      const role = own.find(({ delta }) => delta.role)?.delta.role;
-      return {
-        index,
-        message: { role, content: own.map(({ delta }) => delta.content ?? "").join(""), refusal: null },
-        logprobs: logprobs ? { content: own.flatMap((piece) => piece.logprobs?.content ?? []), refusal: null } : null,
-        finish_reason: own.at(-1)?.finish_reason,
-      };
-    }),
-  };
-}

@@ -1,40 +1,46 @@
 /**
- * The messages of a chat request → `ChatMessage`s. Content is text or text parts; what else a template may read travels in `extra`.
+ * The messages of a chat request → `ChatMessage`s. Content becomes text; what else a template may read travels in `extra`.
  * Called by the chat decoder. It must not know any template: order and roles are judged where the template is rendered.
  */
-import * as z from "zod/mini";
 import type { ChatMessage } from "../../../contract/generation.ts";
-import { invalid, validate } from "../validate.ts";
+import { invalid } from "../validate.ts";
+import { contentText, resultText } from "./content.ts";
+import type { MessageFields } from "./schema.ts";
 
-const messageSchema = z.looseObject({
-  role: z.enum(["system", "developer", "user", "assistant", "tool", "function"]),
-  content: z.nullish(z.union([z.string(), z.array(z.unknown())], { error: "must be a string, an array of content parts or null" })),
-  name: z.nullish(z.string()),
-  tool_call_id: z.nullish(z.string()),
-  tool_calls: z.nullish(z.array(z.unknown())),
-  reasoning_content: z.nullish(z.string()),
-});
-const toolCallSchema = z.looseObject({ function: z.nullish(z.looseObject({ name: z.string() })) });
-const partSchema = z.looseObject({ type: z.string() });
-const textSchema = z.string();
-
-/** @throws invalid_value with a path such as `messages[2].content[0].type`. */
-export function decodeMessages(messages: readonly unknown[]): ChatMessage[] {
+/** @throws invalid_value or modality_not_supported with a path such as `messages[2].content[0].type`. */
+export function decodeMessages(messages: readonly MessageFields[]): ChatMessage[] {
   if (messages.length === 0) throw invalid("messages", "must have at least one message");
-  // One by one, so that the first wrong message ends the work.
-  return messages.map((message, index) => decodeMessage(message, `messages[${index}]`));
+  const ids = new Map<string, string>();
+  return messages.map((message, index) => decodeMessage(fromLegacy(message, index, ids), `messages[${index}]`));
 }
 
-function decodeMessage(message: unknown, at: string): ChatMessage {
-  const { role, content, ...rest } = validate(messageSchema, message, at);
-  rest.tool_calls?.forEach((call, index) => {
-    validate(toolCallSchema, call, `${at}.tool_calls[${index}]`);
-  });
-  const extra = Object.fromEntries(Object.entries(rest).filter(([, value]) => isPresent(value)));
+/**
+ * `function_call` and the role `function`, which came before tools: the same in today's words, for templates know only these.
+ * @param ids the last call of each function
+ */
+function fromLegacy(message: MessageFields, index: number, ids: Map<string, string>): MessageFields {
+  const { function_call: call, ...rest } = message;
+  if (call) {
+    const id = `call_${index}`;
+    ids.set(call.name, id);
+    const calls = [...(message.tool_calls ?? []), { id, type: "function", function: call }];
+    return { ...rest, tool_calls: calls };
+  }
+  if (message.role !== "function") return message;
+  const id = ids.get(message.name ?? "");
+  return { ...message, role: "tool", ...(id !== undefined && { tool_call_id: id }) };
+}
+
+function decodeMessage(message: MessageFields, at: string): ChatMessage {
+  const { role, content, refusal, reasoning_content, reasoning, reasoning_details, ...rest } = message;
+  const written = role === "tool" ? resultText(content, `${at}.content`) : contentText(content, `${at}.content`);
+  const thought = role === "assistant" ? thoughtOf([reasoning_content, reasoning, textOfDetails(reasoning_details)]) : undefined;
+  const fields = Object.entries(rest).filter(([, value]) => isPresent(value));
+  if (thought !== undefined) fields.push(["reasoning_content", thought]);
   return {
     role,
-    content: textOf(content, `${at}.content`),
-    ...(Object.keys(extra).length > 0 && { extra }),
+    content: written === "" && role === "assistant" ? (refusal ?? "") : written,
+    ...(fields.length > 0 && { extra: Object.fromEntries(fields) }),
   };
 }
 
@@ -43,29 +49,14 @@ function isPresent(value: unknown): boolean {
   return value !== null && value !== undefined && !(Array.isArray(value) && value.length === 0);
 }
 
-function textOf(content: string | readonly unknown[] | null | undefined, at: string): string {
-  if (typeof content === "string") return content;
-  // Joined as llama.cpp's server does: parts are paragraphs to the clients that send several.
-  return (content ?? []).map((part, index) => textOfPart(part, `${at}[${index}]`)).join("\n");
+/** A thought of ours or another server's that is sent back under one of its names, or under several. */
+function thoughtOf(said: readonly unknown[]): string | undefined {
+  return said.find((each): each is string => typeof each === "string" && each !== "");
 }
 
-function textOfPart(part: unknown, at: string): string {
-  const { type, ...fields } = validate(partSchema, part, at);
-  switch (type) {
-    case "text":
-    case "input_text":
-    case "output_text":
-      return validate(textSchema, fields.text, `${at}.text`);
-    case "refusal":
-      return validate(textSchema, fields.refusal, `${at}.refusal`);
-    case "image_url":
-    case "input_image":
-    case "input_audio":
-    case "file":
-    case "input_file":
-    case "video_url":
-      throw invalid(`${at}.type`, `'${type}' cannot be read: this engine build has no vision or audio, only text`);
-    default:
-      throw invalid(`${at}.type`, "must be 'text'");
-  }
+/** OpenRouter's list; what is encrypted or of an unknown shape is passed over. */
+function textOfDetails(details: unknown): string | undefined {
+  if (!Array.isArray(details)) return undefined;
+  const texts = details.map((detail: { readonly text?: unknown; readonly summary?: unknown } | null) => detail?.text ?? detail?.summary);
+  return texts.filter((text) => typeof text === "string").join("");
 }

@@ -1,6 +1,6 @@
 /**
- * One pull of a model at a time on this machine: a file that names the process that works. Called by pull.ts. The owner touches it; one
- * whose process is gone, or that was not touched for a while (another machine, a process number used anew), is taken over.
+ * One process at a time on this machine: a file that names the process that works. Taken for pulls (hub/) and batches (batches/). The owner
+ * touches it; one whose process is gone, or that was not touched for a while (another machine, a process number used anew), is taken over.
  */
 import { randomUUID } from "node:crypto";
 import { link, open, readFile, rename, rm, stat, utimes } from "node:fs/promises";

@@ -1,0 +1,80 @@
+/**
+ * What the server tells of itself and of its models: GET, no generation. Called by app.ts, which adds them behind all others, for
+ * `/models/{id}` takes every path below /models.
+ */
+import { encodeModel, encodeModels } from "../protocols/openai/index.ts";
+import { statusOf } from "./api/models.ts";
+import type { ApiRoute } from "./api/route.ts";
+import { health } from "./health.ts";
+import type { DocumentedRoute } from "./openapi/document.ts";
+
+/** The page runs its own script and asks this server only; no other page may frame it. */
+const DOCS_HEADERS = {
+  "content-type": "text/html; charset=utf-8",
+  "content-security-policy":
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'",
+  "x-content-type-options": "nosniff",
+};
+
+/** @param all every route of the server, these included */
+export function ownRoutes(all: () => readonly DocumentedRoute[]): readonly ApiRoute[] {
+  return [
+    {
+      method: "GET",
+      path: "/",
+      doc: { summary: "Name, version and routes", tag: "Server" },
+      handle: ({ version }) => Response.json({ service: "shimmy", version, routes: [...new Set(all().map(({ path }) => path))] }),
+    },
+    {
+      method: "GET",
+      path: "/health",
+      doc: { summary: "Whether it is ready; 503 while it loads, drains or has no model", tag: "Server" },
+      handle: async (services) => {
+        const { status, body } = await health(services);
+        return Response.json(body, { status });
+      },
+    },
+    {
+      method: "GET",
+      path: "/metrics",
+      doc: { summary: "Metrics for Prometheus", tag: "Server", answerType: "text/plain" },
+      handle: async ({ metrics }) => {
+        const { contentType, body } = await metrics.text();
+        return new Response(body, { headers: { "content-type": contentType } });
+      },
+    },
+    {
+      method: "GET",
+      path: "/openapi.json",
+      doc: { summary: "This document", tag: "Server" },
+      handle: async ({ version }) => {
+        const { openApiDocument } = await import("./openapi/document.ts");
+        return Response.json(openApiDocument(all(), version));
+      },
+    },
+    {
+      method: "GET",
+      path: "/docs",
+      doc: { summary: "This document as a page", tag: "Server", answerType: "text/html" },
+      handle: async () => {
+        const { DOCS_PAGE } = await import("./openapi/page.ts");
+        return new Response(DOCS_PAGE, { headers: DOCS_HEADERS });
+      },
+    },
+    {
+      method: "GET",
+      path: "/v1/models",
+      doc: { summary: "The models that can be asked", tag: "OpenAI" },
+      handle: async ({ models }) => Response.json(encodeModels(await models())),
+    },
+    {
+      method: "GET",
+      path: "/v1/models/:id{.+}",
+      doc: { summary: "One model", tag: "OpenAI" },
+      handle: async (services, { params }) => {
+        const { status, adapter } = await statusOf(services, params.id ?? "");
+        return Response.json(encodeModel(status, adapter));
+      },
+    },
+  ];
+}
