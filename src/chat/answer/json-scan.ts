@@ -1,7 +1,10 @@
 /**
- * Where a JSON value ends in a text that comes in pieces. It looks at brackets and strings only, so it takes what is not quite JSON;
- * that the text is JSON the grammar has seen to, or JSON.parse says. Called by scan.ts. Pure.
+ * Where a JSON value ends in a text that comes in pieces. It looks at brackets and strings only and takes what is not quite
+ * JSON: that it is, the grammar has seen to or JSON.parse says. Called by scanner.ts. Pure.
  */
+
+/** What stands between brackets and strings. */
+const IN_JSON = /[\s\w+\-.,:]/;
 
 export class JsonScan {
   readonly #brackets: string[] = [];
@@ -36,6 +39,7 @@ export class JsonScan {
     else if (char === "{") this.#brackets.push("}");
     else if (char === "[") this.#brackets.push("]");
     else if (char === "}" || char === "]") return this.#brackets.pop() === char;
+    else return IN_JSON.test(char);
     return true;
   }
 }

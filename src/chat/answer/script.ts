@@ -1,13 +1,8 @@
-/**
- * Readers of calls, written as if all of the text were there: a script is a generator that pauses where the text that has come ends.
- * Used by the files of formats/. Pure.
- */
-import type { AnswerPiece, CallReader, CallStep, ReaderContext } from "./format.ts";
+/** Readers made of scripts, and scripts for what several formats write alike. Used by the files of formats/. Pure. */
+import type { AnswerPiece, AnswerReader, CallReader, CallStep, ReaderContext } from "./format.ts";
+import { type Reading, Scanner } from "./scanner.ts";
 
-/** A part of a script: it pauses until more text has come, and answers in the end. */
-export type Reading<T> = Generator<undefined, T, undefined>;
-
-/** Reads a stretch of calls. False: it is no call, and no piece was told. */
+/** Reads a stretch of calls. True: behind the last one. False: it is no call, or no further one. */
 export type Script = (text: Scanner) => Reading<boolean>;
 
 export class ScriptReader implements CallReader {
@@ -25,125 +20,38 @@ export class ScriptReader implements CallReader {
     const { done, value } = this.#script.next();
     const pieces = this.#scanner.takePieces();
     if (!done) return { pieces };
-    return value ? { pieces, rest: this.#scanner.rest } : { pieces, failed: true };
+    if (value) return { pieces, rest: this.#scanner.rest };
+    return this.#scanner.told ? { pieces, rest: this.#scanner.untold } : { pieces, failed: true };
   }
 
+  /** What is held back of a call may be a part of a mark: that is nobody's text. */
   end(): readonly AnswerPiece[] {
     return [];
   }
 }
 
-/** The text of a stretch as it comes, and the pieces that a script makes of it. */
-export class Scanner {
-  #text = "";
-  #at = 0;
-  #pieces: AnswerPiece[] = [];
+/** Reads whole answers: its script goes on to the end of the text. */
+export class AnswerScript implements AnswerReader {
+  readonly #scanner = new Scanner();
+  readonly #script: Reading<void>;
 
-  add(text: string): void {
-    // What has been read is not kept.
-    this.#text = this.#text.slice(this.#at) + text;
-    this.#at = 0;
+  constructor(script: (text: Scanner) => Reading<void>) {
+    this.#script = script(this.#scanner);
   }
 
-  get rest(): string {
-    return this.#text.slice(this.#at);
+  push(text: string): readonly AnswerPiece[] {
+    this.#scanner.add(text);
+    return this.#step();
   }
 
-  tell(piece: AnswerPiece): void {
-    this.#pieces.push(piece);
+  end(): readonly AnswerPiece[] {
+    this.#scanner.finish();
+    return this.#step();
   }
 
-  takePieces(): readonly AnswerPiece[] {
-    const pieces = this.#pieces;
-    this.#pieces = [];
-    return pieces;
-  }
-
-  /** The next character, which is not taken. */
-  *peek(): Reading<string> {
-    while (this.#at >= this.#text.length) yield;
-    return this.#text[this.#at]!;
-  }
-
-  *space(): Reading<void> {
-    while (/\s/.test(yield* this.peek())) this.#at++;
-  }
-
-  /** Takes this text if it is what follows. */
-  *accept(expected: string): Reading<boolean> {
-    while (this.#text.length - this.#at < expected.length && expected.startsWith(this.rest)) yield;
-    if (!this.#text.startsWith(expected, this.#at)) return false;
-    this.#at += expected.length;
-    return true;
-  }
-
-  /** Everything before `end`, which is taken too. */
-  *until(end: string): Reading<string> {
-    let at = this.#text.indexOf(end, this.#at);
-    while (at < 0) {
-      yield;
-      at = this.#text.indexOf(end, this.#at);
-    }
-    const text = this.#text.slice(this.#at, at);
-    this.#at = at + end.length;
-    return text;
-  }
-
-  /** A JSON string; undefined if none follows. */
-  *string(): Reading<string | undefined> {
-    if ((yield* this.peek()) !== '"') return undefined;
-    let json = "";
-    yield* this.json((text) => {
-      json += text;
-    });
-    try {
-      return String(JSON.parse(json));
-    } catch {
-      // It is no JSON, so it is no string; the text of it is not lost, the reader of the answer has it.
-      return undefined;
-    }
-  }
-
-  /** One JSON value, told as it comes; only its end is looked for. @returns whether one begins here. */
-  *json(tell: (text: string) => void): Reading<boolean> {
-    const first = yield* this.peek();
-    if (!/[{["\w-]/.test(first)) return false;
-    const scalar = /[\w-]/.test(first);
-    for (let depth = 0, quoted = false, escaped = false; ; ) {
-      let at = this.#at;
-      for (let ended = false; at < this.#text.length && !ended; at++) {
-        const character = this.#text[at]!;
-        if (scalar && /[\s,\]}]/.test(character)) {
-          tell(this.#take(at));
-          return true;
-        }
-        if (escaped) escaped = false;
-        else if (quoted) {
-          if (character === "\\") escaped = true;
-          else if (character === '"') quoted = false;
-        } else if (character === '"') quoted = true;
-        else if (character === "{" || character === "[") depth++;
-        else if (character === "}" || character === "]") depth--;
-        ended = !scalar && depth === 0 && !quoted;
-        if (!ended) continue;
-        tell(this.#take(at + 1));
-        return true;
-      }
-      if (at > this.#at) tell(this.#take(at));
-      yield;
-    }
-  }
-
-  /** `json`, if an object follows, as the arguments of the call that was told last. */
-  *arguments(): Reading<boolean> {
-    if ((yield* this.peek()) !== "{") return false;
-    return yield* this.json((text) => this.tell({ kind: "arguments", text }));
-  }
-
-  #take(end: number): string {
-    const text = this.#text.slice(this.#at, end);
-    this.#at = end;
-    return text;
+  #step(): readonly AnswerPiece[] {
+    this.#script.next();
+    return this.#scanner.takePieces();
   }
 }
 
@@ -193,4 +101,14 @@ export function tellWhole(text: Scanner, name: string, json: string, id: string)
   text.tell({ kind: "call", name, id });
   text.tell({ kind: "arguments", text: json });
   text.tell({ kind: "end" });
+}
+
+/** Tells a call whose arguments are the object that follows, behind white space. @returns false: none follows, or it is cut short */
+export function* tellCall(text: Scanner, name: string, id: string): Reading<boolean> {
+  yield* text.space();
+  if ((yield* text.peek()) !== "{") return false;
+  text.tell({ kind: "call", name, id });
+  const whole = yield* text.arguments();
+  if (whole) text.tell({ kind: "end" });
+  return whole;
 }

@@ -6,8 +6,9 @@ import type { Tool } from "../../../contract/generation.ts";
 import { type Expression, sequence, text } from "../../../grammar/expression.ts";
 import type { AnswerFormat, CallFormat, CallGrammar, ReaderContext } from "../format.ts";
 import { severalCalls } from "../json-calls.ts";
-import { callReader, type Scan, type Script } from "../scan.ts";
-import { readCall } from "./json-call.ts";
+import type { Reading, Scanner } from "../scanner.ts";
+import { ScriptReader } from "../script.ts";
+import { readCall } from "./json-list.ts";
 import { markedUp } from "./marked-up.ts";
 import { anyTool } from "./parts.ts";
 
@@ -50,16 +51,17 @@ function calls(fence: Fence): CallFormat {
     triggers: () => [{ text: OPEN }],
     behind,
     whole: (grammar, tools, parallel) => sequence(text(OPEN), behind(grammar, tools, parallel)),
-    reader: (_, context) => callReader((scan) => read(scan, fence, context)),
+    reader: (_, context) => new ScriptReader((scan) => read(scan, fence, context)),
   };
 }
 
-function* read(scan: Scan, fence: Fence, context: ReaderContext): Script<boolean> {
+function* read(scan: Scanner, fence: Fence, context: ReaderContext): Reading<boolean> {
   for (;;) {
     const mark = yield* scan.next([fence.beforeName, CLOSE]);
     if (mark !== fence.beforeName) return mark === CLOSE && scan.told;
     if (!(yield* readCall(scan, context, fence.afterName))) return false;
     if ((yield* scan.next([fence.end.trimStart()])) === undefined) return false;
+    scan.settle();
   }
 }
 

@@ -13,6 +13,7 @@ import { GRANITE } from "./granite.ts";
 import { HARMONY } from "./harmony.ts";
 import { KIMI_K2 } from "./kimi.ts";
 import { LFM2 } from "./lfm2.ts";
+import { APRIEL, NEMOTRON_2 } from "./listed.ts";
 import { MINIMAX_M2 } from "./minimax.ts";
 import { PHI_4_MINI } from "./phi.ts";
 import { QWEN3_5, QWEN3_CODER } from "./qwen3-coder.ts";
@@ -212,7 +213,7 @@ export const FIXTURES: readonly Fixture[] = [
   },
   {
     format: FUNCTIONARY_3_2,
-    template: "Respond in this format:\\n>>>${recipient}\\n${content} … '>>>all\\n'",
+    template: "Respond in this format: … '>>>all\\n' + message['content']",
     text: "all\nLet me look.",
     one: `>>>weather\n${JSON_WEATHER}`,
     two: `>>>weather\n${JSON_WEATHER}>>>weather_map\n${JSON_MAP}`,
@@ -279,10 +280,10 @@ export const FIXTURES: readonly Fixture[] = [
     format: PHI_4_MINI,
     template: "'<|tool|>' + message['tools'] + '<|/tool|>'",
     one: `<|tool_call|>[${LISTED("weather", JSON_WEATHER)}]<|/tool_call|>`,
-    two: `functools[${LISTED("weather", JSON_WEATHER)},${LISTED("weather_map", JSON_MAP)}]`,
+    two: `<|tool_call|>[${LISTED("weather", JSON_WEATHER)},${LISTED("weather_map", JSON_MAP)}]<|/tool_call|>`,
     none: `<|tool_call|>[${LISTED("now", "{}")}]<|/tool_call|>`,
     hard: `<|tool_call|>[${LISTED("write", JSON_HARD)}]<|/tool_call|>`,
-    lookalike: "from functools import partial",
+    lookalike: "<|tool_call|> begins a call",
   },
   {
     format: LFM2,
@@ -293,5 +294,23 @@ export const FIXTURES: readonly Fixture[] = [
     none: "<|tool_call_start|>[now()]<|tool_call_end|>",
     hard: `<|tool_call_start|>[write(text=${JSON.stringify(HARD)}, tags=['</a>', 'b\\n'])]<|tool_call_end|>`,
     lookalike: "<|tool_call_start|>[1, 2]<|tool_call_end|>",
+  },
+  {
+    format: NEMOTRON_2,
+    template: "{{- '<TOOLCALL>[' -}}",
+    one: `<TOOLCALL>[${LISTED("weather", JSON_WEATHER)}]</TOOLCALL>`,
+    two: `<TOOLCALL>[${LISTED("weather", JSON_WEATHER)}, ${LISTED("weather_map", JSON_MAP)}]</TOOLCALL>`,
+    none: `<TOOLCALL>[${LISTED("now", "{}")}]</TOOLCALL>`,
+    hard: `<TOOLCALL>[${LISTED("write", JSON_HARD)}]</TOOLCALL>`,
+    lookalike: "<TOOLCALL> begins a list",
+  },
+  {
+    format: APRIEL,
+    template: "{{- '\n<tool_calls>[' -}}",
+    one: `<tool_calls>[{"name": "weather", "arguments": ${JSON_WEATHER}, "id": "abc123"}]</tool_calls>`,
+    two: `<tool_calls>[${LISTED("weather", JSON_WEATHER)}, ${LISTED("weather_map", JSON_MAP)}]</tool_calls>`,
+    none: `<tool_calls>[${LISTED("now", "{}")}]</tool_calls>`,
+    hard: `<tool_calls>[${LISTED("write", JSON_HARD)}]</tool_calls>`,
+    lookalike: "<tool_calls> begins a list",
   },
 ];

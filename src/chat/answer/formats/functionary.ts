@@ -8,15 +8,16 @@
 import { choice, sequence, text } from "../../../grammar/expression.ts";
 import type { AnswerFormat, ReaderContext } from "../format.ts";
 import { severalCalls } from "../json-calls.ts";
-import { answerReader, callReader, type Scan, type Script } from "../scan.ts";
-import { readCall } from "./json-call.ts";
+import type { Reading, Scanner } from "../scanner.ts";
+import { AnswerScript, ScriptReader, tellCall } from "../script.ts";
+import { readCall } from "./json-list.ts";
 import { anyTool } from "./parts.ts";
 
 const OPEN = "<function=";
 const CLOSE = "</function>";
 const TO = ">>>";
 
-function* readMarked(scan: Scan, context: ReaderContext): Script<boolean> {
+function* readMarked(scan: Scanner, context: ReaderContext): Reading<boolean> {
   if (!(yield* readCall(scan, context, ">"))) return false;
   return (yield* scan.next([CLOSE])) !== undefined;
 }
@@ -32,11 +33,11 @@ export const FUNCTIONARY_3_1: AnswerFormat = {
       const call = anyTool(tools, (tool) => sequence(text(`${OPEN}${tool.function.name}>`), grammar.arguments(tool), text(CLOSE)));
       return severalCalls(grammar, call, text(""), parallel);
     },
-    reader: (_, context) => callReader((scan) => readMarked(scan, context)),
+    reader: (_, context) => new ScriptReader((scan) => readMarked(scan, context)),
   },
 };
 
-function* readParts(scan: Scan, context: ReaderContext): Script<void> {
+function* readParts(scan: Scanner, context: ReaderContext): Reading<void> {
   const recipients = ["all", ...context.tools.map((tool) => tool.function.name)].map((name) => `${name}\n`);
   const marks = recipients.map((recipient) => TO + recipient);
   let mark = yield* scan.next([...recipients, ...marks]);
@@ -47,16 +48,15 @@ function* readParts(scan: Scan, context: ReaderContext): Script<void> {
       mark = yield* scan.next(marks);
       if (mark !== undefined) continue;
     }
-    mark = yield* scan.until(marks, (part) => scan.tell({ kind: "text", text: part }));
+    mark = yield* scan.stream(marks, (part) => scan.tell({ kind: "text", text: part }));
     if (mark === undefined) return;
   }
 }
 
 /** What is for a tool and holds no arguments is text. */
-function* readPart(scan: Scan, recipient: string, { newId }: ReaderContext): Script<void> {
+function* readPart(scan: Scanner, recipient: string, { newId }: ReaderContext): Reading<void> {
   if ((yield* scan.peek()) !== "{") return scan.tell({ kind: "text", text: recipient });
-  scan.tell({ kind: "call", name: recipient.trimEnd(), id: newId() });
-  if (yield* scan.json((part) => scan.tell({ kind: "arguments", text: part }))) scan.tell({ kind: "end" });
+  yield* tellCall(scan, recipient.trimEnd(), newId());
 }
 
 export const FUNCTIONARY_3_2: AnswerFormat = {
@@ -72,11 +72,11 @@ export const FUNCTIONARY_3_2: AnswerFormat = {
       return severalCalls(grammar, call, text(TO), parallel);
     },
     reader: (trigger, context) =>
-      callReader(function* (scan) {
+      new ScriptReader(function* (scan) {
         if ((yield* scan.peek()) !== "{") return false;
         yield* readPart(scan, trigger.replace(TO, ""), context);
         return true;
       }),
   },
-  reader: (context) => answerReader((scan) => readParts(scan, context)),
+  reader: (context) => new AnswerScript((scan) => readParts(scan, context)),
 };

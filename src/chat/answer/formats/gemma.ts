@@ -11,7 +11,8 @@ import type { Tool } from "../../../contract/generation.ts";
 import { type Expression, sequence, text } from "../../../grammar/expression.ts";
 import type { AnswerFormat, CallFormat, CallGrammar, ReaderContext } from "../format.ts";
 import { severalCalls } from "../json-calls.ts";
-import { callReader, type Scan, type Script } from "../scan.ts";
+import type { Reading, Scanner } from "../scanner.ts";
+import { ScriptReader } from "../script.ts";
 import { looseKey, looseValue } from "./loose-value.ts";
 import { anyTool, inOrderBetween, rawText } from "./parts.ts";
 
@@ -28,7 +29,7 @@ function calls(notation: Notation): CallFormat {
     triggers: () => [{ text: open }],
     behind: (grammar, tools) => sequence(text("call:"), one(grammar, tools)),
     whole: (grammar, tools, parallel) => severalCalls(grammar, sequence(text(`${open}call:`), one(grammar, tools)), text(""), parallel),
-    reader: (_, context) => callReader((scan) => read(scan, { open, close, quote: notation.quote }, context)),
+    reader: (_, context) => new ScriptReader((scan) => read(scan, { open, close, quote: notation.quote }, context)),
   };
 }
 
@@ -46,7 +47,7 @@ function callOf(tool: Tool, { close, quote }: Notation, grammar: CallGrammar): E
   return sequence(text(`${tool.function.name}{`), args, text(`}${close}`));
 }
 
-function* read(scan: Scan, { close, quote }: Notation, { tools, newId }: ReaderContext): Script<boolean> {
+function* read(scan: Scanner, { close, quote }: Notation, { tools, newId }: ReaderContext): Reading<boolean> {
   if ((yield* scan.next(["call:"])) === undefined) return false;
   const found = yield* scan.oneOf(tools.map((tool) => `${tool.function.name}{`));
   if (found === undefined) return false;

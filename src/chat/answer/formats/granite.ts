@@ -5,12 +5,12 @@
  *     <|tool_call|>[{"name": "NAME", "arguments": {…}}]
  */
 import type { AnswerFormat } from "../format.ts";
-import { jsonList } from "./json-call.ts";
+import { jsonList } from "./json-list.ts";
 
 export const GRANITE: AnswerFormat = {
   name: "granite-3",
   fits: (template) => template.includes("<|tool_call|>") && template.includes("<|start_of_role|>"),
   markers: ["<|tool_call|>", "<think>", "</think>"],
   thought: { open: "<think>", close: "</think>" },
-  calls: jsonList({ open: ["<|tool_call|>"], close: "", name: "name", arguments: "arguments" }),
+  calls: jsonList({ open: "<|tool_call|>", close: "", name: "name", arguments: "arguments" }),
 };

@@ -10,7 +10,8 @@
 import type { Tool } from "../../../contract/generation.ts";
 import { choice, type Expression, optional, sequence, text } from "../../../grammar/expression.ts";
 import type { AnswerFormat, CallGrammar, ReaderContext } from "../format.ts";
-import { answerReader, callReader, type Scan, type Script } from "../scan.ts";
+import type { Reading, Scanner } from "../scanner.ts";
+import { AnswerScript, ScriptReader, tellCall } from "../script.ts";
 import { anyTool } from "./parts.ts";
 
 const START = "<|start|>";
@@ -47,7 +48,7 @@ function parseHeader(header: string, tools: readonly Tool[]): Header {
   return { kind: channel === "analysis" || own ? "reasoning" : "text", tool: "" };
 }
 
-function* readAnswer(scan: Scan, { tools, newId }: ReaderContext): Script<void> {
+function* readAnswer(scan: Scanner, { tools, newId }: ReaderContext): Reading<void> {
   const begun = { reasoning: false, text: false };
   let mark: string | undefined = "";
   while (mark !== undefined) {
@@ -55,13 +56,13 @@ function* readAnswer(scan: Scan, { tools, newId }: ReaderContext): Script<void> 
     if (header === undefined) return;
     const { kind, tool } = parseHeader(header, tools);
     if (kind === "call") {
-      yield* readCall(scan, tool, newId);
+      yield* tellCall(scan, tool, newId());
       // Nothing is said behind the arguments.
-      mark = yield* scan.until(ENDS, () => undefined);
+      mark = yield* scan.stream(ENDS, () => undefined);
       continue;
     }
     let between = begun[kind] ? "\n\n" : "";
-    mark = yield* scan.until(ENDS, (part) => {
+    mark = yield* scan.stream(ENDS, (part) => {
       scan.tell({ kind, text: between + part });
       between = "";
       begun[kind] = true;
@@ -74,7 +75,7 @@ function* readAnswer(scan: Scan, { tools, newId }: ReaderContext): Script<void> 
  * @param mark what ended the last one, which may belong to this header
  * @returns undefined: it is cut short
  */
-function* readHeader(scan: Scan, mark: string): Script<string | undefined> {
+function* readHeader(scan: Scanner, mark: string): Reading<string | undefined> {
   const own = mark === START || mark === CHANNEL ? mark : "";
   if (own === "") {
     const { place } = scan;
@@ -84,17 +85,10 @@ function* readHeader(scan: Scan, mark: string): Script<string | undefined> {
     if (next === undefined) return "";
   }
   let header = own;
-  const end = yield* scan.until([MESSAGE], (part) => {
+  const end = yield* scan.stream([MESSAGE], (part) => {
     header += part;
   });
   return end && header;
-}
-
-function* readCall(scan: Scan, name: string, newId: () => string): Script<void> {
-  yield* scan.spaces();
-  if ((yield* scan.peek()) !== "{") return;
-  scan.tell({ kind: "call", name, id: newId() });
-  if (yield* scan.json((part) => scan.tell({ kind: "arguments", text: part }))) scan.tell({ kind: "end" });
 }
 
 export const HARMONY: AnswerFormat = {
@@ -116,20 +110,19 @@ export const HARMONY: AnswerFormat = {
       return sequence(optional(text(`${START}assistant`)), inChannel);
     },
     // Only `reader` knows where a message begins.
-    reader: (trigger, context) => callReader((scan) => readTriggered(scan, trigger, context)),
+    reader: (trigger, context) => new ScriptReader((scan) => readTriggered(scan, trigger, context)),
   },
   textTriggers: ["", ` ${CONSTRAIN}json`, " json"].map((type) => ({ text: `${CHANNEL}final${type}${MESSAGE}` })),
-  reader: (context) => answerReader((scan) => readAnswer(scan, context)),
+  reader: (context) => new AnswerScript((scan) => readAnswer(scan, context)),
 };
 
 /** One call behind a trigger, for readers that look for triggers themselves. */
-function* readTriggered(scan: Scan, trigger: string, { tools, newId }: ReaderContext): Script<boolean> {
+function* readTriggered(scan: Scanner, trigger: string, { tools, newId }: ReaderContext): Reading<boolean> {
   let header = trigger;
-  const end = yield* scan.until([MESSAGE], (part) => {
+  const end = yield* scan.stream([MESSAGE], (part) => {
     header += part;
   });
   const { kind, tool } = parseHeader(header, tools);
   if (end === undefined || kind !== "call") return false;
-  yield* readCall(scan, tool, newId);
-  return scan.told;
+  return yield* tellCall(scan, tool, newId());
 }

@@ -9,7 +9,8 @@ import type { Tool } from "../../../contract/generation.ts";
 import { type Expression, repeat, sequence, set, text } from "../../../grammar/expression.ts";
 import type { AnswerFormat, CallGrammar, ReaderContext } from "../format.ts";
 import { severalCalls } from "../json-calls.ts";
-import { callReader, type Scan, type Script } from "../scan.ts";
+import type { Reading, Scanner } from "../scanner.ts";
+import { ScriptReader, tellCall } from "../script.ts";
 import { anyTool } from "./parts.ts";
 
 const OPEN = "<|tool_calls_section_begin|>";
@@ -26,22 +27,19 @@ function behind(grammar: CallGrammar, tools: readonly Tool[], parallel: boolean)
   return sequence(severalCalls(grammar, call, text(""), parallel), text(CLOSE));
 }
 
-function* read(scan: Scan, { tools, newId }: ReaderContext): Script<boolean> {
+function* read(scan: Scanner, { tools, newId }: ReaderContext): Reading<boolean> {
   for (;;) {
     const mark = yield* scan.next([CALL, CLOSE]);
     if (mark !== CALL) return mark === CLOSE && scan.told;
-    let header = "";
-    const end = yield* scan.until([ARGUMENTS, CALL_END], (part) => {
-      header += part;
-    });
-    const name = /^\s*(?:functions\.)?(.*?)(?::\d+)?\s*$/s.exec(header)?.[1];
-    if (end !== ARGUMENTS || name === undefined || !tools.some((tool) => tool.function.name === name)) return false;
-    yield* scan.spaces();
-    if ((yield* scan.peek()) !== "{") return false;
-    scan.tell({ kind: "call", name, id: newId() });
-    if (!(yield* scan.json((part) => scan.tell({ kind: "arguments", text: part })))) return false;
-    scan.tell({ kind: "end" });
+    const id = yield* scan.until(ARGUMENTS);
+    const name = id
+      ?.trim()
+      .replace(/^functions\./, "")
+      .replace(/:\d+$/, "");
+    const tool = tools.find(({ function: each }) => each.name === name);
+    if (!tool || !(yield* tellCall(scan, tool.function.name, newId()))) return false;
     if ((yield* scan.next([CALL_END])) === undefined) return false;
+    scan.settle();
   }
 }
 
@@ -54,6 +52,6 @@ export const KIMI_K2: AnswerFormat = {
     triggers: () => [{ text: OPEN }],
     behind,
     whole: (grammar, tools, parallel) => sequence(text(OPEN), behind(grammar, tools, parallel)),
-    reader: (_, context) => callReader((scan) => read(scan, context)),
+    reader: (_, context) => new ScriptReader((scan) => read(scan, context)),
   },
 };

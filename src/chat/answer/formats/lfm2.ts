@@ -8,7 +8,8 @@ import type { Tool } from "../../../contract/generation.ts";
 import { type Expression, sequence, text } from "../../../grammar/expression.ts";
 import type { AnswerFormat, CallGrammar, ReaderContext } from "../format.ts";
 import { severalCalls } from "../json-calls.ts";
-import { callReader, type Scan, type Script } from "../scan.ts";
+import type { Reading, Scanner } from "../scanner.ts";
+import { ScriptReader } from "../script.ts";
 import { looseValue } from "./loose-value.ts";
 import { anyTool, inOrderBetween } from "./parts.ts";
 
@@ -23,11 +24,11 @@ function behind(grammar: CallGrammar, tools: readonly Tool[], parallel: boolean)
   return sequence(text("["), severalCalls(grammar, call, text(", "), parallel), text(`]${CLOSE}`));
 }
 
-function* read(scan: Scan, context: ReaderContext): Script<boolean> {
+function* read(scan: Scanner, context: ReaderContext): Reading<boolean> {
   let next = yield* scan.next(["["]);
   if (next === undefined) return false;
   while (next !== "]") {
-    yield* scan.spaces();
+    yield* scan.space();
     if (!(yield* readCall(scan, context))) return false;
     next = yield* scan.next([",", "]"]);
     if (next === undefined) return false;
@@ -35,7 +36,7 @@ function* read(scan: Scan, context: ReaderContext): Script<boolean> {
   return (yield* scan.next([CLOSE])) !== undefined;
 }
 
-function* readCall(scan: Scan, { tools, newId }: ReaderContext): Script<boolean> {
+function* readCall(scan: Scanner, { tools, newId }: ReaderContext): Reading<boolean> {
   const found = yield* scan.oneOf(tools.map((tool) => `${tool.function.name}(`));
   if (found === undefined) return false;
   scan.tell({ kind: "call", name: found.slice(0, -1), id: newId() });
@@ -43,7 +44,7 @@ function* readCall(scan: Scan, { tools, newId }: ReaderContext): Script<boolean>
   tell("{");
   for (let next = yield* scan.next([")"]), first = true; next !== ")"; first = false) {
     const name = (yield* scan.before("=,()[]{}\"'")).trim();
-    if (name === "" || !(yield* scan.literal("="))) return false;
+    if (name === "" || !(yield* scan.accept("="))) return false;
     tell(`${first ? "" : ", "}${JSON.stringify(name)}: `);
     if (!(yield* looseValue(scan, undefined, tell))) return false;
     next = yield* scan.next([",", ")"]);
@@ -64,6 +65,6 @@ export const LFM2: AnswerFormat = {
     triggers: () => [{ text: OPEN }],
     behind,
     whole: (grammar, tools, parallel) => sequence(text(OPEN), behind(grammar, tools, parallel)),
-    reader: (_, context) => callReader((scan) => read(scan, context)),
+    reader: (_, context) => new ScriptReader((scan) => read(scan, context)),
   },
 };

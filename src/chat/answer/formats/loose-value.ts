@@ -2,8 +2,8 @@
  * Values in the notations that models use for arguments beside JSON: bare keys, strings in other quotes, words of Python. Read as they come
  * and told as JSON. Called by the readers of such formats.
  */
-import type { Scan, Script } from "../scan.ts";
-import { isJson } from "../value-kind.ts";
+import type { Reading, Scanner } from "../scanner.ts";
+import { isJson } from "../values.ts";
 
 /** As models of the Python world write them. */
 const PYTHON = new Map([
@@ -19,38 +19,38 @@ export function bareValue(raw: string): string {
 }
 
 /** @param quote what a raw string stands between; without it Python's single quotes are quotes */
-export function* looseValue(scan: Scan, quote: string | undefined, sink: (json: string) => void): Script<boolean> {
-  yield* scan.spaces();
-  if (quote !== undefined && (yield* scan.literal(quote))) return yield* rawString(scan, quote, sink);
+export function* looseValue(scan: Scanner, quote: string | undefined, sink: (json: string) => void): Reading<boolean> {
+  yield* scan.space();
+  if (quote !== undefined && (yield* scan.accept(quote))) return yield* rawString(scan, quote, sink);
   const next = yield* scan.peek();
   if (next === '"') return yield* scan.json(sink);
   if (next === "'" && quote === undefined) return yield* pythonString(scan, sink);
   if (next === "{") return yield* object(scan, quote, sink);
   if (next === "[") return yield* array(scan, quote, sink);
   const raw = yield* scan.before(",}])");
-  if (raw.trim() === "" || (yield* scan.peek()) === undefined) return false;
+  if (raw.trim() === "" || (yield* scan.peek()) === "") return false;
   sink(bareValue(raw.trim()));
   return true;
 }
 
-function* rawString(scan: Scan, quote: string, sink: (json: string) => void): Script<boolean> {
+function* rawString(scan: Scanner, quote: string, sink: (json: string) => void): Reading<boolean> {
   sink('"');
-  if ((yield* scan.until([quote], (part) => sink(JSON.stringify(part).slice(1, -1)))) === undefined) return false;
+  if ((yield* scan.stream([quote], (part) => sink(JSON.stringify(part).slice(1, -1)))) === undefined) return false;
   sink('"');
   return true;
 }
 
-function* pythonString(scan: Scan, sink: (json: string) => void): Script<boolean> {
-  yield* scan.literal("'");
+function* pythonString(scan: Scanner, sink: (json: string) => void): Reading<boolean> {
+  yield* scan.accept("'");
   sink('"');
   const escapes: Readonly<Record<string, string>> = { n: "\n", t: "\t", r: "\r" };
   for (;;) {
-    const mark = yield* scan.until(["\\", "'"], (part) => sink(JSON.stringify(part).slice(1, -1)));
+    const mark = yield* scan.stream(["\\", "'"], (part) => sink(JSON.stringify(part).slice(1, -1)));
     if (mark === undefined) return false;
     if (mark === "'") break;
     const escaped = yield* scan.peek();
     if (escaped === undefined) return false;
-    yield* scan.literal(escaped);
+    yield* scan.accept(escaped);
     sink(
       JSON.stringify(Object.hasOwn(escapes, escaped) ? escapes[escaped] : "'\"\\".includes(escaped) ? escaped : `\\${escaped}`).slice(
         1,
@@ -62,8 +62,8 @@ function* pythonString(scan: Scan, sink: (json: string) => void): Script<boolean
   return true;
 }
 
-function* array(scan: Scan, quote: string | undefined, sink: (json: string) => void): Script<boolean> {
-  yield* scan.literal("[");
+function* array(scan: Scanner, quote: string | undefined, sink: (json: string) => void): Reading<boolean> {
+  yield* scan.accept("[");
   sink("[");
   let next = yield* scan.next(["]"]);
   while (next !== "]") {
@@ -76,8 +76,8 @@ function* array(scan: Scan, quote: string | undefined, sink: (json: string) => v
   return true;
 }
 
-function* object(scan: Scan, quote: string | undefined, sink: (json: string) => void): Script<boolean> {
-  yield* scan.literal("{");
+function* object(scan: Scanner, quote: string | undefined, sink: (json: string) => void): Reading<boolean> {
+  yield* scan.accept("{");
   sink("{");
   let next = yield* scan.next(["}"]);
   while (next !== "}") {
@@ -94,8 +94,8 @@ function* object(scan: Scan, quote: string | undefined, sink: (json: string) => 
 }
 
 /** A key and its colon. @returns the key as JSON */
-export function* looseKey(scan: Scan, quote: string | undefined): Script<string | undefined> {
-  yield* scan.spaces();
+export function* looseKey(scan: Scanner, quote: string | undefined): Reading<string | undefined> {
+  yield* scan.space();
   let key = "";
   const quoted = "\"'".includes((yield* scan.peek()) ?? " ") || (quote !== undefined && (yield* startsWith(scan, quote)));
   if (quoted) {
@@ -105,12 +105,12 @@ export function* looseKey(scan: Scan, quote: string | undefined): Script<string 
     return whole && (yield* scan.next([":"])) !== undefined ? key : undefined;
   }
   key = yield* scan.before(":,{}[]");
-  return (yield* scan.literal(":")) && key.trim() !== "" ? JSON.stringify(key.trim()) : undefined;
+  return (yield* scan.accept(":")) && key.trim() !== "" ? JSON.stringify(key.trim()) : undefined;
 }
 
-function* startsWith(scan: Scan, text: string): Script<boolean> {
+function* startsWith(scan: Scanner, text: string): Reading<boolean> {
   const { place } = scan;
-  const found = yield* scan.literal(text);
+  const found = yield* scan.accept(text);
   scan.goTo(place);
   return found;
 }

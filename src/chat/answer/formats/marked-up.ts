@@ -14,7 +14,8 @@ import type { Tool } from "../../../contract/generation.ts";
 import { choice, type Expression, sequence, text } from "../../../grammar/expression.ts";
 import type { CallFormat, CallGrammar, ReaderContext } from "../format.ts";
 import { severalCalls } from "../json-calls.ts";
-import { callReader, type Scan, type Script } from "../scan.ts";
+import type { Reading, Scanner } from "../scanner.ts";
+import { ScriptReader } from "../script.ts";
 import { anyTool, inOrder, rawText } from "./parts.ts";
 import { RawArguments } from "./raw-arguments.ts";
 
@@ -60,7 +61,7 @@ export function markedUp(marks: MarkUp): CallFormat {
       const one = sequence(text(open + beforeName), stretch(grammar, tools, parallel));
       return marks.together ? one : severalCalls(grammar, one, text(marks.apart), parallel);
     },
-    reader: (trigger, context) => callReader((scan) => readStretch(scan, marks, trigger === open, context)),
+    reader: (trigger, context) => new ScriptReader((scan) => readStretch(scan, marks, trigger === open, context)),
   };
 }
 
@@ -74,7 +75,7 @@ function callOf({ afterName, argument, end }: MarkUp, tool: Tool, grammar: CallG
   return sequence(text(tool.function.name + afterName), args, text(end));
 }
 
-function* readStretch(scan: Scan, marks: MarkUp, opened: boolean, context: ReaderContext): Script<boolean> {
+function* readStretch(scan: Scanner, marks: MarkUp, opened: boolean, context: ReaderContext): Reading<boolean> {
   const name = marks.beforeName.trim();
   const close = marks.close.trim();
   if (opened && (yield* scan.next([name])) === undefined && !marks.openOptional) return false;
@@ -86,7 +87,7 @@ function* readStretch(scan: Scan, marks: MarkUp, opened: boolean, context: Reade
   }
 }
 
-function* readCall(scan: Scan, { afterName, argument, end }: MarkUp, { tools, newId }: ReaderContext): Script<boolean> {
+function* readCall(scan: Scanner, { afterName, argument, end }: MarkUp, { tools, newId }: ReaderContext): Reading<boolean> {
   const after = afterName.trimEnd();
   const name = yield* scan.oneOf(tools.map((tool) => tool.function.name + after));
   const tool = tools.find((each) => each.function.name + after === name);
@@ -102,13 +103,16 @@ function* readCall(scan: Scan, { afterName, argument, end }: MarkUp, { tools, ne
   return mark !== undefined;
 }
 
-function* readArgument(scan: Scan, { after, end }: MarkUp["argument"], args: RawArguments): Script<boolean> {
+function* readArgument(scan: Scanner, { after, end }: MarkUp["argument"], args: RawArguments): Reading<boolean> {
   let name = "";
-  const marks = typeof after === "string" ? [after] : [after.string, after.json];
-  const mark = yield* scan.until(marks, (text) => {
+  // No value stands between two marks, so white space there does not matter.
+  const [first, ...others] = typeof after === "string" ? after.split(/(?<=>)\s*(?=<)/) : [];
+  const marks = typeof after === "string" ? [first!] : [after.string, after.json];
+  const mark = yield* scan.stream(marks, (text) => {
     name += text;
   });
   if (mark === undefined) return false;
+  for (const other of others) if ((yield* scan.next([other])) === undefined) return false;
   if (typeof after === "string") return yield* args.read(name, end);
   return yield* args.read(name, end, mark === after.string);
 }

@@ -9,6 +9,7 @@ import { GRANITE } from "./granite.ts";
 import { HARMONY } from "./harmony.ts";
 import { KIMI_K2 } from "./kimi.ts";
 import { LFM2 } from "./lfm2.ts";
+import { APRIEL, NEMOTRON_2 } from "./listed.ts";
 import { MINIMAX_M2 } from "./minimax.ts";
 import { PHI_4_MINI } from "./phi.ts";
 import { QWEN3_5, QWEN3_CODER } from "./qwen3-coder.ts";
@@ -35,4 +36,6 @@ export const MORE_FORMATS: readonly AnswerFormat[] = [
   COMMAND,
   PHI_4_MINI,
   LFM2,
+  NEMOTRON_2,
+  APRIEL,
 ];

@@ -3,16 +3,16 @@
  * marks around an argument are theirs.
  */
 import type { Tool } from "../../../contract/generation.ts";
-import type { Scan, Script } from "../scan.ts";
-import { isJson, stringProperties } from "../value-kind.ts";
+import type { Reading, Scanner } from "../scanner.ts";
+import { isJson, stringProperties } from "../values.ts";
 import { bareValue } from "./loose-value.ts";
 
 export class RawArguments {
-  readonly #scan: Scan;
+  readonly #scan: Scanner;
   readonly #names = new Set<string>();
   readonly #strings: ReadonlySet<string>;
 
-  constructor(scan: Scan, tool: Tool) {
+  constructor(scan: Scanner, tool: Tool) {
     this.#scan = scan;
     this.#strings = stringProperties(tool);
   }
@@ -22,7 +22,7 @@ export class RawArguments {
    * @param isString absent: as the schema has it
    * @returns false: the text is over, or this argument is there already
    */
-  *read(name: string, end: string, isString = this.#strings.has(name)): Script<boolean> {
+  *read(name: string, end: string, isString = this.#strings.has(name)): Reading<boolean> {
     if (this.#names.has(name)) return false;
     if (isString) return yield* this.#string(name, end);
     const value = (yield* this.#json(end)) ?? (yield* this.#plain(end));
@@ -42,37 +42,37 @@ export class RawArguments {
     this.#names.add(name);
   }
 
-  *#string(name: string, end: string): Script<boolean> {
+  *#string(name: string, end: string): Reading<boolean> {
     this.#open(name);
     const tell = (text: string) => this.#scan.tell({ kind: "arguments", text });
     tell('"');
-    const mark = yield* this.#scan.until([end], (text) => tell(JSON.stringify(text).slice(1, -1)));
+    const mark = yield* this.#scan.stream([end], (text) => tell(JSON.stringify(text).slice(1, -1)));
     if (mark === undefined) return false;
     tell('"');
     return true;
   }
 
   /** An object, array or string of JSON, in which the end mark may stand. @returns undefined: it is none, and nothing was read */
-  *#json(end: string): Script<string | undefined> {
+  *#json(end: string): Reading<string | undefined> {
     const { place } = this.#scan;
     let value = "";
-    yield* this.#scan.spaces();
-    const whole = yield* this.#scan.json((text) => {
+    const sink = (text: string) => {
       value += text;
-    });
-    if (whole && isJson(value)) {
-      if (yield* this.#scan.literal(end)) return value;
-      yield* this.#scan.spaces();
-      if (yield* this.#scan.literal(end.trimStart())) return value;
+    };
+    yield* this.#scan.space();
+    const opens = ["{", "[", '"'].includes(yield* this.#scan.peek());
+    if (opens && (yield* this.#scan.json(sink)) && isJson(value)) {
+      if (yield* this.#scan.accept(end)) return value;
+      if ((yield* this.#scan.next([end.trimStart()])) !== undefined) return value;
     }
     this.#scan.goTo(place);
     return undefined;
   }
 
   /** JSON if it is that, else a string. */
-  *#plain(end: string): Script<string | undefined> {
+  *#plain(end: string): Reading<string | undefined> {
     let raw = "";
-    const mark = yield* this.#scan.until([end], (text) => {
+    const mark = yield* this.#scan.stream([end], (text) => {
       raw += text;
     });
     return mark === undefined ? undefined : bareValue(raw);

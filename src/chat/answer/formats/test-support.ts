@@ -1,20 +1,15 @@
 /** Reads answers as the pool does, and writes texts that a grammar allows. For the tests of formats/. */
 import type { Tool } from "../../../contract/generation.ts";
-import type { AnswerFormat, AnswerPiece, AnswerReader } from "../format.ts";
+import type { AnswerFormat, AnswerReader } from "../format.ts";
 import { GeneralReader } from "../reader.ts";
-
-export interface Folded {
-  readonly reasoning: string;
-  readonly text: string;
-  readonly calls: ReadonlyArray<{ readonly name: string; readonly arguments: string; readonly whole: boolean }>;
-}
+import { type Folded, folded } from "../test-support.ts";
 
 /** @param parts the answer's text, as it came */
 export function read(format: AnswerFormat, parts: readonly string[], tools: readonly Tool[]): Folded {
   let ids = 0;
   const context = { tools, newId: () => `call_${ids++}` };
   const reader: AnswerReader = format.reader?.(context) ?? generalReader(format, context);
-  return fold([...parts.flatMap((part) => reader.push(part)), ...reader.end()]);
+  return folded([...parts.flatMap((part) => reader.push(part)), ...reader.end()]);
 }
 
 function generalReader(format: AnswerFormat, context: { tools: readonly Tool[]; newId(): string }): AnswerReader {
@@ -24,19 +19,6 @@ function generalReader(format: AnswerFormat, context: { tools: readonly Tool[]; 
     triggers: context.tools.length > 0 && calls ? calls.triggers(context.tools) : [],
     calls: (trigger) => calls!.reader(trigger, context),
   });
-}
-
-function fold(pieces: readonly AnswerPiece[]): Folded {
-  const folded = { reasoning: "", text: "", calls: [] as Array<{ name: string; arguments: string; whole: boolean }> };
-  for (const piece of pieces) {
-    const call = folded.calls.at(-1);
-    if (piece.kind === "text" || piece.kind === "reasoning") folded[piece.kind] += piece.text;
-    else if (piece.kind === "call") folded.calls.push({ name: piece.name, arguments: "", whole: false });
-    else if (!call || call.whole) throw new Error(`a piece of no call: ${JSON.stringify(piece)}`);
-    else if (piece.kind === "arguments") call.arguments += piece.text;
-    else call.whole = true;
-  }
-  return folded;
 }
 
 type Node =

@@ -1,14 +1,15 @@
 /**
- * Reading of a text that comes in pieces, written as if it were there already: a script asks for what must come next and pauses (`yield`)
- * where the text does not say yet. Called by the formats; it knows what a piece of an answer is, and no format.
+ * A text that comes in pieces, for readers that are written as if all of it were there: a script asks for what must come next, and pauses
+ * (`yield`) where the text that has come does not say yet. Used by script.ts and the formats. It knows no format.
  */
-import type { AnswerPiece, AnswerReader, CallReader, CallStep } from "./format.ts";
+import type { AnswerPiece } from "./format.ts";
 import { JsonScan } from "./json-scan.ts";
+import { isJson } from "./values.ts";
 
-/** Part of a script: it pauses for more text, and gives a result in the end. */
-export type Script<Result> = Generator<void, Result, void>;
+/** A part of a script: it pauses until more text has come, and answers in the end. */
+export type Reading<T> = Generator<undefined, T, undefined>;
 
-export class Scan {
+export class Scanner {
   /** From the first character that may still have to be given back. */
   #text = "";
   #at = 0;
@@ -19,7 +20,7 @@ export class Scan {
   #told = false;
 
   /** More text has come. */
-  feed(text: string): void {
+  add(text: string): void {
     this.#text = this.#text.slice(this.#settled) + text;
     this.#at -= this.#settled;
     this.#settled = 0;
@@ -31,7 +32,7 @@ export class Scan {
   }
 
   /** Pieces that were told since it was last asked. */
-  take(): readonly AnswerPiece[] {
+  takePieces(): readonly AnswerPiece[] {
     const pieces = this.#pieces;
     this.#pieces = [];
     return pieces;
@@ -47,7 +48,7 @@ export class Scan {
     return this.#text.slice(this.#at);
   }
 
-  /** All text behind the last piece. */
+  /** All text behind the last piece, and behind marks that are settled. */
   get untold(): string {
     return this.#text.slice(this.#settled);
   }
@@ -61,6 +62,11 @@ export class Scan {
     else this.#pieces.push(piece);
   }
 
+  /** What was read is a mark, and never given back. */
+  settle(): void {
+    this.#settled = this.#at;
+  }
+
   /** Where reading is, to come back to as long as nothing is told. */
   get place(): number {
     return this.#at - this.#settled;
@@ -71,7 +77,7 @@ export class Scan {
   }
 
   /** @returns whether there is any text that was not there before; false: it is over. */
-  *more(): Script<boolean> {
+  *#more(): Reading<boolean> {
     const before = this.#text.length - this.#at;
     while (this.#text.length - this.#at === before) {
       if (this.#over) return false;
@@ -80,23 +86,23 @@ export class Scan {
     return true;
   }
 
-  /** The next character, without reading it; undefined: the text is over. */
-  *peek(): Script<string | undefined> {
-    while (this.#at === this.#text.length) if (!(yield* this.more())) return undefined;
-    return this.#text[this.#at];
+  /** The next character, which is not read; "" where the text is over. */
+  *peek(): Reading<string> {
+    while (this.#at === this.#text.length) if (!(yield* this.#more())) return "";
+    return this.#text[this.#at]!;
   }
 
   /** Reads this text if it comes next. */
-  *literal(text: string): Script<boolean> {
+  *accept(text: string): Reading<boolean> {
     return (yield* this.oneOf([text])) !== undefined;
   }
 
   /** Reads the longest of these texts that comes next. */
-  *oneOf(texts: readonly string[]): Script<string | undefined> {
+  *oneOf(texts: readonly string[]): Reading<string | undefined> {
     for (;;) {
       const rest = this.#text.slice(this.#at, this.#at + longest(texts));
       const undecided = texts.some((text) => text.length > rest.length && text.startsWith(rest));
-      if (!undecided || !(yield* this.more())) {
+      if (!undecided || !(yield* this.#more())) {
         const found = texts.filter((text) => rest.startsWith(text)).sort((a, b) => b.length - a.length)[0];
         this.#at += found?.length ?? 0;
         return found;
@@ -104,14 +110,14 @@ export class Scan {
     }
   }
 
-  *spaces(): Script<void> {
-    for (let char = yield* this.peek(); char !== undefined && /\s/.test(char); char = yield* this.peek()) this.#at++;
+  *space(): Reading<void> {
+    while (/\s/.test(yield* this.peek())) this.#at++;
   }
 
   /** Reads characters up to one of these, which is not read. */
-  *before(ends: string): Script<string> {
+  *before(ends: string): Reading<string> {
     let text = "";
-    for (let char = yield* this.peek(); char !== undefined && !ends.includes(char); char = yield* this.peek()) {
+    for (let char = yield* this.peek(); char !== "" && !ends.includes(char); char = yield* this.peek()) {
       text += char;
       this.#at++;
     }
@@ -119,8 +125,8 @@ export class Scan {
   }
 
   /** One of these texts, behind white space. */
-  *next(texts: readonly string[]): Script<string | undefined> {
-    yield* this.spaces();
+  *next(texts: readonly string[]): Reading<string | undefined> {
+    yield* this.space();
     return yield* this.oneOf(texts);
   }
 
@@ -128,7 +134,7 @@ export class Scan {
    * Reads up to and with the first of these marks; the text before it goes to `sink` as it comes.
    * @returns the mark; undefined: the text is over, and all of it went to `sink`.
    */
-  *until(marks: readonly string[], sink: (text: string) => void): Script<string | undefined> {
+  *stream(marks: readonly string[], sink: (text: string) => void): Reading<string | undefined> {
     for (;;) {
       const found = firstOf(this.#text, marks, this.#at);
       const end = found?.at ?? this.#text.length - heldBack(this.#text, marks, this.#at);
@@ -137,26 +143,54 @@ export class Scan {
         this.#at += found.mark.length;
         return found.mark;
       }
-      if (yield* this.more()) continue;
+      if (yield* this.#more()) continue;
       this.#pass(this.#text.length, sink);
       return undefined;
     }
   }
 
+  /** Reads up to and with this mark. @returns the text before it; undefined: the text is over */
+  *until(mark: string): Reading<string | undefined> {
+    let before = "";
+    const found = yield* this.stream([mark], (text) => {
+      before += text;
+    });
+    return found && before;
+  }
+
   /**
-   * Reads a JSON object, array or string; its text goes to `sink` as it comes.
-   * @returns false: it is none, or the text is over before its end.
+   * Reads a JSON value; its text goes to `sink` as it comes.
+   * @returns false: it is none, or the text is over before its end
    */
-  *json(sink: (text: string) => void): Script<boolean> {
+  *json(sink: (text: string) => void): Reading<boolean> {
+    if (/[\w-]/.test(yield* this.peek())) {
+      sink(yield* this.before(",]} \t\r\n"));
+      return true;
+    }
     const scan = new JsonScan();
-    if ((yield* this.peek()) === undefined) return false;
-    for (;;) {
+    while ((yield* this.peek()) !== "") {
       const end = scan.push(this.#text, this.#at);
       if (end === "none") return false;
       this.#pass(end === "open" ? this.#text.length : end, sink);
       if (end !== "open") return true;
-      if (!(yield* this.more())) return false;
     }
+    return false;
+  }
+
+  /** Reads a JSON string. @returns undefined: it is none */
+  *string(): Reading<string | undefined> {
+    if ((yield* this.peek()) !== '"') return undefined;
+    let json = "";
+    const whole = yield* this.json((text) => {
+      json += text;
+    });
+    return whole && isJson(json) ? JSON.parse(json) : undefined;
+  }
+
+  /** Reads an object as the arguments of the call that was told last. @returns false: there is none, or it is cut short */
+  *arguments(): Reading<boolean> {
+    if ((yield* this.peek()) !== "{") return false;
+    return yield* this.json((text) => this.tell({ kind: "arguments", text }));
   }
 
   #pass(to: number, sink: (text: string) => void): void {
@@ -186,48 +220,4 @@ function heldBack(text: string, marks: readonly string[], from: number): number 
     if (marks.some((mark) => mark.startsWith(end))) return length;
   }
   return 0;
-}
-
-/**
- * A reader of calls from a script. The script gives true behind the last call, and false where the text is no call; what follows the last
- * piece is then text again.
- */
-export function callReader(script: (scan: Scan) => Script<boolean>): CallReader {
-  const scan = new Scan();
-  const running = script(scan);
-  const step = (): CallStep => {
-    const { done, value } = running.next();
-    const pieces = scan.take();
-    if (!done) return { pieces };
-    if (value) return { pieces, rest: scan.rest };
-    return scan.told ? { pieces, rest: scan.untold } : { pieces, failed: true };
-  };
-  return {
-    push(text) {
-      scan.feed(text);
-      return step();
-    },
-    // What was held back of a call may be a part of a mark: that is nobody's text.
-    end: () => [],
-  };
-}
-
-/** A reader of whole answers from a script that reads to the end. */
-export function answerReader(script: (scan: Scan) => Script<unknown>): AnswerReader {
-  const scan = new Scan();
-  const running = script(scan);
-  const step = (): readonly AnswerPiece[] => {
-    running.next();
-    return scan.take();
-  };
-  return {
-    push(text) {
-      scan.feed(text);
-      return step();
-    },
-    end() {
-      scan.finish();
-      return step();
-    },
-  };
 }
