@@ -309,7 +309,7 @@ describe("T34 failures", () => {
   test("T34 a value nested too deep is an error of the catalogue, not a crash", () => {
     let deep: unknown = "x";
     for (let level = 0; level < 50_000; level++) deep = [deep];
-    expect(() => textOf(HERMES, [user("U")], { tools: [deep as Tool] })).toThrow(ShimmyError);
+    for (const template of [HERMES, CHATML]) expect(() => textOf(template, [user("U")], { tools: [deep as Tool] })).toThrow(ShimmyError);
   });
 });
 

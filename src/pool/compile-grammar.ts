@@ -24,13 +24,28 @@ const known = new Map<string, CompiledAnswer>();
 
 /** @throws invalid_value as the compiler does, or when the limits are reached; client_closed */
 export async function compileGrammar(job: GrammarJob, signal: AbortSignal): Promise<CompiledAnswer> {
-  const key = createHash("sha256").update(JSON.stringify(job)).digest("base64");
+  const key = keyOf(job);
   const compiled = known.get(key) ?? (isSmall(job) ? compileAnswer(job) : await compileInThread(job, signal));
   known.delete(key);
   known.set(key, compiled);
   const [oldest] = known.keys();
   if (known.size > REMEMBERED) known.delete(oldest!);
   return compiled;
+}
+
+/** @throws invalid_value for what is nested deeper than JSON.stringify goes */
+function keyOf(job: GrammarJob): string {
+  try {
+    return createHash("sha256").update(JSON.stringify(job)).digest("base64");
+  } catch (error) {
+    if (error instanceof RangeError) throw new ShimmyError("invalid_value", { param: paramOf(job), reason: "it is nested too deep" });
+    throw error;
+  }
+}
+
+/** What is at fault when all of it is. */
+function paramOf({ tools, constraint }: GrammarJob): string {
+  return tools.length === 0 && constraint && "param" in constraint ? constraint.param : "tools";
 }
 
 /** Grammars are as they come, however long. */
@@ -46,8 +61,7 @@ function isSmall({ tools, constraint }: GrammarJob): boolean {
 }
 
 function compileInThread(job: GrammarJob, signal: AbortSignal): Promise<CompiledAnswer> {
-  const { constraint } = job;
-  const param = job.tools.length === 0 && constraint && "param" in constraint ? constraint.param : "tools";
+  const param = paramOf(job);
   const tooMuch = (what: string) => new ShimmyError("invalid_value", { param, reason: `it takes too much ${what} to compile` });
   return new Promise((resolve, reject) => {
     const worker = new Worker(WORKER, { workerData: job, resourceLimits: { maxOldGenerationSizeMb: MEMORY_LIMIT_MB } });

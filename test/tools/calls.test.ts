@@ -48,15 +48,19 @@ interface Answer {
   readonly reasoningTokens?: number | undefined;
 }
 
-async function ask(model: string, prompt: Partial<ChatPrompt>, options: Partial<GenerationRequest> = {}): Promise<Answer[]> {
+async function ask(
+  model: string,
+  prompt: Partial<ChatPrompt>,
+  options: Partial<GenerationRequest> = {},
+  { generator } = shimmy,
+): Promise<Answer[]> {
   const request: GenerationRequest = {
     ...{ id: "1", model, choices: 1, stop: [], maxTokens: 200, sampling: { temperature: 0 } },
     prompt: { kind: "chat", messages: question, ...prompt },
     ...options,
   };
   const events: GenerationEvent[] = [];
-  for await (const event of shimmy.generator.generate(await shimmy.generator.resolve(model), request, new AbortController().signal))
-    events.push(event);
+  for await (const event of generator.generate(await generator.resolve(model), request, new AbortController().signal)) events.push(event);
   return Array.from({ length: request.choices }, (_, choice) =>
     folded(events.filter((event) => "choice" in event && event.choice === choice)),
   );
@@ -148,5 +152,47 @@ test("a strict schema that cannot be promised is refused before a model is loade
   await expect(ask("shimmy-tiny", { tools })).rejects.toMatchObject({
     code: "invalid_value",
     param: "tools[1].function.parameters.properties.a.not",
+  });
+});
+
+describe("a model that thinks", () => {
+  let thinker: Shimmy;
+  beforeAll(async () => {
+    const template = join(folder, "thinking.jinja");
+    const turn = "{{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' }}";
+    const opening = "{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n<think>\\n' }}{% endif %}";
+    writeFileSync(template, `{# </think> #}{%- for message in messages %}${turn}{% endfor %}${opening}`);
+    const settings = { config: join(folder, "none.yaml"), modelDirs: [dirname(TINY)], logLevel: "error", chatTemplateFile: template };
+    thinker = await library.createShimmy(settings);
+  });
+  afterAll(() => thinker.close());
+
+  test("T50 thinks first, within its budget, then answers in JSON, or with a call", async () => {
+    const reasoning = { budgetTokens: 6 };
+    const constraint = { schema: { enum: ["sunny", "rainy"] }, param: "response_format" };
+    const [text] = await ask("shimmy-tiny", { reasoning }, { constraint, topLogprobs: 0 }, thinker);
+    expect(['"sunny"', '"rainy"']).toContain(text!.text);
+    const [called] = await ask(
+      "shimmy-tiny",
+      { reasoning, tools: [weather], toolChoice: "required", parallelToolCalls: false },
+      {},
+      thinker,
+    );
+    expect(called).toMatchObject({ text: "", calls: [{ name: "get_weather" }], reason: "tool_calls" });
+    for (const { reasoning: thought, tokens, completionTokens, reasoningTokens } of [text!, called!]) {
+      expect(thought).not.toMatch(/think>/);
+      expect(thought).not.toBe("");
+      expect(reasoningTokens).toBeGreaterThanOrEqual(6);
+      expect(reasoningTokens).toBeLessThan(completionTokens);
+      expect(tokens).toBe(completionTokens);
+    }
+    expect(text!.logprobs).toBe(text!.completionTokens);
+  });
+
+  test("T51 switched off it does not: no token of a thought", async () => {
+    const [answer] = await ask("shimmy-tiny", { reasoning: { enabled: false } }, { maxTokens: 20 }, thinker);
+    expect(answer).toMatchObject({ reasoning: "", reasoningTokens: 0 });
+    expect(answer!.text).not.toContain("think>");
+    expect(answer!.text).not.toBe("");
   });
 });
