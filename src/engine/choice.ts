@@ -1,26 +1,33 @@
 /**
- * One answer in the making: its sampler, its text on the way out, its log probabilities, its clock.
+ * One answer in the making: its tokens, its text on the way out, its log probabilities, its clock.
  * The loop owns one for each live sequence and asks it what a sampled token means.
  */
 import type { FinishReason, GenerationEvent, TokenLogprob } from "../contract/generation.ts";
 import type { LlamaContext } from "../llama/context.ts";
 import type { LlamaModel } from "../llama/model.ts";
-import { logprobs } from "./logprobs.ts";
-import { TextStream } from "./text.ts";
+import { tokenLogprob } from "./logprobs.ts";
+import type { MarkedVocabulary } from "./markers.ts";
+import { type Released, type TextPart, TextStream } from "./text.ts";
 
-/** Where tokens come from: a `Sampler`, or a `ConstrainedSampler`, which may find that none can follow or that the text is whole. */
+/** Where tokens come from: a `Sampler`, or answer-source.ts, which may find that none can follow or that the text is whole. */
 export interface TokenSource {
   sample(context: LlamaContext, index: number): number | undefined;
   readonly complete?: boolean;
   /** Tokens that must follow, as far as there is no choice. */
   readonly demanded?: readonly number[];
+  /** The text of the last token, where stop strings do not count in all of it. */
+  readonly parts?: readonly TextPart[];
+  /** Tokens of the thought so far; absent: none is expected. */
+  readonly thoughtTokens?: number | undefined;
   free(): void;
 }
 
 export interface ChoiceOptions {
   readonly id: number;
   readonly choice: number;
-  readonly sampler: TokenSource;
+  readonly source: TokenSource;
+  /** Which text a token is. */
+  readonly vocabulary: Pick<MarkedVocabulary, "piece">;
   readonly stop: readonly string[];
   readonly topLogprobs: number | undefined;
 }
@@ -29,7 +36,8 @@ export class Choice {
   readonly id: number;
   readonly choice: number;
   readonly #model: LlamaModel;
-  readonly #sampler: TokenSource;
+  readonly #source: TokenSource;
+  readonly #vocabulary: ChoiceOptions["vocabulary"];
   readonly #text: TextStream;
   readonly #topLogprobs: number | undefined;
   /** Tokens whose text is still held back; if log probabilities are asked for, theirs, and where in the text they begin. */
@@ -48,7 +56,8 @@ export class Choice {
     this.id = options.id;
     this.choice = options.choice;
     this.#model = model;
-    this.#sampler = options.sampler;
+    this.#source = options.source;
+    this.#vocabulary = options.vocabulary;
     this.#text = new TextStream(options.stop);
     this.#topLogprobs = options.topLogprobs;
   }
@@ -61,12 +70,12 @@ export class Choice {
 
   /** Tokens that must follow because a grammar leaves no choice. */
   get demanded(): readonly number[] {
-    return this.#sampler.demanded ?? [];
+    return this.#source.demanded ?? [];
   }
 
   /** Samples from the logits at `index`. `ended`: end of generation, a stop string, or a constraint that lets nothing follow. */
   step(context: LlamaContext, index: number): { token: number; ended: boolean; event?: GenerationEvent } {
-    const token = this.#sampler.sample(context, index);
+    const token = this.#source.sample(context, index);
     this.#firstTokenAt ??= performance.now();
     if (token === undefined) {
       this.#stuck = true;
@@ -75,13 +84,15 @@ export class Choice {
     if (this.#model.isEndOfGeneration(token)) return { token, ended: true };
     this.#completionTokens++;
     this.#pendingTokens++;
-    const bytes = this.#model.piece(token);
-    if (this.#topLogprobs !== undefined)
-      this.#pending.push({ start: this.#text.received, logprob: this.#logprob(context.logits(index), token, this.#topLogprobs) });
-    const { text, stopSequence } = this.#text.push(bytes);
+    if (this.#topLogprobs !== undefined) {
+      const piece = (id: number) => this.#vocabulary.piece(id);
+      const logprob = tokenLogprob(context.logits(index), token, this.#topLogprobs, piece);
+      this.#pending.push({ start: this.#text.received, logprob });
+    }
+    const { text, stopSequence } = this.#push(token);
     this.#stopSequence = stopSequence;
     const stopped = stopSequence !== undefined;
-    const ended = stopped || this.#sampler.complete === true;
+    const ended = stopped || this.#source.complete === true;
     // The tokens of a stop string are no part of the answer; one that begins before it is.
     if (stopped) this.#pending = this.#pending.filter(({ start }) => start < this.#text.released);
     const event = this.#textEvent(text, stopped);
@@ -90,16 +101,17 @@ export class Choice {
 
   /** The last events: what was held back, unless a stop string ended it, and the reason. */
   finish(reason: FinishReason): GenerationEvent[] {
-    const rest = this.#stopSequence === undefined ? this.#textEvent(this.#text.flush(), true) : undefined;
+    const rest = this.#stopSequence === undefined ? this.#flush() : undefined;
     const now = performance.now();
     const startedAt = this.#startedAt ?? now;
     const firstTokenAt = this.#firstTokenAt ?? now;
     const finished: GenerationEvent = {
       type: "finished",
       choice: this.choice,
-      reason: this.#stuck ? "length" : reason,
+      reason: this.#stuck ? "length" : this.#stopSequence === undefined ? reason : "stop",
       ...(this.#stopSequence !== undefined && { stopSequence: this.#stopSequence }),
       completionTokens: this.#completionTokens,
+      ...(this.#source.thoughtTokens !== undefined && { reasoningTokens: this.#source.thoughtTokens }),
       cachedTokens: this.#cachedTokens,
       timings: { queueMs: startedAt - this.#arrivedAt, promptMs: firstTokenAt - startedAt, predictedMs: now - firstTokenAt },
     };
@@ -107,7 +119,23 @@ export class Choice {
   }
 
   free(): void {
-    this.#sampler.free();
+    this.#source.free();
+  }
+
+  #push(token: number): Released {
+    let text = "";
+    for (const { bytes, search } of this.#source.parts ?? [{ bytes: this.#vocabulary.piece(token), search: "now" as const }]) {
+      const released = this.#text.push(bytes, search);
+      text += released.text;
+      if (released.stopSequence !== undefined) return { text, stopSequence: released.stopSequence };
+    }
+    return { text };
+  }
+
+  #flush(): GenerationEvent | undefined {
+    const { text, stopSequence } = this.#text.flush();
+    this.#stopSequence = stopSequence;
+    return this.#textEvent(text, true);
   }
 
   #textEvent(text: string, last = false): GenerationEvent | undefined {
@@ -121,15 +149,5 @@ export class Choice {
       this.#pending = [];
     }
     return { type: "text", choice: this.choice, text, tokens, ...(this.#topLogprobs !== undefined && { logprobs }) };
-  }
-
-  #logprob(logits: Float32Array, token: number, count: number): TokenLogprob {
-    const { logprob, top } = logprobs(logits, token, count);
-    return {
-      token,
-      bytes: this.#model.piece(token),
-      logprob,
-      top: top.map((other) => ({ ...other, bytes: this.#model.piece(other.token) })),
-    };
   }
 }

@@ -2,6 +2,7 @@
  * Log probabilities of a sampled token and of the likeliest ones, from raw logits: before temperature and penalties, as
  * OpenAI and llama-server report them. Called by the loop only when a request asks: a row of 49 k logits costs about 1 ms.
  */
+import type { TokenLogprob } from "../contract/generation.ts";
 
 export interface RankedToken {
   readonly token: number;
@@ -19,6 +20,12 @@ export function logprobs(logits: Float32Array, token: number, top: number): { lo
     logprob: logits[token]! - normalizer,
     top: likeliest(logits, top).map((id) => ({ token: id, logprob: logits[id]! - normalizer })),
   };
+}
+
+/** The same for an event. `piece`: the bytes of a token. */
+export function tokenLogprob(logits: Float32Array, token: number, count: number, piece: (token: number) => Uint8Array): TokenLogprob {
+  const { logprob, top } = logprobs(logits, token, count);
+  return { token, bytes: piece(token), logprob, top: top.map((other) => ({ ...other, bytes: piece(other.token) })) };
 }
 
 /** The ids of the `count` largest logits, largest first; of equal ones the lower id. `count` is small, so insertion wins. */

@@ -3,19 +3,22 @@
  * feeds it messages; between two steps it looks for new ones, so an abort is honoured within a step.
  */
 import { ShimmyError } from "../contract/errors.ts";
-import type { GenerationEvent, PromptSegment } from "../contract/generation.ts";
+import type { GenerationEvent } from "../contract/generation.ts";
 import type { DecodeResult, LlamaContext } from "../llama/context.ts";
 import type { LlamaModel } from "../llama/model.ts";
 import { Sampler } from "../llama/sampler.ts";
 import type { Propose } from "../scheduler/draft.ts";
 import { type Plan, type Sampled, Scheduler } from "../scheduler/scheduler.ts";
 import { Adapters } from "./adapters.ts";
+import { AnswerSources } from "./answer-source.ts";
 import type { CellFiles } from "./cell-files.ts";
 import { CellStore } from "./cell-store.ts";
 import { Choice } from "./choice.ts";
-import { ConstrainedSampler, Constraints } from "./constraint.ts";
+import { GrammarPreparation } from "./grammar-preparation.ts";
 import { IdleCores } from "./idle-cores.ts";
 import type { EngineEvent, EngineOutput, EngineState, GenerateMessage } from "./ipc.ts";
+import { promptTokens } from "./prompt.ts";
+import { mostRows, PromptLogprobs } from "./prompt-logprobs.ts";
 import { PromptProgress } from "./prompt-progress.ts";
 import type { Speculation } from "./speculation.ts";
 import { StateReport } from "./state-report.ts";
@@ -23,8 +26,6 @@ import { StepBudget } from "./step-budget.ts";
 import { ThreadGovernor } from "./threads.ts";
 import { WaitLimit } from "./wait-limit.ts";
 
-/** Texts up to here are tokenized in a few milliseconds. */
-const SOON_TOKENIZED_BYTES = 64 * 1024;
 /** How long nothing must have been computed before conversations are written to files. */
 const QUIET_BEFORE_FILES_MS = 1000;
 
@@ -54,10 +55,7 @@ export class EngineLoop {
   readonly #adapters: Adapters;
   readonly #governor: ThreadGovernor;
   readonly #governs: boolean;
-  /** Made for the first constrained answer. */
-  #constraints: Constraints | undefined;
-  /** Those that wait for it, by id. */
-  readonly #preparing = new Map<number, GenerateMessage>();
+  readonly #grammars: GrammarPreparation;
   readonly #budget: StepBudget;
   /** Absent: turned off. */
   readonly #speculation: Speculation | undefined;
@@ -65,6 +63,7 @@ export class EngineLoop {
   readonly #idleCores = new IdleCores(performance.now());
   readonly #waits: WaitLimit;
   readonly #progress = new PromptProgress();
+  readonly #promptLogprobs: PromptLogprobs;
   readonly #report: StateReport;
   readonly #send: (output: EngineOutput) => void;
   /** The answers in the making, by the key of their sequence. */
@@ -85,7 +84,9 @@ export class EngineLoop {
     this.#model = model;
     this.#context = context;
     this.#contextTokens = contextTokens;
+    this.#promptLogprobs = new PromptLogprobs((token) => model.piece(token));
     this.#adapters = new Adapters(model, context);
+    this.#grammars = new GrammarPreparation(model);
     this.#governor = new ThreadGovernor(context.threadsAllowed);
     this.#governs = !fixedThreads;
     this.#send = send;
@@ -97,6 +98,7 @@ export class EngineLoop {
       storeTokens,
       canCut: model.canCut,
       gather: !context.unified,
+      rows: mostRows(model.vocabSize),
     });
     this.#cells = new CellStore(context, files);
     this.#cells.introduce(this.#scheduler);
@@ -124,27 +126,13 @@ export class EngineLoop {
   }
 
   generate(message: GenerateMessage): void {
-    if (message.constraint && !this.#constraints?.ready) void this.#prepareFor(message);
+    if (message.constraint && !this.#grammars.constraints) void this.#grammars.wait(message.id, () => this.#take(message));
     else this.#take(message);
   }
 
-  /** The first ones with a grammar wait until the vocabulary is sorted for it, so that no answer depends on how far that has come. */
-  async #prepareFor(message: GenerateMessage): Promise<void> {
-    this.#preparing.set(message.id, message);
-    if (this.#preparing.size > 1) return;
-    this.#constraints ??= new Constraints(this.#model);
-    while (!this.#constraints.prepare()) await new Promise(setImmediate); // a turn of #run lies between
-    const ready = [...this.#preparing.values()];
-    this.#preparing.clear();
-    for (const each of ready) this.#take(each);
-  }
-
-  /** Sorts the vocabulary for grammars while nobody asks for anything, so that the first answer with one need not wait for it. */
+  /** So that the first answer with a grammar need not wait for the vocabulary to be sorted. */
   prepareWhileIdle(): void {
-    if (this.#running || this.#constraints?.ready) return;
-    this.#constraints ??= new Constraints(this.#model);
-    this.#constraints.forest.grow();
-    setImmediate(() => this.prepareWhileIdle());
+    this.#grammars.continueWhile(() => !this.#running);
   }
 
   #take(message: GenerateMessage): void {
@@ -159,7 +147,7 @@ export class EngineLoop {
   }
 
   abort(id: number): void {
-    this.#preparing.delete(id);
+    this.#grammars.forget(id);
     this.#remove(id);
     this.#flush();
   }
@@ -183,49 +171,36 @@ export class EngineLoop {
   }
 
   #arrive(message: GenerateMessage): void {
-    const prompt = "tokens" in message.prompt ? [...message.prompt.tokens] : this.#tokenize(message.prompt.segments);
-    this.#check(prompt, message);
+    const prompt = promptTokens(this.#model, message, this.#contextTokens);
     const { group, salt: adapterSalt } = this.#adapters.groupOf(message.adapter);
-    const seed = message.sampling.seed ?? Math.floor(Math.random() * 2 ** 32);
-    const grammar = message.constraint && this.#constraints!.compile(message.constraint.gbnf);
+    const {
+      id,
+      sampling,
+      stop,
+      topLogprobs,
+      maxTokens = Number.POSITIVE_INFINITY,
+      maxDraft,
+      tenant = "",
+      salt = "",
+      priority = 0,
+    } = message;
+    const seed = sampling.seed ?? Math.floor(Math.random() * 2 ** 32);
+    const sources = new AnswerSources(this.#model, message, this.#grammars.constraints);
+    const { vocabulary } = sources;
+    const allLogits = message.promptLogprobs === true && topLogprobs !== undefined;
+    const size = { vocabSize: this.#model.vocabSize, contextTokens: this.#contextTokens };
     for (let choice = 0; choice < message.choices; choice++) {
-      const free = new Sampler(
-        message.sampling,
-        (seed + choice) >>> 0,
-        { vocabSize: this.#model.vocabSize, contextTokens: this.#contextTokens },
-        prompt,
-      );
-      const sampler = grammar ? new ConstrainedSampler(this.#constraints!, grammar.clone(), free) : free;
       const key = this.#nextKey++;
-      const { id, stop, topLogprobs, maxTokens = Number.POSITIVE_INFINITY, maxDraft, tenant = "", salt = "", priority = 0 } = message;
-      this.#choices.set(key, new Choice(this.#model, { id, choice, sampler, stop, topLogprobs }));
-      const limits = { maxTokens, ...(maxDraft !== undefined && { maxDraft }) };
+      const source = sources.next(new Sampler(sampling, (seed + choice) >>> 0, size, prompt));
+      this.#choices.set(key, new Choice(this.#model, { id, choice, source, vocabulary, stop, topLogprobs }));
+      const limits = { maxTokens, allLogits, ...(maxDraft !== undefined && { maxDraft }) };
       this.#scheduler.arrive({ key, prompt, ...limits, tenant, salt: adapterSalt + salt, priority, group });
       if (message.progress) this.#progress.watch(key, choice);
+      if (allLogits) this.#promptLogprobs.watch(key, choice, prompt, topLogprobs);
     }
-    grammar?.free();
+    sources.free();
     this.#waits.arrived(message.id, performance.now());
     this.#events.push({ id: message.id, event: { type: "started", promptTokens: prompt.length } });
-  }
-
-  /** Everybody waits while a prompt is tokenized, megabytes for seconds: what cannot fit by its length alone is refused before. */
-  #tokenize(segments: readonly PromptSegment[]): number[] {
-    const bytes = segments.reduce((sum, { text }) => sum + Buffer.byteLength(text), 0);
-    const tokens = bytes > SOON_TOKENIZED_BYTES ? Math.ceil(bytes / this.#model.longestPiece) : 0;
-    if (tokens > this.#contextTokens)
-      throw new ShimmyError("context_length_exceeded", { n_prompt_tokens: tokens, n_ctx: this.#contextTokens });
-    return this.#model.tokenize(segments);
-  }
-
-  #check(prompt: readonly number[], { sampling }: GenerateMessage): void {
-    if (prompt.length === 0) throw new ShimmyError("invalid_value", { param: "prompt", reason: "it holds no tokens" });
-    const strange = prompt.find((token) => !this.#model.isToken(token));
-    if (strange !== undefined)
-      throw new ShimmyError("invalid_value", { param: "prompt", reason: `${strange} is not a token of this model` });
-    const bias = sampling.logitBias.find(([token]) => !this.#model.isToken(token));
-    if (bias) throw new ShimmyError("invalid_value", { param: "logit_bias", reason: `${bias[0]} is not a token of this model` });
-    if (!this.#scheduler.fits(prompt.length))
-      throw new ShimmyError("context_length_exceeded", { n_prompt_tokens: prompt.length, n_ctx: this.#contextTokens });
   }
 
   async #run(): Promise<void> {
@@ -270,10 +245,12 @@ export class EngineLoop {
     const changed = this.#adapters.apply(plan.group);
     if (this.#decode(plan, changed) === "full") {
       // The scheduler counts cells, so this is libllama seeing it differently (padding, sliding windows): make room and go on.
+      this.#promptLogprobs.cancel();
       if (!this.#scheduler.preempt()) throw new Error("the KV cache is full with one sequence in it");
       return;
     }
     for (const [key, event] of this.#progress.computed(plan.entries, performance.now())) this.#emit(key, event);
+    for (const [key, event] of this.#promptLogprobs.computed(plan.entries, (index) => this.#context.logits(index))) this.#emit(key, event);
     const broken = plan.group === 0 ? [] : this.#broken(outputs);
     const sampled = this.#sample(broken.length === 0 ? outputs : outputs.filter((output) => !broken.includes(output)));
     const ms = performance.now() - decodesAt;
@@ -340,8 +317,10 @@ export class EngineLoop {
       this.#waits.left(choice.id);
       for (let i = from; i < to; i++) {
         const last = samples && i === to - 1;
-        const index = this.#context.add(sequence.tokens[i]!, i, slot, last);
+        const scored = this.#promptLogprobs.wants(sequence.key, i);
+        const index = this.#context.add(sequence.tokens[i]!, i, slot, last || scored);
         if (last) outputs.push({ key: sequence.key, index, draft });
+        if (scored) this.#promptLogprobs.expect(sequence.key, i, index);
       }
       for (const [i, token] of draft.entries()) this.#context.add(token, to + i, slot, true);
     }
@@ -355,6 +334,7 @@ export class EngineLoop {
 
   #drop(key: number): void {
     this.#progress.forget(key);
+    this.#promptLogprobs.forget(key);
     this.#speculation?.forget(key);
     this.#choices.get(key)?.free();
     this.#choices.delete(key);

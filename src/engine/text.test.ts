@@ -13,7 +13,7 @@ function run(pieces: readonly Uint8Array[], stops: readonly string[] = []): { pi
     out.push(text);
     if (stopSequence !== undefined) return { pieces: out, text: out.join(""), stopSequence };
   }
-  out.push(stream.flush());
+  out.push(stream.flush().text);
   return { pieces: out, text: out.join("") };
 }
 
@@ -54,6 +54,26 @@ describe("stop strings", () => {
 
   test("a repeated beginning is held no longer than it can become one", () => {
     expect(run(words("a", "a", "a", "b"), ["aab"])).toMatchObject({ pieces: ["", "", "a", ""], text: "a", stopSequence: "aab" });
+  });
+
+  test("where they do not count, text leaves at once, and they begin anew behind it", () => {
+    const stream = new TextStream(["END", "x"]);
+    expect(stream.push(encode("The E"))).toEqual({ text: "The " });
+    expect(stream.push(encode("ND x E"), "not")).toEqual({ text: "END x E" });
+    expect(stream.push(encode("ND yEN"))).toEqual({ text: "ND y" });
+    expect(stream.push(encode("D"))).toEqual({ text: "", stopSequence: "END" });
+  });
+
+  test("where it is not known whether they count, text is held until it is, or until the end", () => {
+    const held = () => {
+      const stream = new TextStream(["x"]);
+      expect(stream.push(encode("a x"), "later")).toEqual({ text: "" });
+      expect([stream.heldLength, stream.received, stream.released]).toEqual([3, 3, 0]);
+      return stream;
+    };
+    expect(held().push(encode("b"))).toEqual({ text: "a ", stopSequence: "x" });
+    expect(held().push(encode("b"), "not")).toEqual({ text: "a xb" });
+    expect(held().flush()).toEqual({ text: "a ", stopSequence: "x" });
   });
 
   test("of two the one that is complete first ends the text, however the text was cut", () => {

@@ -3,6 +3,15 @@
  * Called by the loop for each sampled token; it must not know tokens or requests.
  */
 
+/** How stop strings are looked for in a piece of text: in it, not in it (they begin anew behind it), or when what follows tells. */
+export type StopSearch = "now" | "not" | "later";
+
+/** A part of a token's text. */
+export interface TextPart {
+  readonly bytes: Uint8Array;
+  readonly search: StopSearch;
+}
+
 /** The text that a push let go, and the stop string that ended it, if one did. */
 export interface Released {
   readonly text: string;
@@ -13,8 +22,9 @@ export class TextStream {
   // ignoreBOM: a BOM that a model writes is text like any other. Invalid bytes become U+FFFD; a cut character is dropped.
   readonly #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   readonly #stops: readonly string[];
-  /** Text that may be the beginning of a stop string. */
+  /** Text that may be the beginning of a stop string, or of which nobody knows yet whether one counts in it. */
   #held = "";
+  #undecided = false;
   #received = 0;
   #released = 0;
 
@@ -38,10 +48,16 @@ export class TextStream {
     return this.#released;
   }
 
-  push(bytes: Uint8Array): Released {
+  /** `search`: whether stop strings are looked for in these bytes. */
+  push(bytes: Uint8Array, search: StopSearch = "now"): Released {
     const decoded = this.#decoder.decode(bytes, { stream: true });
     this.#received += decoded.length;
     const text = this.#held + decoded;
+    this.#undecided = search === "later";
+    if (search !== "now") {
+      this.#held = this.#undecided ? text : "";
+      return { text: this.#undecided ? "" : this.#release(text) };
+    }
     const stop = firstComplete(text, this.#stops);
     if (stop) {
       this.#held = "";
@@ -53,10 +69,12 @@ export class TextStream {
   }
 
   /** At the end of generation what was held is text after all; bytes of a character that was cut are dropped. */
-  flush(): string {
-    const text = this.#held;
+  flush(): Released {
+    const { text, stopSequence } = this.#undecided ? this.push(new Uint8Array()) : { text: "" };
+    if (stopSequence !== undefined) return { text, stopSequence };
+    const rest = this.#held;
     this.#held = "";
-    return this.#release(text);
+    return { text: text + this.#release(rest) };
   }
 
   #release(text: string): string {

@@ -1,7 +1,7 @@
 /**
  * The vocabulary as a forest: a token's parent is the longest other token that it begins with. A grammar that refuses a token
  * refuses everything below it, so where a grammar leaves little choice the allowed tokens are found by asking about some
- * hundred instead of all. Built once a model, in pieces between two steps, since 49 k tokens take 45 ms. Used by constraint.ts.
+ * hundred instead of all. Built once a model, in pieces between two steps, since 49 k tokens take 45 ms. Used by grammar-text.ts.
  */
 export interface Vocabulary {
   readonly vocabSize: number;

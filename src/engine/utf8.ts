@@ -1,6 +1,6 @@
 /**
  * Whether bytes go on a well-formed UTF-8 text (RFC 3629): tokens can be single bytes, and libllama's grammars let overlong and
- * half characters pass, which reach the reader as U+FFFD, other characters than the grammar counted. Used by constraint.ts. Pure.
+ * half characters pass, which reach the reader as U+FFFD, other characters than the grammar counted. Used by grammar-text.ts and answer-state.ts. Pure.
  */
 
 /** Bytes a character still needs, and the range of the next one: overlong forms, surrogates and what is beyond U+10FFFF are none. */

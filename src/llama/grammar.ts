@@ -1,5 +1,5 @@
 /**
- * libllama's grammar sampler: which tokens may follow. Called by engine/constraint.ts.
+ * libllama's grammar sampler: which tokens may follow. Called by engine/constraints.ts, moved by engine/grammar-text.ts.
  * It guards `accept`, which aborts the process for a token that the grammar refuses: nothing but a token that was just tested is
  * accepted. It must not know requests, schemas or the sampling chain.
  */

@@ -121,11 +121,25 @@ export class LlamaModel {
     return this.#longestPiece;
   }
 
-  /** Tokens whose pieces are exactly this text; none where the tokenizer would add something to it. */
+  /** Tokens whose pieces are exactly this text; none where the tokenizer would change it. Control tokens are not parsed. */
   tokensOf(text: Buffer): number[] {
-    if (text.length === 0) return [];
-    const tokens = [...this.#tokenizeBytes(text, false)];
-    return Buffer.concat(tokens.map((token) => this.piece(token))).equals(text) ? tokens : [];
+    const tokens = this.roughTokensOf(text);
+    const spells = (some: readonly number[]) => Buffer.concat(some.map((token) => this.piece(token))).equals(text);
+    if (spells(tokens)) return tokens;
+    const behind = tokens.slice(1); // SentencePiece puts a space in front, sometimes as a token of its own
+    return spells(behind) ? behind : [];
+  }
+
+  /** The same as the tokenizer has it: there may be a space in front. */
+  roughTokensOf(text: Buffer): number[] {
+    return text.length === 0 ? [] : [...this.#tokenizeBytes(text, false)];
+  }
+
+  /** The control token that has this text as its name; undefined: it is text, or there is none. */
+  controlToken(name: string): number | undefined {
+    const [token, more] = this.#tokenizeOne(name, true);
+    if (token === undefined || more !== undefined || this.piece(token).length > 0) return undefined;
+    return this.#textOf(token) === name ? token : undefined;
   }
 
   /** Bytes of a token, which may be part of a character; control tokens have none. Cached: a call costs 0.4 µs, a view less. */

@@ -55,8 +55,7 @@ export function place(
 ): Placement | "wait" | undefined {
   const idle = slots.filter(({ owner }) => owner === undefined);
   if (idle.length === 0) return undefined;
-  // One token must be computed, for its logits.
-  const wanted: Content = { tokens: sequence.tokens, length: sequence.tokens.length - 1, salt: sequence.salt };
+  const wanted: Content = { tokens: sequence.tokens, length: sequence.reusable, salt: sequence.salt };
   const usable = (content: Content) => {
     const shared = sharedLength(content, wanted);
     return options.canCut || shared === content.length ? shared : 0;
@@ -96,7 +95,7 @@ function bestSlot(slots: readonly SlotView[], usable: (content: Content) => numb
 
 /** How much of the prompt a running sequence will have computed once its own prompt is. */
 function soonElsewhere(sequence: Sequence, slots: readonly SlotView[]): number {
-  const wanted: Content = { tokens: sequence.tokens, length: sequence.tokens.length - 1, salt: sequence.salt };
+  const wanted: Content = { tokens: sequence.tokens, length: sequence.reusable, salt: sequence.salt };
   let most = 0;
   for (const { owner } of slots) {
     if (!owner || owner.computed >= owner.promptLength) continue;

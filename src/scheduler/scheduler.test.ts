@@ -61,6 +61,26 @@ describe("a step", () => {
     ]);
   });
 
+  test("computes all of a prompt whose logits are wanted, whatever is cached, in parts of the rows, which answers need not keep to", () => {
+    const scheduler = make({ rows: 6 }, sequence(0, 20));
+    apply(scheduler, scheduler.plan(100), [0]);
+    const scored = { ...sequence(0, 20), key: 1, allLogits: true };
+    for (const key of [1, 2]) scheduler.arrive({ ...scored, key });
+    const steps = Array.from({ length: 8 }, () => {
+      const plan = scheduler.plan(100);
+      apply(scheduler, plan);
+      return plan.entries.map(({ sequence: { key, cached }, from, to, samples }) => ({ key, cached, from, to, samples }));
+    });
+    for (const step of steps)
+      expect(step.filter(({ to }) => to <= 20).reduce((n, { from, to }) => n + to - from, 0)).toBeLessThanOrEqual(6);
+    for (const key of [1, 2]) {
+      const parts = steps.flat().filter((part) => part.key === key);
+      expect([parts[0]!.from, parts[0]!.cached]).toEqual([0, 0]);
+      for (const [i, { from }] of parts.entries()) if (i > 0) expect(from).toBe(parts[i - 1]!.to);
+    }
+    expect(steps.at(-1)!.filter(({ to }) => to > 20)).toHaveLength(2);
+  });
+
   test("takes the lowest free slot and lists the shares by slot", () => {
     const scheduler = make({}, sequence(0, 1), sequence(1, 1), sequence(2, 1));
     apply(scheduler, scheduler.plan(10), [0]);

@@ -12,6 +12,7 @@ import { GroupTurns } from "./groups.ts";
 import { type Placement, place, smallLoss, TINY_LOSS } from "./placement.ts";
 import { FairQueue } from "./queue.ts";
 import type { Arrival, Sequence } from "./sequence.ts";
+import { Slot } from "./slot.ts";
 import { PrefixStore } from "./store.ts";
 
 export interface Limits {
@@ -25,6 +26,8 @@ export interface Limits {
   readonly storeTokens?: number;
   /** Whether a sequence can lose its end and keep its beginning; absent: yes. */
   readonly canCut?: boolean;
+  /** Tokens a step may compute of prompts whose logits are all wanted; absent: any number. */
+  readonly rows?: number;
   /** Each sequence has a stream of its own, and steps over neighbouring slots are cheaper; absent: no. */
   readonly gather?: boolean;
 }
@@ -59,42 +62,12 @@ export interface Sampled {
   readonly ended: boolean;
 }
 
-class Slot {
-  owner: Sequence | undefined;
-  usedAt = 0;
-  #idle: Content = EMPTY;
-
-  constructor(readonly index: number) {}
-
-  get content(): Content {
-    return this.owner ? { tokens: this.owner.tokens, length: this.owner.computed, salt: this.owner.salt } : this.#idle;
-  }
-
-  /** Whoever computed here has left; the cells still hold what he computed. */
-  retire(now: number): void {
-    this.#idle = this.content;
-    this.owner = undefined;
-    this.usedAt = now;
-  }
-
-  empty(): void {
-    this.#idle = EMPTY;
-  }
-
-  /** What another slot held was copied here. */
-  hold(content: Content, usedAt: number): void {
-    this.#idle = { ...content, tokens: content.tokens.slice(0, content.length) };
-    this.usedAt = usedAt;
-  }
-}
-
 /** What a placement copies from: not to be overwritten or dropped before. */
 interface Kept {
   readonly slot?: Slot;
   readonly entry?: number;
 }
 
-const EMPTY: Content = { tokens: [], length: 0, salt: "" };
 /** Cells kept free for each that runs, so that an arrival is not sent back to the queue a few steps later. */
 const HEADROOM = 16;
 /** Of the tokens for prompts. */
@@ -169,11 +142,13 @@ export class Scheduler {
     const shares = new Map<Sequence, number>();
     let left = budget;
     let given = 0;
+    let rows = this.#limits.rows ?? Number.POSITIVE_INFINITY;
     let cells = this.#limits.cells - this.#cellsUsed();
     const give = (sequence: Sequence, wanted: number) => {
       const had = shares.get(sequence) ?? 0;
-      const count = Math.min(wanted, sequence.needed - had, left, cells - given);
+      const count = Math.min(wanted, sequence.needed - had, left, cells - given, sequence.wantsAllLogits ? rows : left);
       if (count <= 0) return;
+      if (sequence.wantsAllLogits) rows -= count;
       shares.set(sequence, had + count);
       left -= count;
       given += count;

@@ -24,6 +24,8 @@ export interface Arrival {
   readonly tenant?: string;
   /** Larger is later; 0 is usual. Nobody waits for ever. */
   readonly priority?: number;
+  /** The logits of all tokens of its prompt are wanted: that is computed as a whole, whatever is in the cache; absent: no. */
+  readonly allLogits?: boolean;
   /** Only sequences of the same group are computed in one step (groups.ts); absent: 0. Each group must have salts of its own. */
   readonly group?: number;
 }
@@ -36,6 +38,7 @@ export class Sequence {
   readonly maxDraft: number;
   readonly salt: string;
   readonly group: number;
+  readonly #allLogits: boolean;
   /** Its place in the queue: see queue.ts. */
   readonly tag: number;
   /** The same without its priority. */
@@ -54,12 +57,22 @@ export class Sequence {
     this.maxDraft = arrival.maxDraft ?? Number.POSITIVE_INFINITY;
     this.salt = arrival.salt ?? "";
     this.group = arrival.group ?? 0;
+    this.#allLogits = arrival.allLogits ?? false;
     this.tag = tag;
     this.start = start;
   }
 
   get needed(): number {
     return this.tokens.length - this.computed;
+  }
+
+  get wantsAllLogits(): boolean {
+    return this.#allLogits && this.generated === 0;
+  }
+
+  /** How many of its tokens a cache may spare it: of the last one the logits are needed. */
+  get reusable(): number {
+    return this.wantsAllLogits ? 0 : this.tokens.length - 1;
   }
 
   get generated(): number {

@@ -172,4 +172,11 @@ describe.each([
     const gbnf = 'root ::= ("the fox sees the " ("red" | "blue" | "green") " boat, ")+';
     await same([{ constraint: { gbnf } }]);
   });
+
+  test("hold in thoughts, what closes them, and behind triggers", async () => {
+    const thought = { open: "<think>", close: "</think>", opened: true, budgetTokens: 20, closing: "</think>\n\n" };
+    const constraint = { gbnf: 'root ::= " [" ("red" | "blue") " and nothing else but that]"', triggers: [{ text: "sees the" }] };
+    await same([{ thought }, { thought, constraint }], { ...ROOMY, slots: 1 });
+    await same([{ constraint }], ROOMY);
+  });
 });
