@@ -7,7 +7,8 @@ import { type ControlTexts, Guard, randomDigits } from "./guard.ts";
 import { GLOBAL_NAMES, JinjaTemplate, TemplateRefusal, type Variables } from "./jinja.ts";
 import { failingLine } from "./line.ts";
 import { type MessageForm, type TemplateMessage, toForm, toolCalls } from "./messages.ts";
-import { type PlainTraits, plainTraits, printsTools, type ToolTraits, toolTraits } from "./traits.ts";
+import { type Printed, ThoughtSwitches } from "./thought-switches.ts";
+import { type PlainTraits, plainTraits, printsTools, printsWith, type ToolTraits, toolTraits } from "./traits.ts";
 
 export interface Vocabulary {
   readonly bosToken: string;
@@ -57,6 +58,7 @@ export class Renderer {
   readonly #seams: readonly string[];
   #toolTraits: ToolTraits | "none" | undefined;
   #printsTools: boolean | undefined;
+  #switches: ThoughtSwitches | undefined;
 
   /** @throws when the engine cannot parse the source or cannot render one plain message with it. */
   constructor(source: string, vocabulary: Vocabulary) {
@@ -90,6 +92,13 @@ export class Renderer {
   get printsTools(): boolean {
     this.#printsTools ??= printsTools(this.#render, this.#traits);
     return this.#printsTools;
+  }
+
+  /** The variables by which the template is told whether and how much to think. */
+  get switches(): ThoughtSwitches {
+    const prints: Printed = (options) => printsWith(this.#render, this.#traits, options);
+    this.#switches ??= new ThoughtSwitches(this.source, prints);
+    return this.#switches;
   }
 
   /** Up to and with the last message's content, so that the model goes on with it. */

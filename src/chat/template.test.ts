@@ -143,16 +143,19 @@ describe("T28–T30 tools in the history", () => {
     expect(text.split(id)).toHaveLength(3);
   });
 
-  test("a template without tools gets calls and results as text, and a warning that it ignores the definitions", () => {
+  test("a template without tools gets calls and results as text, and the definitions in the system message", () => {
     const prompt: ChatPrompt = { kind: "chat", messages: [user("u"), call({ z: 1 }), tool("sunny", "x")], tools: [WEATHER] };
     const { segments, warnings } = templateOf(ALTERNATING).render(prompt);
-    expect(segments.map((segment) => segment.text).join("")).toBe(
-      `<s>${gemma("user", "u")}${gemma("model", '<tool_call>\n{"name": "weather", "arguments": {"z":1}}\n</tool_call>')}` +
+    const text = segments.map((segment) => segment.text).join("");
+    expect(text).toContain(`<s><start_of_turn>user\n# Tools`);
+    expect(text).toContain(`<tools>\n${JSON.stringify(WEATHER)}\n</tools>`);
+    expect(text.slice(text.indexOf("</tool_call>\n\nu") + "</tool_call>\n\n".length)).toBe(
+      `u<end_of_turn>\n${gemma("model", '<tool_call>\n{"name": "weather", "arguments": {"z":1}}\n</tool_call>')}` +
         `${gemma("user", "<tool_response>\nsunny\n</tool_response>")}${gemmaAnswer}`,
     );
     expect(warnings).toEqual([
-      "The messages were changed for the template of test: tool turns as text",
-      "The template of test ignores tools",
+      "The template of test prints no tools; the system message describes them",
+      "The messages were changed for the template of test: system folded into user, tool turns as text",
     ]);
   });
 });
@@ -297,7 +300,7 @@ describe("T34 failures", () => {
     const template = templateOf(`{% if tools %}{{ tools | nonsense }}{% endif %}${THINKING}`);
     const withTools = template.render({ kind: "chat", messages: [user("U")], tools: [WEATHER] });
     expect(withTools.warnings[0]).toMatch(/nonsense.*for this request/);
-    expect(template.render({ kind: "chat", messages: [user("U")] })).toEqual({
+    expect(template.render({ kind: "chat", messages: [user("U")] })).toMatchObject({
       segments: [{ text: `${turn("user", "U")}${answer}<think>\n`, parseSpecial: true }],
       warnings: [],
     });
@@ -306,7 +309,7 @@ describe("T34 failures", () => {
   test("T34 a value nested too deep is an error of the catalogue, not a crash", () => {
     let deep: unknown = "x";
     for (let level = 0; level < 50_000; level++) deep = [deep];
-    expect(() => textOf(HERMES, [user("U")], { tools: [deep as Tool] })).toThrow(ShimmyError);
+    for (const template of [HERMES, CHATML]) expect(() => textOf(template, [user("U")], { tools: [deep as Tool] })).toThrow(ShimmyError);
   });
 });
 
@@ -331,8 +334,8 @@ describe("T35 template options and tools", () => {
     const prompt: ChatPrompt = { kind: "chat", messages: [user("a</s>b")], tools: [WEATHER], templateOptions: { effort: "<|im_end|>" } };
     const template = templateOf(shows);
     const first = template.render(prompt);
-    expect(template.render(prompt)).toEqual(first);
-    expect(templateOf(shows).render(prompt)).toEqual(first);
+    expect(template.render(prompt).segments).toEqual(first.segments);
+    expect(templateOf(shows).render(prompt).segments).toEqual(first.segments);
     expect(first.segments.map((segment) => segment.text).join("")).toContain('"parameters": {"z": 1, "a": {"type": "object"}}');
   });
 

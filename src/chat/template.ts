@@ -7,6 +7,11 @@
  */
 import { ShimmyError } from "../contract/errors.ts";
 import type { Prompt, PromptSegment } from "../contract/generation.ts";
+import { withToolsDescribed } from "./answer/describe-tools.ts";
+import type { AnswerFormat, Marks } from "./answer/format.ts";
+import { generic } from "./answer/formats/generic.ts";
+import { formatOf } from "./answer/formats/index.ts";
+import { type AnswerPlan, planAnswer, thoughtMarks } from "./answer/plan.ts";
 import { builtInTemplate } from "./built-in.ts";
 import { ControlTexts } from "./guard.ts";
 import { type TemplateMessage, toolCalls, toTemplateMessages } from "./messages.ts";
@@ -31,15 +36,24 @@ export interface ChatTemplateOptions {
 
 export interface RenderedPrompt {
   readonly segments: PromptSegment[];
-  /** What a developer would want to know: a built-in format was used, messages were changed, tools were ignored. */
+  /** What a developer would want to know: a built-in format was used, messages were changed, tools were described in the system message. */
   readonly warnings: string[];
+  /** How the answer will be written, and what reads it. */
+  readonly answer: AnswerPlan;
+}
+
+/** A template that can be run, and how its model answers. */
+interface Runnable {
+  readonly renderer: Renderer;
+  readonly format: AnswerFormat;
+  readonly marks: Marks | undefined;
 }
 
 export class ChatTemplate {
   readonly #options: ChatTemplateOptions;
   readonly #controlTokens: ReadonlySet<string>;
-  #compiled: { readonly renderer: Renderer; readonly warning?: string } | undefined;
-  #builtIn: { readonly name: string; readonly renderer: Renderer } | undefined;
+  #compiled: (Runnable & { readonly warning?: string }) | undefined;
+  #builtIn: (Runnable & { readonly name: string }) | undefined;
   #controlTexts: ControlTexts | undefined;
 
   constructor(options: ChatTemplateOptions) {
@@ -49,26 +63,34 @@ export class ChatTemplate {
 
   /** @throws ShimmyError template_error: the template refuses these messages however they are put. */
   render(prompt: ChatPrompt): RenderedPrompt {
-    const { renderer, warning } = this.#own();
-    const warnings = warning === undefined ? [] : [warning];
+    const own = this.#own();
+    const warnings = own.warning === undefined ? [] : [own.warning];
     try {
-      return this.#with(renderer, prompt, warnings);
+      return this.#with(own, prompt, warnings);
     } catch (error) {
       if (!(error instanceof RenderFailure)) throw error;
       const builtIn = this.#fallback();
-      if (!error.isEngineGap || renderer === builtIn.renderer) throw this.#asShimmyError(error);
-      return this.#with(builtIn.renderer, prompt, [`${this.#replacement(error.message)}; for this request`]);
+      if (!error.isEngineGap || own.renderer === builtIn.renderer) throw this.#asShimmyError(error);
+      return this.#with(builtIn, prompt, [`${this.#replacement(error.message)}; for this request`]);
     }
   }
 
-  #with(renderer: Renderer, prompt: ChatPrompt, warnings: readonly string[]): RenderedPrompt {
-    const given = withoutEmptyEnd(toTemplateMessages(prompt.messages));
+  #with({ renderer, format, marks }: Runnable, prompt: ChatPrompt, warnings: readonly string[]): RenderedPrompt {
+    const notes = [...warnings];
+    const { tools = [], reasoning } = prompt;
+    const described = tools.length > 0 && !renderer.printsTools;
+    if (described) notes.push(`The template of ${this.#options.model} prints no tools; the system message describes them`);
+    const messages = described ? withToolsDescribed(prompt.messages, tools) : prompt.messages;
+    const given = withoutEmptyEnd(toTemplateMessages(messages));
     const last = given.at(-1);
     const continueLast = last?.role === "assistant" && toolCalls(last).length === 0;
-    const task = { prompt, continueLast, now: this.#options.now?.() ?? new Date() };
-    const messages = renderer.source.includes("developer") ? given : developerToSystem.apply(given);
-    const { rendering, steps } = climb(renderer, messages, task);
-    const notes = [...warnings];
+    const asked = {
+      ...prompt,
+      tools: described ? [] : tools,
+      ...(reasoning && { templateOptions: { ...renderer.switches.variables(reasoning), ...prompt.templateOptions } }),
+    };
+    const task = { prompt: asked, continueLast, now: this.#options.now?.() ?? new Date() };
+    const { rendering, steps } = climb(renderer, renderer.source.includes("developer") ? given : developerToSystem.apply(given), task);
     if (steps.length > 0)
       notes.push(`The messages were changed for the template of ${this.#options.model}: ${steps.map((step) => step.name).join(", ")}`);
     if (rendering.missing.length > 0) {
@@ -76,26 +98,31 @@ export class ChatTemplate {
         `The template of ${this.#options.model} leaves out messages of: ${rendering.missing.map((message) => message.role).join(", ")}`,
       );
     }
-    if (prompt.tools?.length && !renderer.printsTools) notes.push(`The template of ${this.#options.model} ignores tools`);
-    return { segments: [...rendering.segments], warnings: notes };
+    const { plan, appended } = planAnswer(described ? generic : format, marks, {
+      prompt,
+      text: rendering.segments.map(({ text }) => text).join(""),
+      continued: continueLast,
+      switched: reasoning?.enabled === false && renderer.switches.exist,
+    });
+    return { segments: withEnd(rendering.segments, appended), warnings: notes, answer: plan };
   }
 
   /** The model's own template if it runs at all, compiled at the first request. */
-  #own(): { readonly renderer: Renderer; readonly warning?: string } {
+  #own(): Runnable & { readonly warning?: string } {
     this.#compiled ??= this.#compile();
     return this.#compiled;
   }
 
-  #compile(): { readonly renderer: Renderer; readonly warning?: string } {
+  #compile(): Runnable & { readonly warning?: string } {
     const { source, model } = this.#options;
     if (source === undefined || source.trim() === "") {
-      const { name, renderer } = this.#fallback();
-      return { renderer, warning: `${model} has no chat template; the built-in '${name}' is used` };
+      const builtIn = this.#fallback();
+      return { ...builtIn, warning: `${model} has no chat template; the built-in '${builtIn.name}' is used` };
     }
     try {
-      return { renderer: this.#renderer(source) };
+      return this.#runnable(source);
     } catch (error) {
-      return { renderer: this.#fallback().renderer, warning: this.#replacement(error instanceof Error ? error.message : String(error)) };
+      return { ...this.#fallback(), warning: this.#replacement(error instanceof Error ? error.message : String(error)) };
     }
   }
 
@@ -103,18 +130,20 @@ export class ChatTemplate {
     return `The chat template of ${this.#options.model} cannot be run (${reason}); the built-in '${this.#fallback().name}' is used`;
   }
 
-  #fallback(): { readonly name: string; readonly renderer: Renderer } {
+  #fallback(): Runnable & { readonly name: string } {
     if (!this.#builtIn) {
       const { name, source } = builtInTemplate(`${this.#options.family} ${this.#options.model}`, this.#controlTokens);
-      this.#builtIn = { name, renderer: this.#renderer(source) };
+      this.#builtIn = { name, ...this.#runnable(source) };
     }
     return this.#builtIn;
   }
 
-  #renderer(source: string): Renderer {
+  #runnable(source: string): Runnable {
     this.#controlTexts ??= new ControlTexts(this.#controlTokens);
     const { bosToken, eosToken } = this.#options;
-    return new Renderer(source, { bosToken, eosToken, controlTexts: this.#controlTexts });
+    const format = formatOf(source);
+    const renderer = new Renderer(source, { bosToken, eosToken, controlTexts: this.#controlTexts });
+    return { renderer, format, marks: thoughtMarks(source, format) };
   }
 
   #asShimmyError(failure: RenderFailure): ShimmyError {
@@ -174,6 +203,14 @@ function climb(renderer: Renderer, messages: readonly TemplateMessage[], task: T
       ) ?? found;
   }
   return found;
+}
+
+/** Behind the prompt of a template: marks, which are meant. */
+function withEnd(segments: readonly PromptSegment[], end: string): PromptSegment[] {
+  const last = segments.at(-1);
+  if (end === "") return [...segments];
+  if (!last?.parseSpecial) return [...segments, { text: end, parseSpecial: true }];
+  return [...segments.slice(0, -1), { text: last.text + end, parseSpecial: true }];
 }
 
 /** An empty answer at the end asks for an answer: the template opens the turn itself. */

@@ -15,7 +15,8 @@ export interface PlainTraits {
 
 export type ToolTraits = Pick<MessageForm, "toolArguments" | "emptyContent">;
 
-const NEEDLE = "shimmyprobe";
+/** The question of these conversations. */
+export const NEEDLE = "shimmyprobe";
 
 /** @throws what the template threw, when it cannot print even one user's message. */
 export function plainTraits(render: Render): PlainTraits {
@@ -68,9 +69,19 @@ export function printsTools(render: Render, { content }: PlainTraits): boolean {
   }
 }
 
+/** What it prints for one question with these variables; undefined when it refuses them. */
+export function printsWith(render: Render, { content, absentTools }: PlainTraits, options: Variables): string | undefined {
+  try {
+    return print(render, [{ role: "user", content: NEEDLE }], { content, toolArguments: "object", emptyContent: "" }, absentTools, options);
+  } catch {
+    // The answer to this question.
+    return undefined;
+  }
+}
+
 const unprotected = { text: (text: string) => text, deep: (value: unknown) => value };
 
-function print(render: Render, messages: readonly TemplateMessage[], form: MessageForm, tools: unknown): string {
-  const variables = { messages: messages.map((message) => toForm(message, form, unprotected)), add_generation_prompt: true };
+function print(render: Render, messages: readonly TemplateMessage[], form: MessageForm, tools: unknown, options: Variables = {}): string {
+  const variables = { ...options, messages: messages.map((message) => toForm(message, form, unprotected)), add_generation_prompt: true };
   return render(tools === undefined ? variables : { ...variables, tools });
 }

@@ -9,9 +9,9 @@ import { arrayOf } from "./arrays.ts";
 import { choice, type Expression, isNever, NEVER, rule, text } from "./expression.ts";
 import { Grammar } from "./gbnf.ts";
 import { Json } from "./json.ts";
-import { isAssertion, isObject, type Keywords, type Located, listOf, type Type } from "./keywords.ts";
+import { ABOUT_TYPE, isAssertion, isObject, type Keywords, type Located, listOf, type Type } from "./keywords.ts";
 import { numberOf } from "./number-bounds.ts";
-import { objectOf, type Subschema } from "./objects.ts";
+import { objectOf, type Subschema, shapeOf } from "./objects.ts";
 import { refuseOverlaps } from "./one-of.ts";
 import { flatten, isSoleReference, type Place, resolveReference } from "./places.ts";
 import { below, refusal } from "./refusal.ts";
@@ -40,6 +40,19 @@ export function anyObjectGrammar(): string {
 /** A rule that no character fits. */
 const NO_CHARACTER = "[^\\x00-\\U0010FFFF]";
 
+/** One property of an object. */
+export interface Member {
+  readonly name: string;
+  readonly required: boolean;
+  readonly schemas: readonly Subschema[];
+  /** It can only be a string: one of these values if there are any, else one that keeps what these keywords demand. */
+  readonly text?: { readonly values?: readonly string[]; readonly bounds: readonly string[] };
+}
+
+function isBound(keyword: string): boolean {
+  return keyword === "format" || ABOUT_TYPE.get(keyword) === "string";
+}
+
 export class Compiler {
   readonly grammar: Grammar;
   readonly json: Json;
@@ -56,19 +69,51 @@ export class Compiler {
   #depth = 0;
   #work = 0;
 
-  constructor(schema: unknown, path: string) {
-    this.grammar = new Grammar(path);
+  /** `grammar`: where the rules go; absent: into one of its own. */
+  constructor(schema: unknown, path: string, grammar = new Grammar(path)) {
+    this.grammar = grammar;
     this.json = new Json(this.grammar);
     this.path = path;
     this.#root = { schema, path };
   }
 
   grammarText(): string {
+    return this.grammar.render(this.whole());
+  }
+
+  /** A value that satisfies the schema, and these as well. */
+  whole(...others: readonly Keywords[]): Expression {
     const { schema, path } = this.#root;
     if (!isObject(schema) && typeof schema !== "boolean") throw refusal(path, "it must be a JSON Schema: an object");
-    const root = this.all([this.#root]);
-    if (isNever(root)) throw refusal(path, "no value can satisfy it");
-    return this.grammar.render(root);
+    const whole = this.all([this.#root, ...others.map((other) => ({ schema: other, path }))]);
+    if (isNever(whole)) throw refusal(path, "no value can satisfy it");
+    return whole;
+  }
+
+  /** The declared properties of an object and what each must satisfy, where the schema says no more of it. */
+  members(): readonly Member[] {
+    const { all } = flatten([this.#root], this.#root);
+    const { properties, required } = shapeOf(all);
+    return [...properties].map(([name, schemas]) => {
+      const value = flatten(schemas, this.#root).all;
+      const values = valuesOf(value);
+      const types = values ? [...new Set(values.map((each) => typeof each))] : typesAt(value);
+      const text = types.length === 1 && types[0] === "string";
+      const bounds =
+        text && !values
+          ? value.flatMap(({ keywords, path }) =>
+              Object.keys(keywords)
+                .filter(isBound)
+                .map((key) => below(path, key)),
+            )
+          : [];
+      return {
+        name,
+        required: required.has(name),
+        schemas,
+        ...(text && { text: { bounds, ...(values && { values: values.map(String) }) } }),
+      };
+    });
   }
 
   /** A value that satisfies all of these; behind a bracket, a comma or a colon. */

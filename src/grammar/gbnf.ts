@@ -20,6 +20,8 @@ export class Grammar {
   readonly #leading = new Map<string, number>();
   readonly #nullable = new Set<string>();
   readonly #path: string;
+  /** Rules that are made when they are first needed, by what they are. */
+  #known: ReadonlyMap<string, string> = new Map();
   #size = 0;
 
   /** `path`: what is at fault when the grammar grows too large. */
@@ -44,6 +46,29 @@ export class Grammar {
     this.addText(name, this.#alternatives(expression, 0));
   }
 
+  /** The rule of this name, built at the first call; it may hold itself. */
+  once(hint: string, build: () => Expression): Expression {
+    const known = this.#known.get(hint);
+    if (known !== undefined) return rule(known);
+    const name = this.fresh(hint);
+    this.#known = new Map(this.#known).set(hint, name);
+    this.define(name, build());
+    return rule(name);
+  }
+
+  /** What `build` adds is taken back when it throws. */
+  attempt<T>(build: () => T): T {
+    const [rules, size, known] = [this.#rules.length, this.#size, this.#known];
+    try {
+      return build();
+    } catch (error) {
+      this.#rules.length = rules;
+      this.#size = size;
+      this.#known = known;
+      throw error;
+    }
+  }
+
   /** Something that stands in several places: a rule, unless it is short. */
   share(expression: Expression): Expression {
     const short = expression.kind === "rule" || expression.kind === "set" || expression.kind === "text" || isNever(expression);
@@ -52,7 +77,11 @@ export class Grammar {
 
   /** A rule whose right side is GBNF already. */
   addText(name: string, body: string): void {
-    const line = `${name} ::= ${body}\n`;
+    this.addRules(`${name} ::= ${body}\n`);
+  }
+
+  /** Whole rules, whose names nobody else has. */
+  addRules(line: string): void {
     this.#size += line.length;
     if (this.#size > MAX_SIZE) throw refusal(this.#path, "it is too large: its grammar would have more than 4 MB");
     this.#rules.push(line);

@@ -3,33 +3,32 @@
  * that a model may write as most JSON it has seen, and cannot go on with white space for ever. Used by compile.ts and its parts.
  */
 import { anyEncoded } from "./characters.ts";
-import { choice, type Expression, optional, repeat, rule, sequence, text } from "./expression.ts";
+import { choice, type Expression, optional, repeat, sequence, text } from "./expression.ts";
 import type { Grammar } from "./gbnf.ts";
 import type { Type } from "./keywords.ts";
 import { anyNumber, integersBetween, LARGEST } from "./numbers.ts";
 
 export class Json {
   readonly #grammar: Grammar;
-  readonly #rules = new Map<string, string>();
 
   constructor(grammar: Grammar) {
     this.#grammar = grammar;
   }
 
   get character(): Expression {
-    return this.#rule("char", anyEncoded);
+    return this.#grammar.once("char", anyEncoded);
   }
 
   get colon(): Expression {
-    return this.#rule("colon", () => sequence(text(":"), optional(text(" "))));
+    return this.#grammar.once("colon", () => sequence(text(":"), optional(text(" "))));
   }
 
   get comma(): Expression {
-    return this.#rule("comma", () => sequence(text(","), optional(text(" "))));
+    return this.#grammar.once("comma", () => sequence(text(","), optional(text(" "))));
   }
 
   get value(): Expression {
-    return this.#rule("value", () =>
+    return this.#grammar.once("value", () =>
       choice(...(["object", "array", "string", "number", "boolean", "null"] as const).map((type) => this.anyOf(type))),
     );
   }
@@ -37,17 +36,17 @@ export class Json {
   anyOf(type: Type): Expression {
     switch (type) {
       case "object":
-        return this.#rule("object", () => this.list("{", sequence(this.anyOf("string"), this.colon, this.value), "}"));
+        return this.#grammar.once("object", () => this.list("{", sequence(this.anyOf("string"), this.colon, this.value), "}"));
       case "array":
-        return this.#rule("array", () => this.list("[", this.value, "]"));
+        return this.#grammar.once("array", () => this.list("[", this.value, "]"));
       case "string":
-        return this.#rule("string", () => sequence(text('"'), repeat(this.character, 0, Number.POSITIVE_INFINITY), text('"')));
+        return this.#grammar.once("string", () => sequence(text('"'), repeat(this.character, 0, Number.POSITIVE_INFINITY), text('"')));
       case "number":
-        return this.#rule("number", anyNumber);
+        return this.#grammar.once("number", anyNumber);
       case "integer":
-        return this.#rule("integer", () => integersBetween(-LARGEST, LARGEST));
+        return this.#grammar.once("integer", () => integersBetween(-LARGEST, LARGEST));
       case "boolean":
-        return this.#rule("boolean", () => choice(text("true"), text("false")));
+        return this.#grammar.once("boolean", () => choice(text("true"), text("false")));
       case "null":
         return text("null");
     }
@@ -58,14 +57,5 @@ export class Json {
     const item = max > 1 ? this.#grammar.share(each) : each;
     const more = repeat(sequence(this.comma, item), Math.max(0, min - 1), max - 1);
     return sequence(text(open), max === 0 ? text("") : repeat(sequence(item, more), Math.min(1, min), 1), text(close));
-  }
-
-  #rule(hint: string, build: () => Expression): Expression {
-    const known = this.#rules.get(hint);
-    if (known !== undefined) return rule(known);
-    const name = this.#grammar.fresh(hint);
-    this.#rules.set(hint, name); // before it is built: a value may hold values
-    this.#grammar.define(name, build());
-    return rule(name);
   }
 }

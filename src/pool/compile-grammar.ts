@@ -1,12 +1,12 @@
 /**
- * Constraint → grammar. Large schemas are compiled beside the event loop: 20,000 strings take 150 ms, in which no stream would move; small
- * ones in passing. Called by pool.ts before a model is loaded. Bounded in time and memory, and the last ones are remembered.
+ * What an answer must look like → grammar. Large schemas are compiled beside the event loop: 20,000 strings take 150 ms, in which no
+ * stream would move; small ones in passing. Called by pool.ts before a model is loaded. Bounded in time and memory, and the last ones are
+ * remembered.
  */
 import { createHash } from "node:crypto";
 import { Worker } from "node:worker_threads";
+import { type CompiledAnswer, compileAnswer, type GrammarJob } from "../chat/answer/grammar.ts";
 import { type ErrorCode, type ErrorDetails, ShimmyError } from "../contract/errors.ts";
-import type { Constraint } from "../contract/generation.ts";
-import { compileSchema } from "../grammar/compile.ts";
 
 /** Beside this code in dist/. */
 const WORKER = new URL("./grammar-worker.js", import.meta.url);
@@ -16,28 +16,42 @@ const REMEMBERED = 8;
 /** Values in a schema, or characters of one of its strings, that are compiled in passing: a few milliseconds. */
 const SMALL = 1000;
 
-export type PendingSchema = Extract<Constraint, { schema: unknown }>;
-type Answer = { readonly gbnf: string } | { readonly code: ErrorCode; readonly details: ErrorDetails };
+/** What the worker sends. */
+export type Compilation = CompiledAnswer | { readonly code: ErrorCode; readonly details: ErrorDetails };
 
-/** By a hash of schema and field; the most recently used last. */
-const known = new Map<string, string>();
+/** By a hash of the job; the most recently used last. */
+const known = new Map<string, CompiledAnswer>();
 
-/** GBNF. @throws invalid_value as the compiler does, or when the limits are reached; client_closed */
-export async function compileGrammar(constraint: Constraint, signal: AbortSignal): Promise<string> {
-  if ("gbnf" in constraint) return constraint.gbnf;
-  const key = createHash("sha256").update(JSON.stringify(constraint)).digest("base64");
-  const { schema, param } = constraint;
-  const gbnf = known.get(key) ?? (isSmall(schema) ? compileSchema(schema, param) : await compileInThread(constraint, signal));
+/** @throws invalid_value as the compiler does, or when the limits are reached; client_closed */
+export async function compileGrammar(job: GrammarJob, signal: AbortSignal): Promise<CompiledAnswer> {
+  const key = keyOf(job);
+  const compiled = known.get(key) ?? (isSmall(job) ? compileAnswer(job) : await compileInThread(job, signal));
   known.delete(key);
-  known.set(key, gbnf);
+  known.set(key, compiled);
   const [oldest] = known.keys();
   if (known.size > REMEMBERED) known.delete(oldest!);
-  return gbnf;
+  return compiled;
 }
 
-function isSmall(schema: unknown): boolean {
+/** @throws invalid_value for what is nested deeper than JSON.stringify goes */
+function keyOf(job: GrammarJob): string {
+  try {
+    return createHash("sha256").update(JSON.stringify(job)).digest("base64");
+  } catch (error) {
+    if (error instanceof RangeError) throw new ShimmyError("invalid_value", { param: paramOf(job), reason: "it is nested too deep" });
+    throw error;
+  }
+}
+
+/** What is at fault when all of it is. */
+function paramOf({ tools, constraint }: GrammarJob): string {
+  return tools.length === 0 && constraint && "param" in constraint ? constraint.param : "tools";
+}
+
+/** Grammars are as they come, however long. */
+function isSmall({ tools, constraint }: GrammarJob): boolean {
   let left = SMALL;
-  const open = [schema];
+  const open: unknown[] = [tools, constraint && "schema" in constraint ? constraint.schema : undefined];
   while (open.length > 0 && left-- > 0) {
     const value = open.pop();
     if (typeof value === "string") left -= value.length / SMALL;
@@ -46,11 +60,11 @@ function isSmall(schema: unknown): boolean {
   return left > 0;
 }
 
-function compileInThread(pending: PendingSchema, signal: AbortSignal): Promise<string> {
-  const { param } = pending;
+function compileInThread(job: GrammarJob, signal: AbortSignal): Promise<CompiledAnswer> {
+  const param = paramOf(job);
   const tooMuch = (what: string) => new ShimmyError("invalid_value", { param, reason: `it takes too much ${what} to compile` });
-  return new Promise<string>((resolve, reject) => {
-    const worker = new Worker(WORKER, { workerData: pending, resourceLimits: { maxOldGenerationSizeMb: MEMORY_LIMIT_MB } });
+  return new Promise((resolve, reject) => {
+    const worker = new Worker(WORKER, { workerData: job, resourceLimits: { maxOldGenerationSizeMb: MEMORY_LIMIT_MB } });
     const leave = () => fail(new ShimmyError("client_closed"));
     const timer = setTimeout(() => fail(tooMuch("time")), TIME_LIMIT_MS);
     const over = () => {
@@ -63,9 +77,9 @@ function compileInThread(pending: PendingSchema, signal: AbortSignal): Promise<s
       reject(error);
     };
     signal.addEventListener("abort", leave, { once: true });
-    worker.once("message", (answer: Answer) => {
+    worker.once("message", (answer: Compilation) => {
       over();
-      if ("gbnf" in answer) resolve(answer.gbnf);
+      if ("constraint" in answer) resolve(answer);
       else reject(new ShimmyError(answer.code, answer.details));
     });
     worker.once("error", (error: NodeJS.ErrnoException) => fail(error.code === "ERR_WORKER_OUT_OF_MEMORY" ? tooMuch("memory") : error));

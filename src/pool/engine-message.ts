@@ -1,11 +1,12 @@
 /** A request as its engine gets it: the prompt rendered with the model's template, caches kept apart where asked. Called by pool.ts. */
+import type { AnswerPlan } from "../chat/answer/plan.ts";
 import type { ChatTemplate } from "../chat/template.ts";
-import type { EngineConstraint } from "../contract/answer.ts";
 import { ShimmyError } from "../contract/errors.ts";
-import type { ChatMessage, GenerationRequest, PromptSegment } from "../contract/generation.ts";
+import type { ChatMessage, GenerationRequest } from "../contract/generation.ts";
 import type { ModelInfo } from "../contract/model.ts";
-import type { GenerateMessage } from "../engine/ipc.ts";
+import type { EnginePrompt, GenerateMessage } from "../engine/ipc.ts";
 import type { Logger } from "../telemetry/log.ts";
+import { type AnswerGrammar, RAW } from "./answer-grammar.ts";
 import { SAMPLING_DEFAULTS } from "./sampling-defaults.ts";
 
 /** What it needs of a loaded model. */
@@ -14,41 +15,64 @@ interface Served {
   readonly info: Pick<ModelInfo, "defaults">;
 }
 
-/** @throws template_error */
-export function engineMessage(
+export interface Asked {
+  readonly message: Omit<GenerateMessage, "type" | "id">;
+  /** How the answer is read. Absent: it is text. */
+  readonly answer?: AnswerPlan;
+}
+
+interface Rendered {
+  readonly prompt: EnginePrompt;
+  readonly answer?: AnswerPlan;
+}
+
+/** @throws template_error, and what the grammar throws */
+export async function engineMessage(
   model: Served,
   request: GenerationRequest,
   log: Logger,
   isolateCallers: boolean,
-  constraint: EngineConstraint | undefined,
-): Omit<GenerateMessage, "type" | "id"> {
-  const { choices, maxTokens, stop, sampling, topLogprobs, progress, caller, priority, cachePrompt, maxDraft } = request;
+  grammar: AnswerGrammar,
+): Promise<Asked> {
+  const { choices, maxTokens, stop, sampling, topLogprobs, promptLogprobs, progress, caller, priority, cachePrompt, maxDraft } = request;
   const salt = cachePrompt === false ? `alone ${request.id}` : isolateCallers ? caller : undefined;
-  return {
-    prompt: request.prompt.kind === "tokens" ? { tokens: request.prompt.tokens } : { segments: segments(model, request, log) },
+  const { prompt, answer } = render(model, request, log);
+  const constraint = await grammar(answer?.format ?? RAW);
+  const message = {
+    prompt,
     choices,
     stop,
     sampling: { ...SAMPLING_DEFAULTS, ...sampling },
     ...(maxTokens !== undefined && { maxTokens }),
     ...(constraint && { constraint }),
+    ...(answer?.thought && { thought: answer.thought }),
+    ...(answer && answer.markers.length > 0 && { markers: answer.markers }),
     ...(topLogprobs !== undefined && { topLogprobs }),
+    ...(promptLogprobs && { promptLogprobs }),
     ...(progress && { progress }),
     ...(maxDraft !== undefined && { maxDraft }),
     ...(caller !== undefined && { tenant: caller }),
     ...(salt !== undefined && { salt }),
     ...(priority !== undefined && { priority }),
   };
+  return { message, ...(answer && { answer }) };
 }
 
-function segments({ template, info }: Served, { id, prompt }: GenerationRequest, log: Logger): readonly PromptSegment[] {
-  // A raw prompt is the caller's own business: its control tokens are meant.
-  if (prompt.kind === "text") return [{ text: prompt.text, parseSpecial: true }];
-  if (prompt.kind === "infill")
-    throw new ShimmyError("invalid_value", { param: "suffix", reason: "fill-in-the-middle is not supported yet" });
-  if (prompt.kind !== "chat") return [];
-  const { segments, warnings } = template.render({ ...prompt, messages: withSystem(prompt.messages, info.defaults?.system) });
-  for (const warning of warnings) log.debug("chat template", { id, warning });
-  return segments;
+function render({ template, info }: Served, { id, prompt }: GenerationRequest, log: Logger): Rendered {
+  switch (prompt.kind) {
+    case "tokens":
+      return { prompt: { tokens: prompt.tokens } };
+    case "text":
+      // A raw prompt is the caller's own business: its control tokens are meant.
+      return { prompt: { segments: [{ text: prompt.text, parseSpecial: true }] } };
+    case "infill":
+      throw new ShimmyError("invalid_value", { param: "suffix", reason: "fill-in-the-middle is not supported yet" });
+    case "chat": {
+      const { segments, warnings, answer } = template.render({ ...prompt, messages: withSystem(prompt.messages, info.defaults?.system) });
+      for (const warning of warnings) log.debug("chat template", { id, warning });
+      return { prompt: { segments }, answer };
+    }
+  }
 }
 
 /** A store may give a model a system message (SYSTEM of an Ollama Modelfile): it holds where the conversation has none. */

@@ -17,6 +17,7 @@ import { allowedCores, availableMemory } from "../models/machine.ts";
 import { shownName, withAliases } from "../models/resolve.ts";
 import type { ModelGauges } from "../telemetry/metrics.ts";
 import { abortable } from "./abortable.ts";
+import { answerGrammar } from "./answer-grammar.ts";
 import type { Backends } from "./backends.ts";
 import { engineMessage } from "./engine-message.ts";
 import { FirstWords, fallsBack } from "./first-words.ts";
@@ -83,9 +84,7 @@ export class Pool implements Generator {
   }
 
   async *generate(model: ResolvedModel, request: GenerationRequest, signal: AbortSignal): AsyncGenerator<GenerationEvent, void, undefined> {
-    const constraint = request.constraint && {
-      gbnf: await (await import("./compile-grammar.ts")).compileGrammar(request.constraint, signal),
-    };
+    const grammar = await answerGrammar(request, model.info, signal, this.#options.log);
     // Again, when a backend has failed before it had said anything: the next one answers.
     for (const answer = new FirstWords(); ; ) {
       const { resident, release } = await this.#residents.join(model.info, signal);
@@ -93,13 +92,14 @@ export class Pool implements Generator {
       try {
         const loaded = await abortable(resident.opening, signal);
         this.#admit(loaded, request.choices);
-        const asked = engineMessage(loaded, request, this.#options.log, this.#options.settings.isolateCallers, constraint);
-        const message = model.adapter ? { ...asked, adapter: model.adapter } : asked;
+        const asked = await engineMessage(loaded, request, this.#options.log, this.#options.settings.isolateCallers, grammar);
+        const message = model.adapter ? { ...asked.message, adapter: model.adapter } : asked.message;
         const startedAt = performance.now();
         try {
           // Released when the engine has finished: a slow reader does not keep the model from making room.
           const events = loaded.process.generate(message, signal, release);
-          yield* loaded.candidate.last && answer.silent ? events : answer.watch(events);
+          const watched = loaded.candidate.last && answer.silent ? events : answer.watch(events);
+          yield* asked.answer?.reader ? (await import("./read-answers.ts")).readAnswers(watched, asked.answer) : watched;
         } catch (error) {
           if (await fallsBack(loaded, answer, error)) continue;
           throw withRetry(loaded, error);

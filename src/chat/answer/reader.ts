@@ -1,0 +1,250 @@
+/**
+ * Reads the text of one answer: a thought, then text and stretches of tool calls in any order. Made by plan.ts for the format of a model.
+ * It must not know how calls are written: a `CallReader` of the format reads each stretch.
+ *
+ *     start ──open mark──▶ thought ──close mark──▶ text ──trigger──▶ call ──its end──▶ text …
+ *
+ * White space at the edges is no part of what it separates: around a thought, between text and calls, behind the last call. All else is
+ * passed on as it is, and what a call's reader cannot read is text.
+ */
+import type { Trigger } from "../../contract/answer.ts";
+import type { AnswerPiece, AnswerReader, CallReader, Marks } from "./format.ts";
+
+export interface ReaderOptions {
+  /** Absent: nothing is a thought. */
+  readonly thought?: ThoughtOptions;
+  /** What begins a call; none: nothing is a call. */
+  readonly triggers: readonly Trigger[];
+  calls(trigger: string): CallReader;
+}
+
+export interface ThoughtOptions extends Marks {
+  /** The prompt ends within a thought. */
+  readonly opened: boolean;
+  /** The thought is passed on as text, with its marks. */
+  readonly inText: boolean;
+}
+
+type Phase = "start" | "thought" | "text" | "call";
+
+export class GeneralReader implements AnswerReader {
+  readonly #options: ReaderOptions;
+  #phase: Phase;
+  /** Text of this phase that cannot be judged yet. */
+  #held = "";
+  /** White space that belongs to the text only if more text follows. */
+  #space = "";
+  #textBegun = false;
+  #thoughtBegun = false;
+  /** A thought or a call came last: white space behind it is none of the text's. */
+  #behindOther = false;
+  #call: CallReader | undefined;
+  #trigger = "";
+  /** All of the stretch while nothing was told of it; undefined afterwards. */
+  #raw: string | undefined;
+  #pieces: AnswerPiece[] = [];
+
+  constructor(options: ReaderOptions) {
+    this.#options = options;
+    this.#phase = !options.thought ? "text" : options.thought.opened ? "thought" : "start";
+  }
+
+  push(text: string): readonly AnswerPiece[] {
+    this.#held += text;
+    // Each step that finds the end of its phase goes on with the next one.
+    while (this.#step());
+    return this.#taken();
+  }
+
+  end(): readonly AnswerPiece[] {
+    if (this.#phase === "start") this.#phase = "text";
+    if (this.#phase === "thought") this.#tellThought(this.#held);
+    else this.#endAnswer();
+    this.#held = "";
+    return this.#taken();
+  }
+
+  #endAnswer(): void {
+    for (;;) {
+      while (this.#step());
+      if (this.#phase === "text") break;
+      this.#tellCall(this.#call!.end());
+      if (this.#raw === undefined) return;
+      // What it leaves may hold another call.
+      this.#failCall();
+    }
+    this.#endText();
+  }
+
+  #taken(): readonly AnswerPiece[] {
+    const pieces = this.#pieces;
+    this.#pieces = [];
+    return pieces;
+  }
+
+  /** @returns whether the phase has changed. */
+  #step(): boolean {
+    switch (this.#phase) {
+      case "start":
+        return this.#start(this.#options.thought!);
+      case "thought":
+        return this.#thought(this.#options.thought!);
+      case "text":
+        return this.#text();
+      case "call":
+        return this.#callStep();
+    }
+  }
+
+  #start({ open, close, inText }: ThoughtOptions): boolean {
+    const rest = this.#held.trimStart();
+    if (rest.startsWith(open)) {
+      const before = this.#held.slice(0, this.#held.length - rest.length);
+      this.#pieces.push(inText ? { kind: "text", text: before + open } : { kind: "reasoning", text: "" });
+      this.#held = rest.slice(open.length);
+      this.#phase = "thought";
+      return true;
+    }
+    if (!inText && rest.startsWith(close)) {
+      // It closes what the prompt has closed already.
+      this.#leaveThought(rest.slice(close.length));
+      return true;
+    }
+    if (open.startsWith(rest) || (!inText && close.startsWith(rest))) return false;
+    this.#phase = "text";
+    return true;
+  }
+
+  #thought({ open, close, opened, inText }: ThoughtOptions): boolean {
+    // Some models open it once more, behind a template that has.
+    if (opened && !inText && !this.#thoughtBegun) {
+      const rest = this.#held.trimStart();
+      if (rest.startsWith(open)) this.#held = rest.slice(open.length);
+      else if (rest !== "" && open.startsWith(rest)) return false;
+    }
+    const at = this.#held.indexOf(close);
+    if (at >= 0) {
+      const rest = this.#held.slice(at + close.length);
+      this.#tellThought(inText ? this.#held.slice(0, at + close.length) : this.#held.slice(0, at).trimEnd());
+      this.#leaveThought(rest);
+      return true;
+    }
+    const sure = this.#held.slice(0, this.#held.length - partialLength(this.#held, [close]));
+    const told = inText ? sure : sure.trimEnd();
+    this.#tellThought(told);
+    this.#held = this.#held.slice(told.length);
+    return false;
+  }
+
+  #tellThought(thought: string): void {
+    const { inText } = this.#options.thought!;
+    const text = this.#thoughtBegun || inText ? thought : thought.trimStart();
+    if (text === "") return;
+    this.#thoughtBegun = true;
+    this.#pieces.push({ kind: inText ? "text" : "reasoning", text });
+  }
+
+  #leaveThought(rest: string): void {
+    this.#phase = "text";
+    this.#held = rest;
+    this.#behindOther = !this.#options.thought!.inText;
+  }
+
+  #text(): boolean {
+    const triggers = this.#triggers();
+    const found = firstComplete(this.#held, triggers);
+    if (found) {
+      this.#tellText(this.#held.slice(0, found.at));
+      this.#call = this.#options.calls(found.text);
+      this.#trigger = found.text;
+      this.#raw = found.text;
+      this.#held = this.#held.slice(found.at + found.text.length);
+      this.#phase = "call";
+      return true;
+    }
+    const sure = this.#held.length - partialLength(this.#held, triggers);
+    this.#tellText(this.#held.slice(0, sure));
+    this.#held = this.#held.slice(sure);
+    return false;
+  }
+
+  /** Those that count here. */
+  #triggers(): string[] {
+    const atStart = !this.#textBegun && !this.#call;
+    const leading = this.#held.trimStart();
+    const mayStart = (text: string) => atStart && (leading.startsWith(text) || text.startsWith(leading));
+    return this.#options.triggers.filter((trigger) => !trigger.atStart || mayStart(trigger.text)).map(({ text }) => text);
+  }
+
+  /** White space waits for what follows it, where that may be a call. */
+  #tellText(given: string): void {
+    const text = this.#space + given;
+    const waits = this.#options.triggers.length > 0 || !this.#textBegun;
+    const body = waits ? text.trimEnd() : text;
+    this.#space = text.slice(body.length);
+    if (body === "") return;
+    const told = !this.#textBegun && this.#behindOther ? body.trimStart() : body;
+    this.#textBegun = true;
+    this.#behindOther = false;
+    this.#pieces.push({ kind: "text", text: told });
+  }
+
+  #endText(): void {
+    this.#tellText(this.#held);
+    if (this.#space !== "" && !this.#behindOther) this.#pieces.push({ kind: "text", text: this.#space });
+    this.#space = "";
+  }
+
+  #callStep(): boolean {
+    const text = this.#held;
+    this.#held = "";
+    const { pieces, rest, failed } = this.#call!.push(text);
+    if (this.#raw !== undefined) this.#raw += text;
+    if (failed && this.#raw !== undefined) {
+      this.#failCall();
+      return true;
+    }
+    this.#tellCall(pieces);
+    if (rest === undefined) return false;
+    this.#phase = "text";
+    this.#behindOther = true;
+    this.#raw = undefined;
+    this.#held = rest;
+    return true;
+  }
+
+  #tellCall(pieces: readonly AnswerPiece[]): void {
+    if (pieces.length === 0) return;
+    this.#raw = undefined;
+    for (const piece of pieces) this.#pieces.push(piece);
+  }
+
+  /** The trigger is text; what stands behind it is looked at again. */
+  #failCall(): void {
+    this.#held = this.#raw!.slice(this.#trigger.length);
+    this.#raw = undefined;
+    this.#phase = "text";
+    this.#tellText(this.#trigger);
+  }
+}
+
+/** The one that is complete first, as if the text came one character at a time: so it does not matter how it was cut. */
+function firstComplete(text: string, searched: readonly string[]): { readonly at: number; readonly text: string } | undefined {
+  let found: { at: number; text: string } | undefined;
+  for (const each of searched) {
+    const at = text.indexOf(each);
+    if (at < 0) continue;
+    const later = found ? at + each.length - (found.at + found.text.length) : -1;
+    if (later < 0 || (later === 0 && at < found!.at)) found = { at, text: each };
+  }
+  return found;
+}
+
+/** How much of the end of `text` may be the beginning of one of them. */
+function partialLength(text: string, searched: readonly string[]): number {
+  let longest = 0;
+  for (const each of searched)
+    for (let length = Math.min(each.length - 1, text.length); length > longest; length--)
+      if (text.endsWith(each.slice(0, length))) longest = length;
+  return longest;
+}
