@@ -5,6 +5,10 @@
 import { choice, EMPTY, type Expression, NEVER, optional, type Range, repeat, sequence, set, text } from "./expression.ts";
 
 const DIGITS = 15;
+/** Most digits with which JavaScript writes a whole number without an exponent. */
+const WHOLE = 21;
+/** Most decimals with which JavaScript writes a number without an exponent: 0.000001 and 17 digits that count. */
+const DECIMALS = 25;
 /** The largest number written without an exponent. */
 export const LARGEST = 10 ** DIGITS - 1;
 /** Whole parts up to here leave room for eight digits behind the point. */
@@ -31,11 +35,11 @@ export function anyNumber(): Expression {
     [0x65, 0x65],
   ];
   const exponent = sequence(set(e), optional(sign), anyDigits(1, 2));
-  return sequence(optional(text("-")), wholePart(), optional(fractionOf(DIGITS)), optional(exponent));
+  return sequence(optional(text("-")), wholePart(WHOLE), optional(fractionOf(DECIMALS)), optional(exponent));
 }
 
-function wholePart(): Expression {
-  return choice(text("0"), sequence(NONZERO, anyDigits(0, DIGITS - 1)));
+function wholePart(digits = DIGITS): Expression {
+  return choice(text("0"), sequence(NONZERO, anyDigits(0, digits - 1)));
 }
 
 function fractionOf(most: number): Expression {
