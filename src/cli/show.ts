@@ -1,6 +1,8 @@
 /** `shimmy show`: all that is known of one model without loading it. */
 import type { LoadedConfig } from "../config/load.ts";
 import type { ModelInfo } from "../contract/model.ts";
+import { spelled } from "../contract/sampling-names.ts";
+import { authorDefaults } from "../models/author-sampling.ts";
 import { readGgufHeader } from "../models/gguf/header.ts";
 import type { GgufValue } from "../models/gguf/values.ts";
 import { resolveModel, withAliases } from "../models/resolve.ts";
@@ -42,6 +44,7 @@ function rows(info: ModelInfo): string[][] {
     ["context", `${info.contextLength} tokens`],
     ["capabilities", info.capabilities?.join(", ") || "none"],
     ["template", chatTemplate === undefined ? "none" : `${templateFormat}, ${chatTemplate.length} characters (--template prints it)`],
+    ["sampling", samplingLine(info)],
     ["size", `${size(info.sizeBytes)} (${info.sizeBytes} bytes)`],
     ["license", info.license ?? "not told"],
     ["digest", info.digest ?? "not told by its store"],
@@ -50,6 +53,16 @@ function rows(info: ModelInfo): string[][] {
     ["source", info.source],
     ["path", info.path],
   ];
+}
+
+/** What holds where a request says nothing, as far as the model's authors said it. */
+function samplingLine(info: ModelInfo): string {
+  const { sampling, stop, maxTokens, ignored } = authorDefaults(info);
+  const words = Object.entries(spelled(sampling)).map(([name, value]) => `${name} ${value}`);
+  if (stop) words.push(`stop ${stop.map((each) => JSON.stringify(each)).join(" ")}`);
+  if (maxTokens !== undefined) words.push(`at most ${maxTokens} tokens`);
+  const refused = ignored.length > 0 ? ` (out of range and ignored: ${ignored.join(", ")})` : "";
+  return (words.join(", ") || "the server's defaults") + refused;
 }
 
 function printTemplate({ id, chatTemplate }: ModelInfo): void {

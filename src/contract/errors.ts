@@ -108,6 +108,12 @@ const table = {
     hint: "Ask for the model alone, or name an adapter file with --lora.",
   },
   adapter_unusable: { status: 400, kind: "invalid_request", message: "The LoRA adapter '{adapter}' cannot be used: {reason}" },
+  infill_unsupported: {
+    status: 400,
+    kind: "invalid_request",
+    message: "This model cannot fill in the middle: its vocabulary has no token for {missing}",
+    hint: "Name a model that was trained for it, such as Qwen2.5-Coder, StarCoder2 or CodeGemma; `shimmy list` shows what each can do.",
+  },
   model_not_generative: { status: 400, kind: "invalid_request", message: "The model '{model}' cannot generate text: it is {what}" },
 
   // Who may ask

@@ -81,8 +81,16 @@ export type Prompt =
   | ChatPrompt
   | { readonly kind: "text"; readonly text: string }
   | { readonly kind: "tokens"; readonly tokens: readonly number[] }
-  /** Fill in the middle: what belongs between the two texts, by the tokens of the model's vocabulary for it. */
-  | { readonly kind: "infill"; readonly prefix: string; readonly suffix: string; readonly files?: readonly InfillFile[] };
+  | InfillPrompt;
+
+/** Fill in the middle: what belongs between the two texts, by the tokens of the model's vocabulary for it. */
+export interface InfillPrompt {
+  readonly kind: "infill";
+  readonly prefix: string;
+  readonly suffix: string;
+  /** Absent: nothing is said of a repository. Given, even if it is empty: the two texts are shown as a file of one, after these. */
+  readonly files?: readonly InfillFile[];
+}
 
 /** Another file of the same repository, for context. */
 export interface InfillFile {
@@ -152,7 +160,12 @@ export interface Timings {
 
 export type GenerationEvent =
   /** The prompt is valid, fits and is queued: from here on an error is an error in mid-stream. */
-  | { readonly type: "started"; readonly promptTokens: number }
+  | {
+      readonly type: "started";
+      readonly promptTokens: number;
+      /** Where the events of several requests are one sequence: the first choice of the one that it is of. */
+      readonly choice?: number;
+    }
   /** Only where `progress` was asked for: once when the work on a prompt begins, then after each step that computed a part of it. */
   | {
       readonly type: "progress";
@@ -164,7 +177,7 @@ export type GenerationEvent =
       /** Milliseconds since the work on it began. */
       readonly ms: number;
     }
-  /** Where `promptLogprobs` was asked for, before the first text. The first token has nothing before it, so its logprob is NaN and `top` empty. */
+  /** Where `promptLogprobs` was asked for, before the first text. The first token has nothing before it, so its logprob is NaN and `top` empty. The bytes of a control token are its name. */
   | { readonly type: "prompt"; readonly choice: number; readonly tokens: readonly TokenLogprob[] }
   /** A piece of the model's thought, without its marks; only for chats. `tokens` and `logprobs` as those of `text`. */
   | {
@@ -202,6 +215,8 @@ export type GenerationEvent =
       readonly reason: FinishReason;
       /** The stop string that ended it, if one did. */
       readonly stopSequence?: string;
+      /** Where `promptLogprobs` was asked for: the end-of-generation token that ended it, if one did. It is no part of the text. */
+      readonly end?: TokenLogprob;
       /** Tokens generated, the end-of-generation token not counted. */
       readonly completionTokens: number;
       /** Of these, tokens of thoughts. Absent: it is not known that the model thinks. */

@@ -1,4 +1,5 @@
 /** What is known of a model without loading it, and whether it is loaded. Plain data. */
+import type { SamplingParams } from "./generation.ts";
 import type { Placement } from "./hardware.ts";
 import type { LoadProgress } from "./lifecycle.ts";
 
@@ -47,6 +48,9 @@ export interface ModelInfo {
   readonly license?: string;
   /** "sha256:" and 64 hexadecimal digits, where the store's own file name tells it. Nobody has compared it with the content yet. */
   readonly digest?: string;
+  /** How its authors want it to be sampled: `general.sampling.*` of the file; and the keys whose values are out of range, so do not count. */
+  readonly sampling?: Partial<SamplingParams>;
+  readonly ignoredSampling?: readonly string[];
   /** What its store keeps beside the weights. */
   readonly defaults?: ModelDefaults;
 }

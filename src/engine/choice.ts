@@ -30,6 +30,10 @@ export interface ChoiceOptions {
   readonly vocabulary: Pick<MarkedVocabulary, "piece">;
   readonly stop: readonly string[];
   readonly topLogprobs: number | undefined;
+  /** Whether the token that ends it is told with its log probability. */
+  readonly tellsEnd?: boolean;
+  /** Tokens that end the answer beside those that end every one. */
+  readonly ends?: ReadonlySet<number> | undefined;
 }
 
 export class Choice {
@@ -40,6 +44,9 @@ export class Choice {
   readonly #vocabulary: ChoiceOptions["vocabulary"];
   readonly #text: TextStream;
   readonly #topLogprobs: number | undefined;
+  readonly #tellsEnd: boolean;
+  #end: TokenLogprob | undefined;
+  readonly #ends: ReadonlySet<number> | undefined;
   /** Tokens whose text is still held back; if log probabilities are asked for, theirs, and where in the text they begin. */
   #pendingTokens = 0;
   #pending: Array<{ readonly start: number; readonly logprob: TokenLogprob }> = [];
@@ -60,6 +67,8 @@ export class Choice {
     this.#vocabulary = options.vocabulary;
     this.#text = new TextStream(options.stop);
     this.#topLogprobs = options.topLogprobs;
+    this.#tellsEnd = options.tellsEnd ?? false;
+    this.#ends = options.ends;
   }
 
   /** The first step that works on it begins; `cachedTokens` of its prompt need not be computed. */
@@ -81,14 +90,13 @@ export class Choice {
       this.#stuck = true;
       return { token: 0, ended: true }; // the sequence is over, so nobody computes it
     }
-    if (this.#model.isEndOfGeneration(token)) return { token, ended: true };
+    if (this.#model.isEndOfGeneration(token) || this.#ends?.has(token)) {
+      if (this.#tellsEnd) this.#end = this.#logprob(context, index, token);
+      return { token, ended: true };
+    }
     this.#completionTokens++;
     this.#pendingTokens++;
-    if (this.#topLogprobs !== undefined) {
-      const piece = (id: number) => this.#vocabulary.piece(id);
-      const logprob = tokenLogprob(context.logits(index), token, this.#topLogprobs, piece);
-      this.#pending.push({ start: this.#text.received, logprob });
-    }
+    if (this.#topLogprobs !== undefined) this.#pending.push({ start: this.#text.received, logprob: this.#logprob(context, index, token) });
     const { text, stopSequence } = this.#push(token);
     this.#stopSequence = stopSequence;
     const stopped = stopSequence !== undefined;
@@ -110,6 +118,7 @@ export class Choice {
       choice: this.choice,
       reason: this.#stuck ? "length" : this.#stopSequence === undefined ? reason : "stop",
       ...(this.#stopSequence !== undefined && { stopSequence: this.#stopSequence }),
+      ...(this.#end && { end: this.#end }),
       completionTokens: this.#completionTokens,
       ...(this.#source.thoughtTokens !== undefined && { reasoningTokens: this.#source.thoughtTokens }),
       cachedTokens: this.#cachedTokens,
@@ -120,6 +129,10 @@ export class Choice {
 
   free(): void {
     this.#source.free();
+  }
+
+  #logprob(context: LlamaContext, index: number, token: number): TokenLogprob {
+    return tokenLogprob(context.logits(index), token, this.#topLogprobs ?? 0, (id) => this.#vocabulary.piece(id));
   }
 
   #push(token: number): Released {

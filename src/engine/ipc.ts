@@ -11,7 +11,7 @@
  */
 import type { EngineConstraint, ThoughtMarks } from "../contract/answer.ts";
 import type { ErrorCode, ErrorDetails } from "../contract/errors.ts";
-import type { GenerationEvent, PromptSegment, SamplingParams } from "../contract/generation.ts";
+import type { GenerationEvent, InfillPrompt, PromptSegment, SamplingParams } from "../contract/generation.ts";
 import type { Device, Placement } from "../contract/hardware.ts";
 import type { KvType, ServedAdapter, Serving } from "../contract/model.ts";
 
@@ -70,7 +70,10 @@ export interface GenerateMessage {
   readonly priority?: number;
 }
 
-export type EnginePrompt = { readonly segments: readonly PromptSegment[] } | { readonly tokens: readonly number[] };
+export type EnginePrompt =
+  | { readonly segments: readonly PromptSegment[] }
+  | { readonly tokens: readonly number[] }
+  | { readonly infill: Omit<InfillPrompt, "kind"> };
 
 export type ToEngine =
   | { readonly type: "devices" }

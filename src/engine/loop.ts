@@ -16,6 +16,7 @@ import { CellStore } from "./cell-store.ts";
 import { Choice } from "./choice.ts";
 import { GrammarPreparation } from "./grammar-preparation.ts";
 import { IdleCores } from "./idle-cores.ts";
+import { infillEnds } from "./infill.ts";
 import type { EngineEvent, EngineOutput, EngineState, GenerateMessage } from "./ipc.ts";
 import { promptTokens } from "./prompt.ts";
 import { mostRows, PromptLogprobs } from "./prompt-logprobs.ts";
@@ -84,7 +85,7 @@ export class EngineLoop {
     this.#model = model;
     this.#context = context;
     this.#contextTokens = contextTokens;
-    this.#promptLogprobs = new PromptLogprobs((token) => model.piece(token));
+    this.#promptLogprobs = new PromptLogprobs((token) => model.spelling(token));
     this.#adapters = new Adapters(model, context);
     this.#grammars = new GrammarPreparation(model);
     this.#governor = new ThreadGovernor(context.threadsAllowed);
@@ -187,12 +188,13 @@ export class EngineLoop {
     const seed = sampling.seed ?? Math.floor(Math.random() * 2 ** 32);
     const sources = new AnswerSources(this.#model, message, this.#grammars.constraints);
     const { vocabulary } = sources;
+    const ends = "infill" in message.prompt ? infillEnds(this.#model) : undefined;
     const allLogits = message.promptLogprobs === true && topLogprobs !== undefined;
     const size = { vocabSize: this.#model.vocabSize, contextTokens: this.#contextTokens };
     for (let choice = 0; choice < message.choices; choice++) {
       const key = this.#nextKey++;
       const source = sources.next(new Sampler(sampling, (seed + choice) >>> 0, size, prompt));
-      this.#choices.set(key, new Choice(this.#model, { id, choice, source, vocabulary, stop, topLogprobs }));
+      this.#choices.set(key, new Choice(this.#model, { id, choice, source, vocabulary, stop, topLogprobs, ends, tellsEnd: allLogits }));
       const limits = { maxTokens, allLogits, ...(maxDraft !== undefined && { maxDraft }) };
       this.#scheduler.arrive({ key, prompt, ...limits, tenant, salt: adapterSalt + salt, priority, group });
       if (message.progress) this.#progress.watch(key, choice);

@@ -156,6 +156,11 @@ function declareFunctions(llama: LibraryHandle) {
     vocabBos: f<(v: VocabPointer) => number>("int llama_vocab_bos(void* v)"),
     vocabEos: f<(v: VocabPointer) => number>("int llama_vocab_eos(void* v)"),
     vocabAddBos: f<(v: VocabPointer) => boolean>("bool llama_vocab_get_add_bos(void* v)"),
+    vocabFimPrefix: f<(v: VocabPointer) => number>("int llama_vocab_fim_pre(void* v)"),
+    vocabFimSuffix: f<(v: VocabPointer) => number>("int llama_vocab_fim_suf(void* v)"),
+    vocabFimMiddle: f<(v: VocabPointer) => number>("int llama_vocab_fim_mid(void* v)"),
+    vocabFimRepository: f<(v: VocabPointer) => number>("int llama_vocab_fim_rep(void* v)"),
+    vocabFimSeparator: f<(v: VocabPointer) => number>("int llama_vocab_fim_sep(void* v)"),
     vocabIsEog: f<(v: VocabPointer, token: number) => boolean>("bool llama_vocab_is_eog(void* v, int token)"),
     vocabAttributes: f<(v: VocabPointer, token: number) => number>("int llama_vocab_get_attr(void* v, int token)"),
     tokenize: f<

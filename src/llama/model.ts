@@ -13,6 +13,17 @@ import { withDefaults } from "./structs.ts";
 const ATTRIBUTE_UNKNOWN = 1 << 0;
 const ATTRIBUTE_CONTROL = 1 << 3;
 
+/** Tokens for filling in the middle; absent: the vocabulary has none. */
+export interface InfillTokens {
+  readonly prefix?: number;
+  readonly suffix?: number;
+  readonly middle?: number;
+  /** Before the name of a repository. */
+  readonly repository?: number;
+  /** Before the name of a file. */
+  readonly separator?: number;
+}
+
 export interface LoadOptions {
   /** Absent: as libllama likes it, which is the processor where there is no GPU. */
   readonly placement?: Placement;
@@ -92,6 +103,30 @@ export class LlamaModel {
     return this.#textOf(this.#lib.vocabEos(this.vocab));
   }
 
+  /** What the vocabulary has for filling in the middle; it is found by metadata or by well-known names. */
+  get infillTokens(): InfillTokens {
+    const lib = this.#lib;
+    const found = {
+      prefix: lib.vocabFimPrefix(this.vocab),
+      suffix: lib.vocabFimSuffix(this.vocab),
+      middle: lib.vocabFimMiddle(this.vocab),
+      repository: lib.vocabFimRepository(this.vocab),
+      separator: lib.vocabFimSeparator(this.vocab),
+    };
+    return Object.fromEntries(Object.entries(found).filter(([, token]) => this.isToken(token)));
+  }
+
+  /** The token that the vocabulary puts in front of a text, if it does. */
+  get addedBos(): number | undefined {
+    const bos = this.#lib.vocabBos(this.vocab);
+    return this.#lib.vocabAddBos(this.vocab) && bos >= 0 ? bos : undefined;
+  }
+
+  /** Ids of a piece of a prompt: nothing is put in front, and no text is a control token. */
+  plainTokens(text: string): number[] {
+    return [...this.#tokenizeOne(text, false)];
+  }
+
   /** Texts that are control tokens when parsed: what the text of a user must not be able to spell. */
   controlTexts(): string[] {
     const texts: string[] = [];
@@ -108,8 +143,8 @@ export class LlamaModel {
   tokenize(segments: readonly PromptSegment[]): number[] {
     const tokens: number[] = [];
     for (const { text, parseSpecial } of segments) for (const token of this.#tokenizeOne(text, parseSpecial)) tokens.push(token);
-    const bos = this.#lib.vocabBos(this.vocab);
-    if (this.#lib.vocabAddBos(this.vocab) && bos >= 0 && tokens[0] !== bos) tokens.unshift(bos);
+    const bos = this.addedBos;
+    if (bos !== undefined && tokens[0] !== bos) tokens.unshift(bos);
     return tokens;
   }
 
@@ -150,6 +185,11 @@ export class LlamaModel {
       this.#pieces.set(token, bytes);
     }
     return bytes;
+  }
+
+  /** As `piece`, but of a control token its name: what a prompt is spelled as. Not cached. */
+  spelling(token: number): Buffer {
+    return this.#pieceBytes(token, true);
   }
 
   /** A token that ends an answer; undefined when the vocabulary has none. */

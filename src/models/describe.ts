@@ -3,6 +3,7 @@
  */
 import type { ModelInfo } from "../contract/model.ts";
 import { generatesByDecoding, hasKvCache, isEncoder, readsTextOnly } from "./architectures.ts";
+import { samplingOf } from "./author-sampling.ts";
 import { capabilitiesOf, templateFormatOf } from "./capabilities.ts";
 import { FILE_TYPES } from "./gguf/file-types.ts";
 import type { GgufHeader } from "./gguf/header.ts";
@@ -47,6 +48,7 @@ export function describeModel(path: string, headers: readonly [GgufHeader, ...Gg
     kvBytesPerToken: kvBytesPerToken(header, architecture),
     kvQuantizes: kvQuantizes(header, architecture),
     ...(license !== undefined && { license }),
+    ...samplingOf(header),
   };
 }
 

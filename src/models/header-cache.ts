@@ -94,7 +94,7 @@ function decode(value: unknown, texts: readonly unknown[]): Stored | undefined {
   return { identity, day, result: { ...result, description: { ...result.description, chatTemplate } } };
 }
 
-type Fact = "string" | "number" | "boolean" | "texts";
+type Fact = "string" | "number" | "boolean" | "texts" | "numbers";
 
 /** Of what type each fact is, so that half a description is none; `?`: it may be absent. The compiler asks for a line for each new field. */
 const FACTS: { readonly [K in keyof Required<ModelDescription>]: undefined extends ModelDescription[K] ? `${Fact}?` | "never" : Fact } = {
@@ -113,6 +113,8 @@ const FACTS: { readonly [K in keyof Required<ModelDescription>]: undefined exten
   kvBytesPerToken: "number",
   kvQuantizes: "boolean?",
   license: "string?",
+  sampling: "numbers?",
+  ignoredSampling: "texts?",
   // Not from the header.
   aliases: "never",
   digest: "never",
@@ -124,7 +126,8 @@ function isDescription(value: unknown): boolean {
   return Object.entries(FACTS).every(([key, fact]) => {
     const given = value[key];
     if (given === undefined) return fact === "never" || fact.endsWith("?");
-    return fact.startsWith("texts") ? areTexts(given) : typeof given === fact.replace("?", "");
+    if (fact.startsWith("texts")) return areTexts(given);
+    return fact.startsWith("numbers") ? areNumbers(given) : typeof given === fact.replace("?", "");
   });
 }
 
@@ -141,6 +144,10 @@ function isExamination(value: unknown): value is Examination {
 
 function areTexts(value: unknown): boolean {
   return Array.isArray(value) && value.every((each) => typeof each === "string");
+}
+
+function areNumbers(value: unknown): boolean {
+  return isRecord(value) && Object.values(value).every((each) => typeof each === "number");
 }
 
 /**

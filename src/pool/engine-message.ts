@@ -1,18 +1,17 @@
 /** A request as its engine gets it: the prompt rendered with the model's template, caches kept apart where asked. Called by pool.ts. */
 import type { AnswerPlan } from "../chat/answer/plan.ts";
 import type { ChatTemplate } from "../chat/template.ts";
-import { ShimmyError } from "../contract/errors.ts";
 import type { ChatMessage, GenerationRequest } from "../contract/generation.ts";
-import type { ModelInfo } from "../contract/model.ts";
 import type { EnginePrompt, GenerateMessage } from "../engine/ipc.ts";
+import type { AuthorWords } from "../models/author-sampling.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { type AnswerGrammar, RAW } from "./answer-grammar.ts";
-import { SAMPLING_DEFAULTS } from "./sampling-defaults.ts";
+import { withDefaults } from "./sampling-defaults.ts";
 
 /** What it needs of a loaded model. */
 interface Served {
   readonly template: Pick<ChatTemplate, "render">;
-  readonly info: Pick<ModelInfo, "defaults">;
+  readonly info: AuthorWords;
 }
 
 export interface Asked {
@@ -34,16 +33,14 @@ export async function engineMessage(
   isolateCallers: boolean,
   grammar: AnswerGrammar,
 ): Promise<Asked> {
-  const { choices, maxTokens, stop, sampling, topLogprobs, promptLogprobs, progress, caller, priority, cachePrompt, maxDraft } = request;
+  const { choices, topLogprobs, promptLogprobs, progress, caller, priority, cachePrompt, maxDraft } = request;
   const salt = cachePrompt === false ? `alone ${request.id}` : isolateCallers ? caller : undefined;
   const { prompt, answer } = render(model, request, log);
   const constraint = await grammar(answer?.format ?? RAW);
   const message = {
     prompt,
     choices,
-    stop,
-    sampling: { ...SAMPLING_DEFAULTS, ...sampling },
-    ...(maxTokens !== undefined && { maxTokens }),
+    ...withDefaults(model.info, request),
     ...(constraint && { constraint }),
     ...(answer?.thought && { thought: answer.thought }),
     ...(answer && answer.markers.length > 0 && { markers: answer.markers }),
@@ -66,7 +63,7 @@ function render({ template, info }: Served, { id, prompt }: GenerationRequest, l
       // A raw prompt is the caller's own business: its control tokens are meant.
       return { prompt: { segments: [{ text: prompt.text, parseSpecial: true }] } };
     case "infill":
-      throw new ShimmyError("invalid_value", { param: "suffix", reason: "fill-in-the-middle is not supported yet" });
+      return { prompt: { infill: prompt } };
     case "chat": {
       const { segments, warnings, answer } = template.render({ ...prompt, messages: withSystem(prompt.messages, info.defaults?.system) });
       for (const warning of warnings) log.debug("chat template", { id, warning });

@@ -8,6 +8,7 @@ import { type ErrorCode, ShimmyError } from "../contract/errors.ts";
 import type { LoadProgress } from "../contract/lifecycle.ts";
 import type { ModelInfo, Serving } from "../contract/model.ts";
 import type { EngineReady } from "../engine/ipc.ts";
+import { authorDefaults } from "../models/author-sampling.ts";
 import type { Catalogue } from "../models/catalogue.ts";
 import type { MemoryPlan } from "../models/memory.ts";
 import type { Logger } from "../telemetry/log.ts";
@@ -112,6 +113,7 @@ async function openWith(
     const { options: engine, plan, reason } = engineOptions(info, settings, availableBytes, gpu);
     if (options.hostLimitBytes !== undefined) refuseLargeRest(info.id, plan, options.hostLimitBytes);
     log.info("model loads", { model: info.id, engine: candidate.engine?.name, plan: reason });
+    warnOfDefaults(info, log);
     const ready = await process.load(engine, onProgress);
     const template = new ChatTemplate({
       ...(source !== undefined && { source }),
@@ -128,6 +130,12 @@ async function openWith(
   } finally {
     signal.removeEventListener("abort", kill);
   }
+}
+
+function warnOfDefaults(info: ModelInfo, log: OpenOptions["log"]): void {
+  const { ignored } = authorDefaults(info);
+  if (ignored.length > 0)
+    log.warn("sampling defaults of the model are out of range and ignored", { model: info.id, ignored: ignored.join(", ") });
 }
 
 /** What goes to the engine's GPU. @throws engine_unavailable when it should have one and has not; device_not_found */

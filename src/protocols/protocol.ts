@@ -20,6 +20,11 @@ export interface DecodeContext {
 /** A decoded call: what the generator needs, and what the encoder of the same dialect must remember. */
 export interface ProtocolCall {
   readonly request: GenerationRequest;
+  /**
+   * A call with several prompts: its requests, `request` the first of them, alike but for id and prompt. Their events come as one sequence,
+   * with a `started` for each request; the choices of request k are numbered from k × `choices` on.
+   */
+  readonly batch?: readonly GenerationRequest[];
   readonly stream: boolean;
   /** What of the request was left out, for people: it goes into a header and the log. */
   readonly warnings?: readonly string[];

@@ -5,6 +5,7 @@
 import { randomUUID } from "node:crypto";
 import { type Context, Hono, type MiddlewareHandler } from "hono";
 import { ShimmyError } from "../contract/errors.ts";
+import { completion, infill } from "../protocols/llamacpp/index.ts";
 import { chatCompletions, completions, encodeError } from "../protocols/openai/index.ts";
 import type { Protocol } from "../protocols/protocol.ts";
 import { API_ROUTES } from "./api/index.ts";
@@ -24,6 +25,8 @@ import type { Services } from "./services.ts";
 const GENERATE: Readonly<Record<string, Protocol>> = {
   "/v1/chat/completions": chatCompletions as Protocol,
   "/v1/completions": completions as Protocol,
+  "/completion": completion as Protocol,
+  "/infill": infill as Protocol,
 };
 
 /** All of them, in the order in which they are tried. */

@@ -4,10 +4,12 @@
  *   decode ─▶ resolve ─▶ generate ─▶ encode          a failure anywhere is one thrown error, dressed by the protocol
  */
 import { ShimmyError } from "../contract/errors.ts";
+import type { GenerationRequest } from "../contract/generation.ts";
 import type { Protocol } from "../protocols/protocol.ts";
 import { readJson } from "./body.ts";
 import { chooseModel, modelHeaders } from "./choose-model.ts";
 import { inlineFiles } from "./inline-files.ts";
+import { mergeEvents } from "./merge-events.ts";
 import { type Exchange, observe } from "./observe.ts";
 import { errorResponse, warningHeaders } from "./respond.ts";
 import type { Services } from "./services.ts";
@@ -34,8 +36,10 @@ export async function generate(services: Services, protocol: Protocol, exchange:
     const call = await protocol.decode(asking, decodeContext(services, id));
     const model = await chooseModel(services, call.request.model, asker.strict);
     const { caller, priority } = asker;
-    const asked = { ...call.request, ...(caller !== undefined && { caller }), ...(priority !== undefined && { priority }) };
-    const events = observe(exchange, model, services.generator.generate(model, asked, leave.signal));
+    const by = { ...(caller !== undefined && { caller }), ...(priority !== undefined && { priority }) };
+    const asked = (call.batch ?? [call.request]).map((request) => ({ ...request, ...by }));
+    const answer = (request: GenerationRequest, signal: AbortSignal) => services.generator.generate(model, request, signal);
+    const events = observe(exchange, model, mergeEvents(asked, answer, leave.signal));
     const headers = {
       "x-request-id": id,
       ...modelHeaders(model),

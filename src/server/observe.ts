@@ -48,7 +48,7 @@ export async function* observe(
   let failure: ShimmyError | undefined;
   try {
     for await (const event of events) {
-      if (event.type === "started") promptTokens = event.promptTokens;
+      if (event.type === "started") promptTokens += event.promptTokens;
       else if (event.type === "text" || event.type === "reasoning" || event.type === "toolCall") exchange.record.firstToken(info.id);
       else if (event.type === "finished") {
         cachedTokens = event.cachedTokens;

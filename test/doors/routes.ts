@@ -13,6 +13,7 @@ export const ROUTES = [
   "/v1/completions",
   "/v1/responses",
   `/v1/responses/resp_${"0".repeat(32)}`,
+  "/infill",
   "/no/such/route",
 ];
 

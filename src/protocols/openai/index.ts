@@ -3,7 +3,8 @@ import type { Protocol } from "../protocol.ts";
 import { chatAnswer } from "./chat/answer-schema.ts";
 import { type ChatCall, chatSchema, decodeChat } from "./chat/decode.ts";
 import { encodeStreamChat, encodeWholeChat } from "./chat/encode.ts";
-import { type CompletionCall, decodeCompletion } from "./completions/decode.ts";
+import { completionAnswer } from "./completions/answer-schema.ts";
+import { type CompletionCall, completionSchema, decodeCompletion } from "./completions/decode.ts";
 import { encodeStreamCompletion, encodeWholeCompletion } from "./completions/encode.ts";
 import { encodeError, encodeStreamError } from "./errors.ts";
 
@@ -30,6 +31,14 @@ export const chatCompletions: Protocol<ChatCall> = {
 
 /** POST /v1/completions */
 export const completions: Protocol<CompletionCall> = {
+  doc: {
+    summary: "What follows a text, whole or streamed; or, with a suffix, what stands between the two",
+    tag: "OpenAI",
+    body: completionSchema,
+    example: { model: "shimmy-tiny", prompt: "Once upon a time", max_tokens: 16 },
+    answer: completionAnswer,
+    alsoAnswers: "text/event-stream",
+  },
   decode: decodeCompletion,
   encodeWhole: encodeWholeCompletion,
   encodeStream: encodeStreamCompletion,

@@ -21,6 +21,11 @@ export interface OpenAICall extends ProtocolCall {
   readonly continuousUsage: boolean;
 }
 
+/** Of all prompts of a call together. */
+export function choicesOf({ request, batch = [request] }: ProtocolCall): number {
+  return request.choices * batch.length;
+}
+
 /** A missing model is asked for by this name, which no file has, so the pool answers with its default. */
 const UNNAMED_MODEL = "default";
 const INT32_MAX = 2 ** 31 - 1;

@@ -8,7 +8,7 @@
  */
 import type { CompletionUsage } from "openai/resources/completions";
 import type { FinishReason, GenerationEvent, TokenLogprob } from "../../contract/generation.ts";
-import type { OpenAICall } from "./request.ts";
+import { choicesOf, type OpenAICall } from "./request.ts";
 import { Tally, type WireTimings } from "./tally.ts";
 
 /** How an endpoint writes its chunks. A piece of text stands in its JSON as the last string that may be empty. */
@@ -18,13 +18,16 @@ export interface ChunkWriter<Choice> {
   opening(choice: number): Choice | undefined;
   /** `logprobs` absent: not asked for. */
   text(choice: number, text: string, logprobs?: readonly TokenLogprob[]): Choice;
+  /** The prompt repeated with its log probabilities; absent: never asked for. */
+  prompt?(choice: number, tokens: readonly TokenLogprob[]): Choice;
   /** Absent: thoughts are not told. The piece stands in it twice, under both names that clients read. */
   reasoning?(choice: number, text: string): Choice;
   /** Absent: the endpoint has no calls. Undefined: this one is not told. */
   call?(event: ToolCallEvent): Choice | undefined;
   /** A further fragment of the arguments of a call that was told. */
   callArguments?(choice: number, call: number, fragment: string): Choice | undefined;
-  closing(choice: number, reason: FinishReason): Choice;
+  /** `end`: the token that ended it, where its log probability is told. */
+  closing(choice: number, reason: FinishReason, end?: TokenLogprob): Choice;
 }
 
 export type ToolCallEvent = GenerationEvent & { readonly type: "toolCall" };
@@ -51,20 +54,27 @@ export async function* streamFrames<Choice>(
   writer: ChunkWriter<Choice>,
   events: AsyncIterable<GenerationEvent>,
 ): AsyncGenerator<string, void, undefined> {
-  const tally = new Tally(call.request.choices);
+  const choices = choicesOf(call);
+  const tally = new Tally(choices, call.request.choices);
+  let opened = false;
   const usual = (): Extras => {
     if (call.continuousUsage) return { usage: tally.usageSoFar() };
     return call.includeUsage ? { usage: null } : {};
   };
-  const frame = (choices: readonly Choice[], extras: Extras = usual()) =>
-    `data: ${JSON.stringify({ ...writer.head, choices, ...extras })}\n\n`;
+  const frame = (pieces: readonly Choice[], extras: Extras = usual()) =>
+    `data: ${JSON.stringify({ ...writer.head, choices: pieces, ...extras })}\n\n`;
   const piece = pieceFrames(call, writer, frame);
 
   for await (const event of events) {
     tally.add(event);
     switch (event.type) {
       case "started":
-        for (const opening of openings(call.request.choices, writer)) yield frame([opening]);
+        // Of several prompts the first that starts opens all.
+        if (!opened) for (const opening of openings(choices, writer)) yield frame([opening]);
+        opened = true;
+        break;
+      case "prompt":
+        if (writer.prompt) yield frame([writer.prompt(event.choice, event.tokens)]);
         break;
       case "progress": {
         const { total, cached: cache, processed, ms } = event;
@@ -83,7 +93,7 @@ export async function* streamFrames<Choice>(
       case "finished": {
         // llama.cpp puts its timings on the very last chunk, which is the one of usage where that was asked for.
         const timings = tally.complete && !call.includeUsage ? { timings: tally.timings() } : {};
-        yield frame([writer.closing(event.choice, event.reason)], { ...usual(), ...timings });
+        yield frame([writer.closing(event.choice, event.reason, event.end)], { ...usual(), ...timings });
         break;
       }
     }
@@ -101,7 +111,8 @@ type Piece = GenerationEvent & { readonly type: "text" | "reasoning" | "toolCall
 
 /** The frame of a piece of an answer; undefined: there is nothing to tell of it. */
 function pieceFrames<Choice>(call: OpenAICall, writer: ChunkWriter<Choice>, frame: (choices: readonly Choice[]) => string) {
-  const { choices, topLogprobs } = call.request;
+  const { topLogprobs } = call.request;
+  const choices = choicesOf(call);
   // With usage on every chunk no frame is like the one before.
   const keep = !call.continuousUsage;
   const filled = (places: 1 | 2, empty: (choice: number, call: number) => Choice | undefined) => {

@@ -20,7 +20,8 @@ export interface WireTimings {
 export class Tally {
   private promptTokens: number | undefined;
   private completionTokens = 0;
-  private cachedTokens = Number.POSITIVE_INFINITY;
+  /** By prompt. */
+  private readonly cachedTokens = new Map<number, number>();
   private promptMs = 0;
   private predictedMs = 0;
   /** Undefined: nobody has said that the model thinks. */
@@ -28,13 +29,17 @@ export class Tally {
   /** Tokens of the choices that still run, by choice, and those of thoughts among them. */
   private readonly running: Map<number, { tokens: number; reasoning: number | undefined }>;
 
-  constructor(choices: number) {
+  /** `choices`: of all prompts together; `perPrompt`: of each. */
+  constructor(
+    choices: number,
+    private readonly perPrompt = choices,
+  ) {
     this.running = new Map(Array.from({ length: choices }, (_, choice) => [choice, { tokens: 0, reasoning: undefined }]));
   }
 
   add(event: GenerationEvent): void {
     if (event.type === "started") {
-      this.promptTokens = event.promptTokens;
+      this.promptTokens = (this.promptTokens ?? 0) + event.promptTokens;
       return;
     }
     if (event.type === "progress" || event.type === "prompt") return;
@@ -48,8 +53,9 @@ export class Tally {
     this.running.delete(event.choice);
     this.completionTokens += event.completionTokens;
     this.reasoningTokens = sum(this.reasoningTokens, event.reasoningTokens ?? soFar.reasoning);
-    // The choices share one prompt, and usage counts it once: what no choice had to compute was cached.
-    this.cachedTokens = Math.min(this.cachedTokens, event.cachedTokens);
+    // The choices of a prompt share it, and usage counts it once: what no choice had to compute was cached.
+    const prompt = Math.floor(event.choice / this.perPrompt);
+    this.cachedTokens.set(prompt, Math.min(this.cachedTokens.get(prompt) ?? Number.POSITIVE_INFINITY, event.cachedTokens));
     // They also run side by side, so the time of the call is that of the slowest.
     this.promptMs = Math.max(this.promptMs, event.timings.promptMs);
     this.predictedMs = Math.max(this.predictedMs, event.timings.predictedMs);
@@ -102,7 +108,7 @@ export class Tally {
   }
 
   private cached(): number {
-    return Number.isFinite(this.cachedTokens) ? this.cachedTokens : 0;
+    return [...this.cachedTokens.values()].reduce((sum, tokens) => sum + tokens, 0);
   }
 }
 

@@ -4,6 +4,8 @@
  */
 import * as z from "zod/mini";
 import type { ModelInfo, ModelStatus } from "../../contract/model.ts";
+import { spelled } from "../../contract/sampling-names.ts";
+import { authorDefaults } from "../../models/author-sampling.ts";
 import type { Services } from "../services.ts";
 import type { ApiRoute } from "./route.ts";
 
@@ -45,7 +47,7 @@ export const MODEL_ROUTES: readonly ApiRoute[] = [
     doc: { summary: "One model, with its chat template", tag: "Models", answer: modelSchema },
     handle: async (services, { params }) => {
       const { status } = await statusOf(services, params.name ?? "");
-      return Response.json({ ...encodeStatus(status), template: status.info.chatTemplate ?? null });
+      return Response.json({ ...encodeStatus(status), template: status.info.chatTemplate ?? null, sampling: encodeDefaults(status.info) });
     },
   },
 ];
@@ -70,6 +72,12 @@ function encodeStatus({ info, state, servedContext, adapters }: ModelStatus): Re
     digest: info.digest ?? null,
     modified_at: new Date(info.modifiedMs).toISOString(),
   };
+}
+
+/** What holds where a request says nothing, by the names of its fields; what the model's authors do not say is not in it. */
+function encodeDefaults(info: ModelInfo): Record<string, unknown> {
+  const { sampling, stop, maxTokens } = authorDefaults(info);
+  return { ...spelled(sampling), ...(stop && { stop }), ...(maxTokens !== undefined && { max_tokens: maxTokens }) };
 }
 
 /** A configured folder is a path of the user's disk: only that it was found in one is told. */

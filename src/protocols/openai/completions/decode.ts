@@ -8,21 +8,34 @@ import type { GenerationRequest, Prompt } from "../../../contract/generation.ts"
 import type { DecodeContext } from "../../protocol.ts";
 import { constraintOf } from "../constraint.ts";
 import { commonCall, type OpenAICall } from "../request.ts";
-import { commonFields, tokenId, wholeRange } from "../schema.ts";
+import { commonFields, wholeRange } from "../schema.ts";
 import { invalid, validate } from "../validate.ts";
+import { type PlainPrompt, promptField, promptsOf } from "./prompts.ts";
 
 export interface CompletionCall extends OpenAICall {
-  /** The prompt, where the answer repeats it (`echo`); else empty. */
-  readonly echo: string;
+  /** Answers that are told for each prompt; of more (`best_of`) these are the likeliest. */
+  readonly told: number;
+  /** Whether the answer has log probabilities; `best_of` and `echo` ask the engine for some all the same. */
+  readonly logprobs: boolean;
+  /** What each prompt is repeated as before its answers; undefined: as its tokens spell it. Absent: prompts are not repeated. */
+  readonly echo?: ReadonlyArray<string | undefined>;
 }
 
-const completionSchema = z.object({
+/** As many as OpenAI takes. */
+const MAX_BEST_OF = 20;
+
+/** The body of the request; what is not named here is ignored. */
+export const completionSchema = z.object({
   ...commonFields,
-  prompt: z.union([z.string(), z.array(z.unknown())], { error: "must be a string or an array" }),
+  prompt: promptField,
+  /** Alternatives a token; 0: the tokens alone. */
   logprobs: wholeRange(0, 20),
+  /** Repeats the prompt before the answer; with logprobs, those of the prompt too. */
   echo: z.nullish(z.boolean()),
+  /** What comes after the answer: the model fills in the middle. */
   suffix: z.nullish(z.string()),
-  best_of: wholeRange(1),
+  /** Answers that are made; the n with the largest mean logprob are told. */
+  best_of: wholeRange(1, MAX_BEST_OF),
 });
 type CompletionFields = z.output<typeof completionSchema>;
 
@@ -34,43 +47,56 @@ export function decodeCompletion(body: unknown, context: DecodeContext): Complet
   const fields = validate(completionSchema, body);
   const constraint = constraintOf(body as object);
   const call = commonCall(fields, "cmpl", context);
-  const prompt = promptOf(fields.prompt);
-  refuseUnserved(fields, call.request.choices);
-  const request: GenerationRequest = {
+  const told = call.request.choices;
+  const made = choicesMade(fields, told);
+  const prompts = promptsOf(fields.prompt);
+  const echo = fields.echo ? prompts.map((prompt) => (prompt.kind === "text" ? prompt.text : undefined)) : undefined;
+  const common = {
     ...call.request,
+    choices: made,
     ...(constraint && { constraint }),
-    prompt,
-    ...(typeof fields.logprobs === "number" && { topLogprobs: fields.logprobs }),
+    ...logprobsOf(fields, { ranks: made > told, echoesTokens: echo?.includes(undefined) ?? false }),
   };
-  return { ...call, request, echo: fields.echo ? echoOf(fields, prompt) : "" };
+  const batch = prompts.map((prompt, index): GenerationRequest => {
+    const id = index === 0 ? common.id : `${common.id}.${index}`;
+    return { ...common, id, prompt: infilled(prompt, fields) };
+  });
+  return {
+    ...call,
+    request: batch[0]!,
+    ...(batch.length > 1 && { batch }),
+    told,
+    logprobs: isNumber(fields.logprobs),
+    ...(echo && { echo }),
+  };
 }
 
-function refuseUnserved({ suffix, best_of: bestOf }: CompletionFields, choices: number): void {
-  if (suffix) throw invalid("suffix", "fill-in-the-middle is not supported yet");
-  if (bestOf && bestOf > choices) throw invalid("best_of", `must be at most n (${choices}); ranking of more answers is not supported`);
+function choicesMade({ best_of: bestOf, stream }: CompletionFields, told: number): number {
+  const made = bestOf ?? told;
+  if (made < told) throw invalid("best_of", `must be at least n (${told})`);
+  if (made > told && stream) throw invalid("best_of", "cannot be combined with stream: which answer is best is known at the end");
+  return made;
 }
 
-function echoOf({ logprobs }: CompletionFields, prompt: Prompt): string {
-  if (prompt.kind !== "text") throw invalid("echo", "needs the prompt as text");
-  if (typeof logprobs === "number") throw invalid("echo", "logprobs of the prompt are not supported yet");
-  return prompt.text;
+/** What the engine is asked for: the likeliest answers, and the text of tokens that are to be repeated, are known by log probabilities. */
+function logprobsOf(
+  { logprobs, echo }: CompletionFields,
+  { ranks, echoesTokens }: { readonly ranks: boolean; readonly echoesTokens: boolean },
+): Pick<GenerationRequest, "topLogprobs" | "promptLogprobs"> {
+  const asked = isNumber(logprobs);
+  const ofPrompt = echoesTokens || (asked && echo === true);
+  if (!asked && !ranks && !ofPrompt) return {};
+  return { topLogprobs: logprobs ?? 0, ...(ofPrompt && { promptLogprobs: true }) };
 }
 
-/** One prompt: text, tokens, or a list that holds just one of them. */
-function promptOf(prompt: string | readonly unknown[]): Prompt {
-  if (typeof prompt === "string") return { kind: "text", text: prompt };
-  const [first] = prompt;
-  if (typeof first === "number") return tokensOf(prompt, "prompt");
-  if (prompt.length !== 1)
-    throw invalid("prompt", prompt.length === 0 ? "must not be empty" : "several prompts in one request are not supported yet");
-  if (typeof first === "string") return { kind: "text", text: first };
-  if (Array.isArray(first)) return tokensOf(first, "prompt[0]");
-  throw invalid("prompt[0]", "must be a string, a token id or an array of token ids");
+/** An empty suffix is none: editors send it at the end of a file. */
+function infilled(prompt: PlainPrompt, { suffix, echo }: CompletionFields): Prompt {
+  if (!suffix) return prompt;
+  if (prompt.kind !== "text") throw invalid("suffix", "needs the prompt as text");
+  if (echo) throw invalid("echo", "cannot be combined with suffix");
+  return { kind: "infill", prefix: prompt.text, suffix };
 }
 
-function tokensOf(items: readonly unknown[], at: string): Prompt {
-  if (items.length === 0) throw invalid(at, "must not be empty");
-  // One by one, so that the first wrong item ends the work.
-  const tokens = items.map((item, index) => validate(tokenId, item, `${at}[${index}]`));
-  return { kind: "tokens", tokens };
+function isNumber(value: number | null | undefined): boolean {
+  return typeof value === "number";
 }

@@ -1,8 +1,9 @@
 import fc from "fast-check";
 import type { Completion } from "openai/resources/completions";
 import { describe, expect, test } from "vitest";
-import type { GenerationEvent } from "../../../contract/generation.ts";
+import type { GenerationEvent, TokenLogprob } from "../../../contract/generation.ts";
 import { anyEvents, CONTEXT, finished, MODEL, play, progress, readFrames, started, text, token } from "../test-support.ts";
+import { completionAnswer } from "./answer-schema.ts";
 import { decodeCompletion } from "./decode.ts";
 import { encodeStreamCompletion, encodeWholeCompletion } from "./encode.ts";
 
@@ -68,6 +69,102 @@ describe("T26 logprobs", () => {
     const { chunks } = await stream(events, { logprobs: 1 });
     expect(chunks.flatMap(({ choices }) => choices[0]?.logprobs?.text_offset ?? [])).toEqual(lists.text_offset);
   });
+});
+
+describe("T26 echo with logprobs", () => {
+  const first = { token: 1, bytes: new Uint8Array(), logprob: Number.NaN, top: [] };
+  const prompt = (tokens: readonly TokenLogprob[], choice = 0): GenerationEvent => ({ type: "prompt", choice, tokens });
+  const events = [started(3), prompt([first, token("On"), token("ce")]), text("é", 0, [token("é", -1)]), finished()];
+  const lists = {
+    tokens: ["", "On", "ce", "é"],
+    token_logprobs: [null, -0.5, -0.5, -1],
+    top_logprobs: [null, { On: -0.5 }, { ce: -0.5 }, { é: -1 }],
+    text_offset: [0, 0, 2, 4],
+  };
+
+  test("has those of the prompt first; the first token has none, for nothing is before it", async () => {
+    expect((await whole(events, { echo: true, logprobs: 1 })).choices[0]).toMatchObject({ text: "Onceé", logprobs: lists });
+  });
+
+  test("streamed the prompt comes with its lists, and the offsets go on", async () => {
+    const { chunks } = await stream(events, { echo: true, logprobs: 1 });
+    expect(chunks.map(({ choices }) => choices[0]!.text)).toEqual(["Once", "é", ""]);
+    expect(chunks.flatMap(({ choices }) => choices[0]!.logprobs?.token_logprobs ?? [])).toEqual(lists.token_logprobs);
+    expect(chunks.flatMap(({ choices }) => choices[0]!.logprobs?.text_offset ?? [])).toEqual(lists.text_offset);
+  });
+
+  test("the token that ends an answer at once has its place, for harnesses throw the last one away", async () => {
+    const end = token("", -0.1);
+    const ended = [started(3), prompt([first, token("Once")]), finished(0, { completionTokens: 0, end })];
+    const { choices, usage } = await whole(ended, { echo: true, logprobs: 1, max_tokens: 1 });
+    expect(choices[0]!.logprobs).toMatchObject({ tokens: ["", "Once", ""], token_logprobs: [null, -0.5, -0.1], text_offset: [0, 0, 4] });
+    expect([choices[0]!.text, usage.completion_tokens]).toEqual(["Once", 0]);
+    const { chunks } = await stream(ended, { echo: true, logprobs: 1, max_tokens: 1 });
+    expect(chunks.at(-1)!.choices[0]).toMatchObject({ finish_reason: "stop", logprobs: { token_logprobs: [-0.1], text_offset: [4] } });
+  });
+
+  test("of a prompt of tokens the text is that of the tokens, also without logprobs", async () => {
+    const fields = { prompt: [5, 6], echo: true };
+    const played = [started(2), prompt([token("On"), token("ce")]), text("!", 0, [token("!")]), finished()];
+    expect((await whole(played, fields)).choices[0]).toMatchObject({ text: "Once!", logprobs: null });
+    const { chunks } = await stream(played, fields);
+    expect(chunks.map(({ choices }) => choices[0]!.text).join("")).toBe("Once!");
+    expect(chunks.every(({ choices }) => choices[0]!.logprobs === null)).toBe(true);
+  });
+
+  test("a space that the vocabulary puts before the first token is no part of the text", async () => {
+    const played = [started(2), prompt([token(" On"), token("ce")]), text("!", 0, [token("!")]), finished()];
+    const { text: told, logprobs } = (await whole(played, { echo: true, logprobs: 0 })).choices[0]!;
+    expect([told, logprobs!.text_offset]).toEqual(["Once!", [0, 2, 4]]);
+  });
+});
+
+describe("several prompts", () => {
+  const events = [started(7), text("a1", 0), started(5), text("b1", 2), text("a2", 1), finished(1), finished(0), finished(3), finished(2)];
+  const fields = { prompt: ["A", "B"], n: 2 };
+
+  test("are answered in one list, numbered through, with the usage of all", async () => {
+    const { choices, usage } = await whole(events, { ...fields, echo: true });
+    expect(choices.map(({ index, text: told }) => [index, told])).toEqual([
+      [0, "Aa1"],
+      [1, "Aa2"],
+      [2, "Bb1"],
+      [3, "B"],
+    ]);
+    expect(usage).toMatchObject({ prompt_tokens: 12, completion_tokens: 8, total_tokens: 20, prompt_tokens_details: { cached_tokens: 6 } });
+  });
+
+  test("are streamed with their numbers, each choice opened and closed once", async () => {
+    const { chunks } = await stream(events, { ...fields, echo: true });
+    expect(chunks.slice(0, 4).map(({ choices }) => [choices[0]!.index, choices[0]!.text])).toEqual([
+      [0, "A"],
+      [1, "A"],
+      [2, "B"],
+      [3, "B"],
+    ]);
+    expect(chunks.filter(({ choices }) => choices[0]!.finish_reason).map(({ choices }) => choices[0]!.index)).toEqual([1, 0, 3, 2]);
+  });
+});
+
+test("the answer is what /openapi.json says of it", async () => {
+  const events: GenerationEvent[] = [started(2), { type: "prompt", choice: 0, tokens: [token("On", Number.NaN), token("ce")] }, finished()];
+  const answers = [await whole(STORY), await whole(events, { echo: true, logprobs: 1 })];
+  for (const answer of answers) expect(completionAnswer.safeParse(answer)).toMatchObject({ success: true, data: answer });
+});
+
+test("best_of tells the answers with the largest mean log probability a token, best first", async () => {
+  const made = [
+    text("long", 0, [token("lo", -1), token("ng", -1)]),
+    text("short", 1, [token("short", -1.5)]),
+    text("bad", 2, [token("bad", -3)]),
+  ];
+  const events = [started(), ...made, finished(0), finished(1), finished(2)];
+  const { choices, usage } = await whole(events, { n: 2, best_of: 3 });
+  expect(choices).toMatchObject([
+    { index: 0, text: "long", logprobs: null },
+    { index: 1, text: "short", logprobs: null },
+  ]);
+  expect(usage.completion_tokens).toBe(6); // those that were thrown away were made too
 });
 
 test("progress of the prompt is an empty piece of text", async () => {
