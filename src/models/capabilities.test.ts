@@ -7,7 +7,14 @@ import { capabilitiesOf, type Traits, templateFormatOf } from "./capabilities.ts
 import { digestInName } from "./digest.ts";
 import { readModelFile } from "./model-file.ts";
 
-const traits = (changes: Partial<Traits> = {}): Traits => ({ generative: true, embeds: false, pooling: 0, fillsMiddle: false, ...changes });
+const traits = (changes: Partial<Traits> = {}): Traits => ({
+  generative: true,
+  embeds: false,
+  pooling: 0,
+  fillsMiddle: false,
+  ranks: false,
+  ...changes,
+});
 const ofTemplate = (chatTemplate: string) => capabilitiesOf(traits({ chatTemplate }));
 
 describe("templates", () => {

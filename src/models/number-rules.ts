@@ -32,6 +32,8 @@ const RULES: readonly Rule[] = [
   { key: "token_shift_count", holds: (value) => value === 2, wanted: "2", architectures: ["rwkv7"] },
   // GGML_ASSERT(n_embd == hparams.n_embd_r())
   { key: "token_shift_count", holds: (value) => value === 1, wanted: "1", architectures: ["rwkv6qwen2", "arwkv7"], required: true },
+  // GGML_ABORT("unknown pooling type")
+  { key: "pooling_type", holds: (value) => value <= 4, wanted: "one of 0 to 4" },
   { key: "rope.freq_base", holds: (value) => value === 10_000, wanted: "10000", architectures: ["deepseek2-ocr"] },
   { ...GATING },
   { ...GATING, architectures: ["minimax-m2", "smallthinker"], required: true },

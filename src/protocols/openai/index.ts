@@ -1,12 +1,17 @@
-/** The OpenAI dialect: two endpoints that generate, and the list of models. The server loads this room on the first request. */
-import type { Protocol } from "../protocol.ts";
+/** The OpenAI dialect: endpoints that generate, those for vectors and scores, and the list of models. The server loads this room on the first request. */
+import type { EmbeddingResult, ScoreResult } from "../../contract/embedding.ts";
+import type { Protocol, VectorProtocol } from "../protocol.ts";
 import { chatAnswer } from "./chat/answer-schema.ts";
 import { type ChatCall, chatSchema, decodeChat } from "./chat/decode.ts";
 import { encodeStreamChat, encodeWholeChat } from "./chat/encode.ts";
 import { completionAnswer } from "./completions/answer-schema.ts";
 import { type CompletionCall, completionSchema, decodeCompletion } from "./completions/decode.ts";
 import { encodeStreamCompletion, encodeWholeCompletion } from "./completions/encode.ts";
+import { decodeEmbedding, type EmbeddingCall } from "./embeddings/decode.ts";
+import { encodeEmbeddings } from "./embeddings/encode.ts";
 import { encodeError, encodeStreamError } from "./errors.ts";
+import { decodeRerank, decodeScore, type RerankCall, type ScoreCall } from "./rerank/decode.ts";
+import { encodeRerank, encodeScore } from "./rerank/encode.ts";
 
 export { encodeError, encodeStreamError } from "./errors.ts";
 export { encodeModel, encodeModels, type WireModel } from "./models.ts";
@@ -44,4 +49,31 @@ export const completions: Protocol<CompletionCall> = {
   encodeStream: encodeStreamCompletion,
   encodeError,
   encodeStreamError,
+};
+
+/** POST /v1/embeddings */
+export const embeddings: VectorProtocol<EmbeddingCall, EmbeddingResult> = {
+  wants: "vectors",
+  decode: decodeEmbedding,
+  ask: (embedder, model, { request }, signal) => embedder.embed(model, request, signal),
+  encode: encodeEmbeddings,
+  encodeError,
+};
+
+/** POST /v1/rerank */
+export const rerank: VectorProtocol<RerankCall, ScoreResult> = {
+  wants: "scores",
+  decode: decodeRerank,
+  ask: (embedder, model, { request }, signal) => embedder.score(model, request, signal),
+  encode: encodeRerank,
+  encodeError,
+};
+
+/** POST /v1/score */
+export const scores: VectorProtocol<ScoreCall, ScoreResult> = {
+  wants: "scores",
+  decode: decodeScore,
+  ask: (embedder, model, { request }, signal) => embedder.score(model, request, signal),
+  encode: encodeScore,
+  encodeError,
 };
