@@ -52,6 +52,8 @@ const RECURRENT_SEQUENCES = 4;
 /** Logits of the tokens of a batch, of causal models, in bytes: once in the graph and once in the buffer of outputs. */
 const LOGITS_BYTES = 128 * 1024 * 1024;
 const IDLE_MS = 60_000;
+/** For longer texts flash attention spares memory; by the model, so that a text's vector does not depend on what was asked before. */
+const WITHOUT_FLASH = { whole: 2048, causal: 8192 };
 /** Values of activations, about: queries, keys, values, feed-forward. Twice what was measured for BERT of 384 and 1024. */
 const ACTIVATIONS = 64;
 /** Bytes of the mask between two tokens: F32 and F16. */
@@ -184,6 +186,7 @@ export class Embedder {
       batchTokens: this.#whole ? cells : this.#causalBatch(),
       sequences: this.#model.canCut ? SEQUENCES : RECURRENT_SEQUENCES,
       pooling: native,
+      flashAttention: this.#flashAttention(this.limit),
       threads: this.#options.threads,
     });
     this.#context = { context, pooling: native };
@@ -199,19 +202,24 @@ export class Embedder {
     this.#heldBytes = 0;
   }
 
+  #flashAttention(longest: number): boolean {
+    return longest > (this.#whole ? WITHOUT_FLASH.whole : WITHOUT_FLASH.causal);
+  }
+
   #causalBatch(): number {
     return Math.max(32, Math.min(LEAST_CELLS, Math.floor(LOGITS_BYTES / (8 * this.#model.vocabSize))));
   }
 
   /** What a context takes with all its buffers, about. */
   #bytesFor(cells: number): number {
-    const { vocabSize, vectorWidth } = this.#model;
+    const { vocabSize, vectorWidth, heads } = this.#model;
     const activations = ACTIVATIONS * vectorWidth;
     const cache = cells * this.#options.kvBytesPerToken;
-    if (!this.#whole) return cache + this.#causalBatch() * (8 * vocabSize + activations);
+    const scores = this.#flashAttention(cells) ? 0 : 4 * heads * cells;
+    if (!this.#whole) return cache + this.#causalBatch() * (8 * vocabSize + activations + scores);
     // The logits that nobody writes take memory where pages are not given on first use (llama/fresh-memory.ts).
     const logits = process.platform === "linux" ? 0 : 4 * vocabSize;
-    return cache + cells * (logits + activations) + MASK_BYTES * cells ** 2;
+    return cache + cells * (logits + activations + scores + MASK_BYTES * cells);
   }
 
   #longestFor({ contextTokens, bytes }: EmbeddingOptions): number {

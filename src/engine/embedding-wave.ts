@@ -93,7 +93,8 @@ function pool(part: Part, pooling: EmbedPooling, { vectors, width, from, row }: 
   else if (pooling === "last") {
     if (part.computed === part.tokens.length) part.sum = vectorOf(part.computed - 1).slice();
   } else {
-    const sum = (part.sum ??= new Float32Array(width));
+    part.sum ??= new Float32Array(width);
+    const { sum } = part;
     for (let token = from; token < part.computed; token++) {
       const vector = vectorOf(token);
       for (let i = 0; i < width; i++) sum[i]! += vector[i]!;

@@ -72,7 +72,10 @@ function load(options: EngineOptions): void {
     if (options.generates && !model.generative) throw new ShimmyError("model_not_generative", { model: options.model, what: "an encoder" });
     send({ type: "loading", phase: "context", fraction: 1 });
     questions = questionsFor(model, options);
-    if (!options.generates) return readyForQuestions(model, questions, startedAt);
+    if (!options.generates) {
+      readyForQuestions(model, questions, startedAt);
+      return;
+    }
     const context = LlamaContext.create(model, options.model, {
       cells: options.cells,
       sequences: options.slots,

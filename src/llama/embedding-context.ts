@@ -18,6 +18,8 @@ export interface EmbeddingContextOptions {
   readonly sequences: number;
   /** "none": the vector of each token is asked for. */
   readonly pooling: NativePooling;
+  /** Where libllama thinks it fits. Without it the vector of a text does not depend on what else is in the batch (docs/decisions.md). */
+  readonly flashAttention: boolean;
   readonly threads: number;
 }
 
@@ -27,10 +29,6 @@ export type NativePooling = keyof typeof POOLING;
 
 const FLASH_AUTO = -1;
 const FLASH_OFF = 0;
-/** For narrower heads flash attention is slow on a CPU (context.ts), but what it replaces grows with the square of the text. */
-const LEAST_FLASH_HEAD = 64;
-const SHORT_TEXT = 2048;
-
 export class EmbeddingContext {
   readonly sequences: number;
   readonly cells: number;
@@ -59,7 +57,7 @@ export class EmbeddingContext {
   /** @throws when the memory cannot be had, or the library did not do what was asked. */
   static create(model: LlamaModel, options: EmbeddingContextOptions): EmbeddingContext {
     const lib = library();
-    const { cells, batchTokens, sequences, pooling, threads } = options;
+    const { cells, batchTokens, sequences, pooling, flashAttention, threads } = options;
     const params = withDefaults(lib.contextDefaultParams(), {
       n_ctx: cells,
       n_batch: batchTokens,
@@ -70,7 +68,7 @@ export class EmbeddingContext {
       kv_unified: true,
       embeddings: true,
       pooling_type: POOLING[pooling],
-      flash_attn_type: model.headSize < LEAST_FLASH_HEAD && cells <= SHORT_TEXT ? FLASH_OFF : FLASH_AUTO,
+      flash_attn_type: flashAttention ? FLASH_AUTO : FLASH_OFF,
     });
     const pointer = withoutClearing(() => lib.contextInit(model.pointer, params));
     if (!pointer) throw new Error(`no context for the vectors of ${cells} tokens could be made`);

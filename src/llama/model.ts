@@ -176,6 +176,11 @@ export class LlamaModel {
     return this.#lib.modelVectorWidth(this.pointer);
   }
 
+  /** Attention heads of a layer. */
+  get heads(): number {
+    return this.#lib.modelHeads(this.pointer);
+  }
+
   /** A value of the file's metadata that is no array, as text. */
   metadata(key: string): string | undefined {
     const out = Buffer.alloc(256);

@@ -88,6 +88,10 @@ export function engineOptions(
   const step = `steps of at most ${options.batchTokens} tokens and about ${options.stepMs} ms`;
   const store = `${options.storeTokens} tokens may be put aside`;
   const where = placed ? [placed.placement.reason] : [];
+  if (!info.generative) {
+    const longest = `vectors of texts of up to ${plan.contextPerSequence} tokens`;
+    return { options, plan: placed?.hostPlan ?? plan, reason: [longest, ...where, threads.reason].join("; ") };
+  }
   const parts = [plan.reason, ...where, `flash attention ${settings.flashAttention}`, threads.reason, step, store];
   return { options, plan: placed?.hostPlan ?? plan, reason: parts.join("; ") };
 }
