@@ -106,6 +106,13 @@ export class Embedder {
     this.#jobs = this.#jobs.filter((job) => job.id !== id);
   }
 
+  /** Before the model is freed. */
+  free(): void {
+    this.#jobs = [];
+    clearTimeout(this.#idleTimer);
+    this.#release();
+  }
+
   async #run(): Promise<void> {
     if (this.#running) return;
     this.#running = true;

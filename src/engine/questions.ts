@@ -43,6 +43,11 @@ export class Questions {
     this.#embedder.abort(id);
   }
 
+  /** Before the model is freed. */
+  free(): void {
+    this.#embedder.free();
+  }
+
   async #answer(id: number, question: Question): Promise<void> {
     if (question.kind === "tokenize") this.#settle(id, this.#tokens(question));
     else if (question.kind === "detokenize") this.#settle(id, { kind: "text", text: this.#textOf(question.tokens) });

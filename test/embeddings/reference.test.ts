@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { MINILM, NO_SHARED, post, startServer, type TestServer } from "../support/server.ts";
 import { writeFloatMinilm, writeReranker } from "./minilm.ts";
 import { TEXTS } from "./texts.ts";
+import { wire } from "./wire.ts";
 
 const WIDTH = 384;
 const saved = readFileSync(join(import.meta.dirname, "minilm-vectors.bin"));
@@ -41,9 +42,9 @@ describe.skipIf(NO_SHARED)(`against llama-server${NO_SHARED ? ` (skipped: ${NO_S
   });
 
   async function vectors(model: string, input: unknown, more: object = {}): Promise<number[][]> {
-    const answer = await (await post(server, "/v1/embeddings", { model, input, ...more })).json();
+    const answer = await wire(await post(server, "/v1/embeddings", { model, input, ...more }));
     expect(answer.error).toBeUndefined();
-    return answer.data.map(({ embedding }: { embedding: number[] }) => embedding);
+    return answer.data.map(({ embedding }) => embedding);
   }
 
   test("fifty texts, all at once: cosine above 0.9999, each of length 1", async () => {
@@ -69,7 +70,7 @@ describe.skipIf(NO_SHARED)(`against llama-server${NO_SHARED ? ` (skipped: ${NO_S
 
   test("T74 a reranker scores pairs as llama-server does", async () => {
     const body = { model: "ranker", query: QUERY, documents: TEXTS.slice(0, ranked.scores.length) };
-    const answer = await (await post(server, "/v1/rerank", body)).json();
+    const answer = await wire(await post(server, "/v1/rerank", body));
     expect(answer).toMatchObject({ object: "list", scoring: "reranker", usage: { prompt_tokens: ranked.tokens } });
     const scores: number[] = [];
     for (const { index, relevance_score } of answer.results) scores[index] = relevance_score;
@@ -80,6 +81,6 @@ describe.skipIf(NO_SHARED)(`against llama-server${NO_SHARED ? ` (skipped: ${NO_S
   test("a reranker makes no vectors, and says so", async () => {
     const response = await post(server, "/v1/embeddings", { model: "ranker", input: "x" });
     expect(response.status).toBe(400);
-    expect((await response.json()).error.code).toBe("model_makes_no_vectors");
+    expect((await wire(response)).error?.code).toBe("model_makes_no_vectors");
   });
 });

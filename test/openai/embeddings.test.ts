@@ -4,6 +4,7 @@ import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
 import { embed, embedMany } from "ai";
 import OpenAI, { BadRequestError } from "openai";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { wire } from "../embeddings/wire.ts";
 import { MINILM, NO_SHARED, post, startServer, type TestServer, until } from "../support/server.ts";
 
 const model = "all-minilm-l6-v2-q8-0";
@@ -21,13 +22,13 @@ describe.skipIf(NO_SHARED)(`MiniLM and SmolLM2${NO_SHARED ? ` (skipped: ${NO_SHA
 
   async function vectorsOf(input: unknown, more: object = {}): Promise<number[][]> {
     const response = await post(server, "/v1/embeddings", { model, input, ...more });
-    const answer = await response.json();
+    const answer = await wire(response);
     expect({ status: response.status, error: answer.error }).toEqual({ status: 200, error: undefined });
-    return answer.data.map(({ embedding }: { embedding: number[] }) => embedding);
+    return answer.data.map(({ embedding }) => embedding);
   }
   const refusal = async (path: string, body: object) => {
     const response = await post(server, path, body);
-    return { status: response.status, ...(await response.json()).error };
+    return { status: response.status, ...(await wire(response)).error };
   };
 
   test("T72 base64, which the client asks for by itself, holds the same floats", async () => {
@@ -98,7 +99,7 @@ describe.skipIf(NO_SHARED)(`MiniLM and SmolLM2${NO_SHARED ? ` (skipped: ${NO_SHA
   });
 
   test("what a user writes is no control token", async () => {
-    const answer = await (await post(server, "/v1/embeddings", { model, input: "[SEP]" })).json();
+    const answer = await wire(await post(server, "/v1/embeddings", { model, input: "[SEP]" }));
     expect(answer.usage.prompt_tokens).toBeGreaterThan(3);
   });
 
@@ -122,7 +123,7 @@ describe.skipIf(NO_SHARED)(`MiniLM and SmolLM2${NO_SHARED ? ` (skipped: ${NO_SHA
 
   test("a name that nobody has is answered by the embedding model, and said so", async () => {
     const response = await post(server, "/v1/embeddings", { model: "text-embedding-3-small", input: "x" });
-    expect((await response.json()).model).toBe(model);
+    expect((await wire(response)).model).toBe(model);
     expect(response.headers.get("x-shimmy-model-fallback")).toContain(model);
     expect(await refusal("/v1/chat/completions", { model, messages: [{ role: "user", content: "hi" }] })).toMatchObject({
       status: 400,
@@ -145,28 +146,28 @@ describe.skipIf(NO_SHARED)(`MiniLM and SmolLM2${NO_SHARED ? ` (skipped: ${NO_SHA
   test("T74 rerank: best first, no more than top_n, with the index, and the documents if asked for", async () => {
     for (const path of ["/v1/rerank", "/rerank", "/v2/rerank"]) {
       const body = { model, query: "cats", documents, top_n: 2, return_documents: true };
-      const answer = await (await post(server, path, body)).json();
+      const answer = await wire(await post(server, path, body));
       expect(answer).toMatchObject({ object: "list", model, scoring: "cosine", meta: { billed_units: { search_units: 1 } } });
-      expect(answer.results.map(({ index }: { index: number }) => index)).toEqual([2, 1]);
+      expect(answer.results.map(({ index }) => index)).toEqual([2, 1]);
       expect(answer.results[0]).toMatchObject({ document: { text: "Cats purr." } });
-      expect(answer.results[0].relevance_score).toBeGreaterThan(answer.results[1].relevance_score);
+      expect(answer.results[0]!.relevance_score).toBeGreaterThan(answer.results[1]!.relevance_score);
     }
-    const all = await (await post(server, "/v1/rerank", { query: "cats", documents, top_n: 99 })).json();
+    const all = await wire(await post(server, "/v1/rerank", { query: "cats", documents, top_n: 99 }));
     expect(all.results).toHaveLength(4);
     expect(all.results[0]).not.toHaveProperty("document");
-    const tei = await (await post(server, "/rerank", { query: "cats", texts: ["Stocks fell.", "Cats purr."] })).json();
-    expect(tei.map(({ index }: { index: number }) => index)).toEqual([1, 0]);
+    const tei = await post(server, "/rerank", { query: "cats", texts: ["Stocks fell.", "Cats purr."] });
+    expect(await tei.json()).toMatchObject([{ index: 1 }, { index: 0 }]);
   });
 
   test("T74 score: one with many, pairs, and a 400 for lists that do not match", async () => {
-    const one = await (await post(server, "/v1/score", { model, text_1: "cats", text_2: ["Cats purr.", "Stocks fell."] })).json();
-    expect(one.data.map(({ index, object }: { index: number; object: string }) => [index, object])).toEqual([
+    const one = await wire(await post(server, "/v1/score", { model, text_1: "cats", text_2: ["Cats purr.", "Stocks fell."] }));
+    expect(one.data.map(({ index, object }) => [index, object])).toEqual([
       [0, "score"],
       [1, "score"],
     ]);
-    expect(one.data[0].score).toBeGreaterThan(one.data[1].score);
-    const pairs = await (await post(server, "/score", { model, queries: ["cats", "cats"], documents: ["Cats purr.", "cats"] })).json();
-    expect(pairs.data[1].score).toBeCloseTo(1, 4);
+    expect(one.data[0]!.score).toBeGreaterThan(one.data[1]!.score);
+    const pairs = await wire(await post(server, "/score", { model, queries: ["cats", "cats"], documents: ["Cats purr.", "cats"] }));
+    expect(pairs.data[1]!.score).toBeCloseTo(1, 4);
     expect(await refusal("/v1/score", { model, text_1: ["a", "b"], text_2: ["c"] })).toMatchObject({ status: 400, param: "text_2" });
   });
 
