@@ -49,7 +49,7 @@ async function embed(model: LlamaModel, description: ModelDescription): Promise<
   const embedding = { encoder: isEncoder(architecture), contextTokens: Math.min(contextLength, 128), bytes: 2 ** 28, kvBytesPerToken };
   const waiting = new Map<number, () => void>();
   const answered = ({ id }: AnswerMessage) => waiting.get(id)?.();
-  const options = { ...embedding, generates: generative, threads: 1, fixedThreads: true, queueMs: 0 };
+  const options = { ...embedding, generates: generative, threads: 1, fixedThreads: true, queueMs: 0, stepMs: 100, generating: () => false };
   const questions = new Questions(model, options, (message) => message.type === "answer" && answered(message));
   let id = 0;
   const ask = (question: Question) =>

@@ -23,6 +23,9 @@ export interface EmbedderOptions extends EmbeddingOptions {
   readonly fixedThreads: boolean;
   /** How long a job may wait for its turn, in milliseconds; 0 is without limit. */
   readonly queueMs: number;
+  /** How long a batch of a causal model should take while somebody waits for text, in milliseconds. */
+  readonly stepMs: number;
+  readonly generating: () => boolean;
 }
 
 export type EmbedPooling = Exclude<NativePooling, "none">;
@@ -46,6 +49,8 @@ export interface EmbedJob {
 /** `LLAMA_POOLING_TYPE_*` as a file's `pooling_type` has them. */
 const POOLINGS: readonly NativePooling[] = ["none", "mean", "cls", "last", "rank"];
 const LEAST_CELLS = 512;
+/** Tokens of the shortest batch. */
+const LEAST_BATCH = 16;
 const SEQUENCES = 64;
 /** Of models with recurrent layers, where each sequence has a state of megabytes. */
 const RECURRENT_SEQUENCES = 4;
@@ -73,6 +78,8 @@ export class Embedder {
   readonly #idleCores = new IdleCores(performance.now());
   #context: { readonly context: EmbeddingContext; readonly pooling: NativePooling } | undefined;
   #heldBytes = 0;
+  /** Of the last batch, for each of its tokens. */
+  #tokenMs = 0;
   #jobs: EmbedJob[] = [];
   #running = false;
   #idleTimer: NodeJS.Timeout | undefined;
@@ -150,12 +157,20 @@ export class Embedder {
     context.threads = threads;
     const startedAt = performance.now();
     const cpuBefore = process.cpuUsage();
-    const tokens = wave.step();
+    const tokens = wave.step(this.#batchTokens(context));
+    this.#tokenMs = (performance.now() - startedAt) / tokens;
     if (this.#options.fixedThreads) return;
     const cpu = process.cpuUsage(cpuBefore);
     const nowMs = performance.now();
     const times = { wallMs: nowMs - startedAt, cpuMs: (cpu.user + cpu.system) / 1000 };
     this.#governor.observe({ tokens, ...times, nowMs, idleCores: this.#idleCores.sample(nowMs) });
+  }
+
+  /** Those who read wait for a batch: it is as short as a step of theirs. */
+  #batchTokens({ batchTokens }: EmbeddingContext): number {
+    if (this.#whole || !this.#options.generating()) return batchTokens;
+    const fitting = this.#tokenMs === 0 ? LEAST_BATCH : Math.floor(this.#options.stepMs / this.#tokenMs);
+    return Math.min(batchTokens, Math.max(LEAST_BATCH, fitting));
   }
 
   /** Between two batches of a wave. Whether anybody still waits for it. */

@@ -34,14 +34,14 @@ export class Wave {
     return this.#finished < this.#parts.length;
   }
 
-  /** Computes one batch. @returns its tokens. */
-  step(): number {
+  /** Computes one batch of at most so many tokens. @returns how many they were. */
+  step(most: number): number {
     const taken: Array<{ part: Part; sequence: number; from: number; row: number }> = [];
     let rows = 0;
     for (const [sequence, part] of this.#parts.entries()) {
       const from = part.computed;
       const row = rows;
-      for (; part.computed < part.tokens.length && rows < this.#context.batchTokens; part.computed++, rows++)
+      for (; part.computed < part.tokens.length && rows < most; part.computed++, rows++)
         this.#context.add(part.tokens[part.computed]!, part.computed, sequence);
       if (part.computed > from) taken.push({ part, sequence, from, row });
     }

@@ -23,6 +23,7 @@ const send = (message: FromEngine) => process.send!(message);
 /** Absent: the model makes vectors only. */
 let loop: EngineLoop | undefined;
 let questions: Questions | undefined;
+let generating = false;
 
 process.on("message", (message: ToEngine) => {
   if (message.type === "load") load(message.options);
@@ -95,7 +96,10 @@ function load(options: EngineOptions): void {
       ...(options.speculation && { speculation: new Speculation(options.unified ? FEW_SEQUENCES : 1) }),
       ...(files && { files }),
     };
-    loop = new EngineLoop(model, context, limits, (output) => send({ type: "events", ...output }));
+    loop = new EngineLoop(model, context, limits, (output) => {
+      generating = output.running + output.waiting > 0;
+      send({ type: "events", ...output });
+    });
     const { flashAttention } = context;
     const loadMs = performance.now() - startedAt;
     send({ type: "ready", ...describe(model), contextPerSequence, flashAttention, state: loop.state, loadMs });
@@ -105,8 +109,10 @@ function load(options: EngineOptions): void {
   }
 }
 
-function questionsFor(model: LlamaModel, { generates, embedding, threads, placement, queueMs }: EngineOptions): Questions {
-  return new Questions(model, { ...embedding, generates, threads, queueMs, fixedThreads: (placement?.gpuLayers ?? 0) > 0 }, send);
+function questionsFor(model: LlamaModel, { generates, embedding, threads, placement, queueMs, stepMs }: EngineOptions): Questions {
+  const fixedThreads = (placement?.gpuLayers ?? 0) > 0;
+  const options = { ...embedding, generates, threads, fixedThreads, queueMs, stepMs, generating: () => generating };
+  return new Questions(model, options, send);
 }
 
 const NOTHING_GENERATED: EngineState = {

@@ -85,6 +85,9 @@ function windowReason(header: GgufHeader, prefix: string, layers: number): strin
   const main = layers - (integerOf(header, `${prefix}nextn_predict_layers`) ?? 0);
   if (main < 2) return `it has ${main} layer and a sliding window, which needs two`;
   const pattern = header.metadata.get(`${prefix}attention.sliding_window_pattern`);
+  // GGML_ASSERT(buffer): the mask of the layers that see all is made, and used by none.
+  if (prefix === "gemma-embedding." && typeof pattern === "number" && pattern > layers)
+    return `${prefix}attention.sliding_window_pattern is ${pattern}, which leaves none of its ${layers} layers to see all`;
   const none = typeof pattern === "object" && pattern.kind === "array" && pattern.values?.every((windowed) => !windowed);
   return none ? `${prefix}attention.sliding_window_pattern gives its sliding window to no layer` : undefined;
 }
