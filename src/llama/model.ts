@@ -193,11 +193,6 @@ export class LlamaModel {
     return this.#lib.modelTemplate(this.pointer, name) ?? undefined;
   }
 
-  /** The bytes of a token as it is spelled: those of control tokens too. */
-  spelling(token: number): Buffer {
-    return this.#pieceBytes(token, true);
-  }
-
   /** Bytes of the longest token: a text has at least its bytes divided by this as tokens. Found once, in some 20 ms. */
   get longestPiece(): number {
     if (this.#longestPiece === 0)

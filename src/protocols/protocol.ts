@@ -60,6 +60,8 @@ export interface VectorCall {
 
 /** One per endpoint that answers at once: vectors, scores. There is no stream. */
 export interface VectorProtocol<Call extends VectorCall = VectorCall, Result extends VectorResult = VectorResult> {
+  /** For /openapi.json. */
+  readonly doc?: EndpointDoc;
   /** Which model answers for a name that none has. */
   readonly wants: Exclude<Wanted, "text">;
   /** @throws invalid_value naming the field at fault. */

@@ -19,9 +19,11 @@ export async function answer(services: Services, protocol: VectorProtocol, excha
     const decoded = protocol.decode(await readJson(sent, services.config.maxBodySize), decodeContext(services, id));
     const resolved = await chooseModel(services, decoded.request.model, asker.strict, protocol.wants);
     model = resolved.info.id;
-    const { caller } = asker;
-    const call = caller === undefined ? decoded : { ...decoded, request: { ...decoded.request, caller } };
-    const result = await protocol.ask(services.embedder, resolved, call, sent.signal);
+    const { caller, priority } = asker;
+    const by = { ...(caller !== undefined && { caller }), ...(priority !== undefined && { priority }) };
+    const call = { ...decoded, request: { ...decoded.request, ...by } };
+    const signal = asker.signal ? AbortSignal.any([sent.signal, asker.signal]) : sent.signal;
+    const result = await protocol.ask(services.embedder, resolved, call, signal);
     const body = JSON.stringify(protocol.encode(call, resolved, result));
     exchange.end({ status: 200, model, promptTokens: result.tokens.reduce((sum, count) => sum + count, 0) });
     return new Response(body, { headers: { "content-type": "application/json", "x-request-id": id, ...modelHeaders(resolved) } });

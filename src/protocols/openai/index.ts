@@ -7,11 +7,12 @@ import { encodeStreamChat, encodeWholeChat } from "./chat/encode.ts";
 import { completionAnswer } from "./completions/answer-schema.ts";
 import { type CompletionCall, completionSchema, decodeCompletion } from "./completions/decode.ts";
 import { encodeStreamCompletion, encodeWholeCompletion } from "./completions/encode.ts";
-import { decodeEmbedding, type EmbeddingCall } from "./embeddings/decode.ts";
+import { decodeEmbedding, type EmbeddingCall, embeddingSchema } from "./embeddings/decode.ts";
 import { encodeEmbeddings } from "./embeddings/encode.ts";
 import { encodeError, encodeStreamError } from "./errors.ts";
-import { decodeRerank, decodeScore, type RerankCall, type ScoreCall } from "./rerank/decode.ts";
+import { decodeRerank, decodeScore, type RerankCall, rerankSchema, type ScoreCall, scoreSchema } from "./rerank/decode.ts";
 import { encodeRerank, encodeScore } from "./rerank/encode.ts";
+import { embeddingsAnswer, rerankAnswer, scoreAnswer } from "./vectors-answer.ts";
 
 export { encodeError, encodeStreamError } from "./errors.ts";
 export { encodeModel, encodeModels, type WireModel } from "./models.ts";
@@ -53,6 +54,13 @@ export const completions: Protocol<CompletionCall> = {
 
 /** POST /v1/embeddings */
 export const embeddings: VectorProtocol<EmbeddingCall, EmbeddingResult> = {
+  doc: {
+    summary: "Vectors of texts",
+    tag: "OpenAI",
+    body: embeddingSchema,
+    example: { model: "shimmy-tiny", input: ["Once upon a time", "The end"] },
+    answer: embeddingsAnswer,
+  },
   wants: "vectors",
   decode: decodeEmbedding,
   ask: (embedder, model, { request }, signal) => embedder.embed(model, request, signal),
@@ -62,6 +70,13 @@ export const embeddings: VectorProtocol<EmbeddingCall, EmbeddingResult> = {
 
 /** POST /v1/rerank */
 export const rerank: VectorProtocol<RerankCall, ScoreResult> = {
+  doc: {
+    summary: "Documents by how well they fit a query, best first",
+    tag: "Reranking",
+    body: rerankSchema,
+    example: { model: "shimmy-tiny", query: "cats", documents: ["Cats purr.", "Stocks fell."], top_n: 1 },
+    answer: rerankAnswer,
+  },
   wants: "scores",
   decode: decodeRerank,
   ask: (embedder, model, { request }, signal) => embedder.score(model, request, signal),
@@ -71,6 +86,13 @@ export const rerank: VectorProtocol<RerankCall, ScoreResult> = {
 
 /** POST /v1/score */
 export const scores: VectorProtocol<ScoreCall, ScoreResult> = {
+  doc: {
+    summary: "How well texts fit each other, one score a pair",
+    tag: "Reranking",
+    body: scoreSchema,
+    example: { model: "shimmy-tiny", text_1: "cats", text_2: ["Cats purr.", "Stocks fell."] },
+    answer: scoreAnswer,
+  },
   wants: "scores",
   decode: decodeScore,
   ask: (embedder, model, { request }, signal) => embedder.score(model, request, signal),

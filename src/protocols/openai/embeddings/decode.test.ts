@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { CONTEXT, MODEL, refusal } from "../test-support.ts";
 import { MAX_INPUTS } from "../vectors.ts";
+import { embeddingsAnswer } from "../vectors-answer.ts";
 import { decodeEmbedding } from "./decode.ts";
 import { encodeEmbeddings } from "./encode.ts";
 
@@ -72,6 +73,7 @@ describe("answers", () => {
     const floats = encodeEmbeddings(decode(), MODEL, result);
     const coded = encodeEmbeddings(decode({ encoding_format: "base64" }), MODEL, result);
     expect(floats).toMatchObject({ object: "list", model: MODEL.info.id, usage: { prompt_tokens: 7, total_tokens: 7 } });
+    for (const answer of [floats, coded]) expect(embeddingsAnswer.safeParse(answer).error).toBeUndefined();
     for (const [index, { embedding }] of coded.data.entries()) {
       const bytes = Buffer.from(embedding as string, "base64");
       expect([0, 4, 8].map((at) => bytes.readFloatLE(at))).toEqual(floats.data[index]!.embedding);

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { CONTEXT, MODEL, refusal } from "../test-support.ts";
+import { rerankAnswer, scoreAnswer } from "../vectors-answer.ts";
 import { decodeRerank, decodeScore } from "./decode.ts";
 import { encodeRerank, encodeScore } from "./encode.ts";
 
@@ -73,4 +74,12 @@ describe("T74 score", () => {
   ])("%j is a 400", (fields, param) => {
     expect(refusal(() => score(fields))).toMatchObject({ code: "invalid_value", param });
   });
+});
+
+test("answers are what /openapi.json says", () => {
+  const tei = rerank({ documents: undefined, texts: ["a", "b"], return_text: true });
+  for (const call of [rerank(), rerank({ return_documents: true }), tei])
+    expect(rerankAnswer.safeParse(encodeRerank(call, MODEL, result([1, 2, 3].slice(0, call.documents.length)))).error).toBeUndefined();
+  const scored = encodeScore(score({ text_1: "q", text_2: "a" }), MODEL, result([0.5]));
+  expect(scoreAnswer.safeParse(scored).error).toBeUndefined();
 });
