@@ -156,6 +156,8 @@ export function servicesOf(
   const services: Services = {
     config,
     generator: pool,
+    embedder: pool,
+    tokenizer: pool,
     models: () => pool.statuses(),
     modelCounts: () => pool.counts(),
     discover: () => catalogue.discover(),

@@ -4,11 +4,13 @@
  */
 import { assemble, servicesOf, VERSION } from "./assemble.ts";
 import { type FlagValues, loadConfig } from "./config/load.ts";
+import type { Embedder, Tokenizer } from "./contract/embedding.ts";
 import type { Generator } from "./contract/generation.ts";
 import type { Lifecycle } from "./contract/lifecycle.ts";
 import type { ModelStatus } from "./contract/model.ts";
 
 export type { Config } from "./config/table.ts";
+export type * from "./contract/embedding.ts";
 export { ERRORS, type ErrorCode, ShimmyError } from "./contract/errors.ts";
 export type * from "./contract/generation.ts";
 export type * from "./contract/lifecycle.ts";
@@ -19,6 +21,10 @@ export interface Shimmy {
   /** Answers a request of the Fetch API; every route of the server. */
   fetch(request: Request): Promise<Response>;
   readonly generator: Generator;
+  /** Vectors of texts, and scores of pairs. */
+  readonly embedder: Embedder;
+  /** Texts to tokens and back. */
+  readonly tokenizer: Tokenizer;
   /** Loads, unloads and tells about models. */
   readonly lifecycle: Lifecycle;
   models(): Promise<readonly ModelStatus[]>;
@@ -44,6 +50,8 @@ export async function createShimmy(settings: FlagValues = {}): Promise<Shimmy> {
   return {
     fetch: async (request) => app.fetch(request),
     generator: pool,
+    embedder: pool,
+    tokenizer: pool,
     lifecycle: pool.lifecycle,
     models: () => pool.statuses(),
     close: async () => {

@@ -103,7 +103,65 @@ const STATE_SPACE = {
   "ssm_out.weight": [64, WIDTH],
 };
 
-/** They load, with a context, and compute a token. */
+/** WordPiece, whose vocabularies have no bytes. */
+const PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "▁a", "▁b", "▁ab", "a", "b", "c", "d", "cd", "▁.", "▁<", "s", "▁>"];
+const WORD_PIECE: Record<string, FixtureValue> = {
+  "tokenizer.ggml.model": "bert",
+  "tokenizer.ggml.pre": "default",
+  "tokenizer.ggml.tokens": PIECES,
+  "tokenizer.ggml.token_type": PIECES.map((_, index) => (index < 5 ? 3 : 1)),
+  "tokenizer.ggml.token_type_count": 2,
+  "tokenizer.ggml.padding_token_id": 0,
+  "tokenizer.ggml.unknown_token_id": 1,
+  "tokenizer.ggml.bos_token_id": 2,
+  "tokenizer.ggml.eos_token_id": 3,
+  "tokenizer.ggml.seperator_token_id": 3,
+  "tokenizer.ggml.mask_token_id": 4,
+  "tokenizer.ggml.cls_token_id": 2,
+};
+const withBias = (names: Readonly<Record<string, readonly number[]>>) =>
+  Object.fromEntries(
+    Object.entries(names).flatMap(([name, dims]) => [
+      [`${name}.weight`, dims],
+      [`${name}.bias`, [dims.at(-1)!]],
+    ]),
+  );
+const ENCODER: readonly FixtureTensor[] = [
+  { name: "token_embd.weight", dims: [WIDTH, PIECES.length] },
+  { name: "token_types.weight", dims: [WIDTH, 2] },
+  { name: "position_embd.weight", dims: [WIDTH, 128] },
+  { name: "token_embd_norm.weight", dims: [WIDTH] },
+  { name: "token_embd_norm.bias", dims: [WIDTH] },
+  ...layered(
+    withBias({
+      attn_q: [WIDTH, WIDTH],
+      attn_k: [WIDTH, WIDTH],
+      attn_v: [WIDTH, WIDTH],
+      attn_output: [WIDTH, WIDTH],
+      attn_output_norm: [WIDTH],
+      ffn_up: [WIDTH, FEED_FORWARD],
+      ffn_down: [FEED_FORWARD, WIDTH],
+      layer_output_norm: [WIDTH],
+    }),
+  ),
+];
+const RANKING: readonly FixtureTensor[] = [
+  { name: "cls.weight", dims: [WIDTH, WIDTH] },
+  { name: "cls.bias", dims: [WIDTH] },
+  { name: "cls.output.weight", dims: [WIDTH, 1] },
+  { name: "cls.output.bias", dims: [1] },
+];
+const encoder = (pooling: number): Record<string, FixtureValue> => ({
+  ...general("bert", {
+    "attention.head_count_kv": 4,
+    "attention.causal": false,
+    "attention.layer_norm_epsilon": 1e-12,
+    pooling_type: pooling,
+  }),
+  ...WORD_PIECE,
+});
+
+/** They load, with a context, and compute a token or a vector. */
 export const LOADABLE: readonly Base[] = [
   {
     name: "llama",
@@ -141,6 +199,8 @@ export const LOADABLE: readonly Base[] = [
     },
     tensors: [...OUTSIDE, ...layered(STATE_SPACE)],
   },
+  { name: "bert", metadata: encoder(1), tensors: ENCODER },
+  { name: "bert-rank", metadata: encoder(4), tensors: [...ENCODER, ...RANKING] },
 ];
 
 /** Keys that some architecture reads; what one does not know it ignores. */

@@ -5,6 +5,7 @@
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { ShimmyError } from "../../src/contract/errors.ts";
+import { isServable } from "../../src/models/capabilities.ts";
 import { readModelFile } from "../../src/models/model-file.ts";
 import { type Mutant, mutant } from "./mutations.ts";
 
@@ -13,8 +14,8 @@ export interface Campaign {
   readonly refused: number;
   /** The numbers of those that the reader takes for a model. */
   readonly survivors: number[];
-  /** How many of those that it takes are no text generators: the pool refuses them, so they are no survivors. */
-  readonly encoders: number;
+  /** How many of those that it takes neither generate nor make vectors: the pool refuses them, so they are no survivors. */
+  readonly unserved: number;
   /** Anything but a description or a model_file_invalid. */
   readonly faults: Array<{ readonly seed: number; readonly error: string }>;
   /** The slowest header. */
@@ -29,7 +30,7 @@ const SAMPLE = 50;
 export async function runCampaign(from: number, until: number, folder: string): Promise<Campaign> {
   const survivors: number[] = [];
   const faults: Campaign["faults"] = [];
-  let [refused, encoders, slowest] = [0, 0, { seed: from, ms: 0 }];
+  let [refused, unserved, slowest] = [0, 0, { seed: from, ms: 0 }];
   const before = process.memoryUsage.rss();
   let peak = before;
   const path = join(folder, "mutant.gguf");
@@ -37,9 +38,8 @@ export async function runCampaign(from: number, until: number, folder: string): 
     await writeMutant(path, mutant(seed));
     const began = performance.now();
     try {
-      const { generative } = await readModelFile(path);
-      if (generative) survivors.push(seed);
-      else encoders++;
+      if (isServable(await readModelFile(path))) survivors.push(seed);
+      else unserved++;
     } catch (error) {
       if (error instanceof ShimmyError && error.code === "model_file_invalid") refused++;
       else faults.push({ seed, error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
@@ -48,7 +48,7 @@ export async function runCampaign(from: number, until: number, folder: string): 
     if (ms > slowest.ms) slowest = { seed, ms };
     if (seed % SAMPLE === 0) peak = Math.max(peak, process.memoryUsage.rss());
   }
-  return { headers: until - from, refused, survivors, encoders, faults, slowest, rss: { before, peak } };
+  return { headers: until - from, refused, survivors, unserved, faults, slowest, rss: { before, peak } };
 }
 
 export async function writeMutant(path: string, { content, size }: Mutant): Promise<void> {

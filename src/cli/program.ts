@@ -61,6 +61,11 @@ export function createProgram(): Command {
   generate.option("--json", "the answer with its token counts, for programs");
   generate.action(async (model, flags) => (await import("./generate.ts")).generate(await settings(generate), model, flags));
 
+  const embed = command(program, "embed", "make vectors of texts, as JSON", 'shimmy embed "hello world" "good morning" --model all-minilm');
+  embed.argument("<text...>").option("--model <name>", "which model; else the first embedding model");
+  embed.option("--truncate", "cut what is longer than the model reads");
+  embed.action(async (texts, flags) => (await import("./embed.ts")).embed(await settings(embed), texts, flags));
+
   const probe = command(program, "probe", "load a model and let it go: does it work here?", "shimmy probe shimmy-tiny");
   probe.argument("<model>").option("--json", "for programs");
   probe.action(async (model, flags) => (await import("./probe.ts")).probe(await settings(probe), model, flags));

@@ -10,6 +10,7 @@ export type CommandName =
   | "discover"
   | "run"
   | "generate"
+  | "embed"
   | "probe"
   | "pull"
   | "rm"
@@ -42,8 +43,8 @@ export interface Setting<T> {
 export const SERVE = ["serve"] as const;
 /** The server, and the commands that talk to it. */
 export const CONNECTING = ["serve", "ps", "load", "unload", "batch"] as const;
-export const LISTING = ["serve", "list", "show", "cp", "discover", "run", "generate", "probe", "verify"] as const;
-export const ENGINE = ["serve", "run", "generate", "probe"] as const;
+export const LISTING = ["serve", "list", "show", "cp", "discover", "run", "generate", "embed", "probe", "verify"] as const;
+export const ENGINE = ["serve", "run", "generate", "embed", "probe"] as const;
 
 /** Gives a row the type of its kind. */
 export function setting<T>(entry: Setting<T>): Setting<T> {

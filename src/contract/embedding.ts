@@ -16,6 +16,8 @@ export interface EmbeddingRequest {
   readonly pooling?: Pooling;
   /** True: what is longer than the model reads is cut at its end; else it is an error. */
   readonly truncate?: boolean;
+  /** Cut what is longer than so many tokens. */
+  readonly truncateTo?: number;
   readonly caller?: string;
   readonly priority?: number;
   readonly keepAliveMs?: number;

@@ -115,6 +115,12 @@ const table = {
     hint: "Name a model that was trained for it, such as Qwen2.5-Coder, StarCoder2 or CodeGemma; `shimmy list` shows what each can do.",
   },
   model_not_generative: { status: 400, kind: "invalid_request", message: "The model '{model}' cannot generate text: it is {what}" },
+  model_makes_no_vectors: {
+    status: 400,
+    kind: "invalid_request",
+    message: "The model '{model}' makes no vectors of texts: it is {what}",
+    hint: "Ask an embedding model; GET /v1/models tells what each model can do.",
+  },
 
   // Who may ask
   missing_api_key: {

@@ -242,13 +242,17 @@ export function nameOf({ info, adapter }: ResolvedModel): string {
   return adapter && !adapter.implied ? `${info.id}+${adapter.name}` : info.id;
 }
 
+/** What a model is wanted for, where none of the name that was asked for is here. */
+export type Wanted = "text" | "vectors" | "scores";
+
 /** Anything that answers requests: the local pool today, a remote or clustered one tomorrow. */
 export interface Generator {
   /**
-   * `strict`: no other model answers for that name, whatever the settings say.
+   * `strict`: no other model answers for that name, whatever the settings say. `wants`: of those that may answer for it, which kind;
+   * absent: one that generates.
    * @throws model_not_found when nothing may answer for that name.
    */
-  resolve(name: string, options?: { readonly strict?: boolean }): Promise<ResolvedModel>;
+  resolve(name: string, options?: { readonly strict?: boolean; readonly wants?: Wanted }): Promise<ResolvedModel>;
   /**
    * Exactly one `started`, then `progress` if asked for, `text` and one `finished` for each choice. Failure is a thrown `ShimmyError`.
    * Aborting the signal ends the work in whatever phase it is; the iterator then throws `client_closed`.

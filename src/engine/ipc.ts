@@ -6,10 +6,12 @@
  *    After `started` an `error` means that its turn did not come in time. `error` and the last `finished` are final for that id;
  *    an aborted id gets no more of them, only a message without events, which tells how many are left.
  *  - All events of one step travel in one message, so a step costs one write however many sequences it served.
+ *  - `ask` is a question beside generation (vectors, scores, tokens), answered by one `answer`; an aborted one by none.
  *  - `end`: the engine writes to files what should outlive it, and exits. Nothing is sent to it afterwards.
  *  - Ids are the gateway's and are never used again. When the channel closes the engine ends itself.
  */
 import type { EngineConstraint, ThoughtMarks } from "../contract/answer.ts";
+import type { EmbeddingInput, Pooling, TokenizeOptions } from "../contract/embedding.ts";
 import type { ErrorCode, ErrorDetails } from "../contract/errors.ts";
 import type { GenerationEvent, InfillPrompt, PromptSegment, SamplingParams } from "../contract/generation.ts";
 import type { Device, Placement } from "../contract/hardware.ts";
@@ -37,10 +39,24 @@ export interface EngineOptions {
   readonly queueMs: number;
   /** Whether guessed tokens may be computed beside the next one where that pays. */
   readonly speculation: boolean;
+  /** False: the model makes vectors only, so there is no loop, and slots and cells count for nothing. */
+  readonly generates: boolean;
+  readonly embedding: EmbeddingOptions;
   /** Absent: the engine has no GPU. */
   readonly placement?: Placement;
   /** Where KV cells outlive the process, and how many bytes all files there may take. */
   readonly files?: { readonly folder: string; readonly bytes: number };
+}
+
+/** How vectors are made. */
+export interface EmbeddingOptions {
+  /** The architecture is one of encoders: they read a text at once. */
+  readonly encoder: boolean;
+  /** Most tokens of one text. */
+  readonly contextTokens: number;
+  /** What its context may take. Texts that would need more are refused. */
+  readonly bytes: number;
+  readonly kvBytesPerToken: number;
 }
 
 export interface GenerateMessage {
@@ -75,15 +91,60 @@ export type EnginePrompt =
   | { readonly tokens: readonly number[] }
   | { readonly infill: Omit<InfillPrompt, "kind"> };
 
+export interface EmbedQuestion {
+  readonly kind: "embed";
+  readonly inputs: readonly EmbeddingInput[];
+  readonly pooling?: Pooling;
+}
+
+/** Only for models with a head that ranks. */
+export interface ScoreQuestion {
+  readonly kind: "score";
+  readonly pairs: ReadonlyArray<{ readonly query: string; readonly document: string }>;
+}
+
+/** Absent: what is too long is an error. */
+export interface Cut {
+  /** What is longer is cut at its end to what the model reads. */
+  readonly truncate?: boolean;
+  /** What is longer is cut to so many tokens. */
+  readonly truncateTo?: number;
+}
+
+export type Question =
+  | ((EmbedQuestion | ScoreQuestion) & Cut & { readonly priority?: number })
+  | { readonly kind: "tokenize"; readonly text: string; readonly options: TokenizeOptions }
+  | { readonly kind: "detokenize"; readonly tokens: readonly number[] };
+
+export type Answer =
+  /** Of all inputs one after the other, `width` values each; a score is a vector of one. `tokens`: how many were read of each input. */
+  | { readonly kind: "vectors"; readonly width: number; readonly values: Float32Array; readonly tokens: readonly number[] }
+  /** `lengths` of the tokens' bytes, which are in `bytes` one after the other. */
+  | { readonly kind: "tokens"; readonly ids: Int32Array; readonly lengths: Int32Array; readonly bytes: Uint8Array }
+  | { readonly kind: "text"; readonly text: string };
+
+export interface AskMessage {
+  readonly type: "ask";
+  readonly id: number;
+  readonly question: Question;
+}
+
+export type AnswerMessage = { readonly type: "answer"; readonly id: number } & (
+  | { readonly answer: Answer }
+  | { readonly error: { readonly code: ErrorCode; readonly details: ErrorDetails } }
+);
+
 export type ToEngine =
   | { readonly type: "devices" }
   | { readonly type: "load"; readonly options: EngineOptions }
   | GenerateMessage
+  | AskMessage
   | { readonly type: "abort"; readonly id: number }
   | { readonly type: "end" };
 
 /** What the gateway must know of a loaded model to render prompts for it. */
 export interface EngineReady {
+  /** Of a model that makes vectors only: of one text. */
   readonly contextPerSequence: number;
   /** What became of "auto", as far as it is decided here. */
   readonly flashAttention: Serving["flashAttention"];
@@ -141,4 +202,7 @@ export type FromEngine =
   | ({ readonly type: "loading" } & EngineLoading)
   | ({ readonly type: "ready" } & EngineReady)
   | { readonly type: "failed"; readonly code: ErrorCode; readonly details: ErrorDetails }
-  | ({ readonly type: "events" } & EngineOutput);
+  | ({ readonly type: "events" } & EngineOutput)
+  | AnswerMessage
+  /** What is held for vectors, when it has changed; 0: nothing any more. */
+  | { readonly type: "embedding"; readonly bytes: number };

@@ -11,22 +11,29 @@ import { library } from "../llama/library.ts";
 import { LlamaModel } from "../llama/model.ts";
 import { LLAMA_VERSION } from "../llama/structs.ts";
 import { CellFiles, fingerprint } from "./cell-files.ts";
-import type { EngineOptions, EngineReady, FromEngine, ToEngine } from "./ipc.ts";
+import type { EngineOptions, EngineReady, EngineState, FromEngine, ToEngine } from "./ipc.ts";
 import { EngineLoop } from "./loop.ts";
+import { Questions } from "./questions.ts";
 import { FEW_SEQUENCES, Speculation } from "./speculation.ts";
 
 /** A load tells how far it is no more often. */
 const PROGRESS_EVERY_MS = 100;
 
 const send = (message: FromEngine) => process.send!(message);
+/** Absent: the model makes vectors only. */
 let loop: EngineLoop | undefined;
+let questions: Questions | undefined;
+let generating = false;
 
 process.on("message", (message: ToEngine) => {
   if (message.type === "load") load(message.options);
   else if (message.type === "devices") tellDevices();
   else if (message.type === "generate") loop!.generate(message);
-  else if (message.type === "abort") loop!.abort(message.id);
-  else void end();
+  else if (message.type === "ask") questions!.ask(message);
+  else if (message.type === "abort") {
+    loop?.abort(message.id);
+    questions?.abort(message.id);
+  } else void end();
 });
 // The gateway is gone, orderly or not: nobody reads the answers any more.
 process.on("disconnect", () => process.exit(0));
@@ -63,8 +70,13 @@ function load(options: EngineOptions): void {
     library(folder, fallbackFolder); // it may not have been opened yet
     const { placement } = options;
     const model = LlamaModel.load(options.path, options.model, { onProgress: tellWeights(), ...(placement && { placement }) });
-    if (!model.generative) throw new ShimmyError("model_not_generative", { model: options.model, what: "an encoder" });
+    if (options.generates && !model.generative) throw new ShimmyError("model_not_generative", { model: options.model, what: "an encoder" });
     send({ type: "loading", phase: "context", fraction: 1 });
+    questions = questionsFor(model, options);
+    if (!options.generates) {
+      readyForQuestions(model, questions, startedAt);
+      return;
+    }
     const context = LlamaContext.create(model, options.model, {
       cells: options.cells,
       sequences: options.slots,
@@ -84,7 +96,10 @@ function load(options: EngineOptions): void {
       ...(options.speculation && { speculation: new Speculation(options.unified ? FEW_SEQUENCES : 1) }),
       ...(files && { files }),
     };
-    loop = new EngineLoop(model, context, limits, (output) => send({ type: "events", ...output }));
+    loop = new EngineLoop(model, context, limits, (output) => {
+      generating = output.running + output.waiting > 0;
+      send({ type: "events", ...output });
+    });
     const { flashAttention } = context;
     const loadMs = performance.now() - startedAt;
     send({ type: "ready", ...describe(model), contextPerSequence, flashAttention, state: loop.state, loadMs });
@@ -92,6 +107,27 @@ function load(options: EngineOptions): void {
   } catch (error) {
     fail(error instanceof ShimmyError ? error : new ShimmyError("model_load_failed", { model: options.model, reason: String(error) }));
   }
+}
+
+function questionsFor(model: LlamaModel, { generates, embedding, threads, placement, queueMs, stepMs }: EngineOptions): Questions {
+  const fixedThreads = (placement?.gpuLayers ?? 0) > 0;
+  const options = { ...embedding, generates, threads, fixedThreads, queueMs, stepMs, generating: () => generating };
+  return new Questions(model, options, send);
+}
+
+const NOTHING_GENERATED: EngineState = {
+  cellsUsed: 0,
+  storedTokens: 0,
+  storedBytes: 0,
+  threads: 0,
+  stepTokens: 0,
+  draftedTokens: 0,
+  acceptedTokens: 0,
+};
+
+function readyForQuestions(model: LlamaModel, { limit }: Questions, startedAt: number): void {
+  const loadMs = performance.now() - startedAt;
+  send({ type: "ready", ...describe(model), contextPerSequence: limit, flashAttention: "auto", state: NOTHING_GENERATED, loadMs });
 }
 
 function fail({ code, details }: ShimmyError): void {

@@ -10,7 +10,7 @@ import { withoutClearing } from "./fresh-memory.ts";
 import { type ContextPointer, type Library, library, type MemoryPointer } from "./library.ts";
 import type { LlamaModel } from "./model.ts";
 import { type BatchStruct, type ContextParams, withDefaults } from "./structs.ts";
-import { createThreadpool } from "./threadpool.ts";
+import { threadpoolOf } from "./threadpool.ts";
 
 export interface ContextOptions {
   /** KV cells of all sequences together. */
@@ -101,7 +101,7 @@ export class LlamaContext {
     // The functional half of the fingerprint: a shifted member would show here as another number.
     const got = [context.cells >= options.cells, context.batchTokens === options.batchTokens, context.sequences === options.sequences];
     if (got.includes(false)) throw new ShimmyError("engine_unavailable", { reason: "libllama made another context than was asked for" });
-    const threadpool = createThreadpool(options.threads);
+    const threadpool = threadpoolOf(options.threads);
     lib.attachThreadpool(pointer, threadpool, threadpool);
     return context;
   }
@@ -229,7 +229,7 @@ export function freeCells(saved: SavedCells): void {
 }
 
 /** The native arrays of a `llama_batch`, viewed once and written in place. */
-class Batch {
+export class Batch {
   readonly struct: BatchStruct;
   readonly #lib: Library;
   readonly #token: Int32Array;

@@ -147,6 +147,13 @@ function declareFunctions(llama: LibraryHandle) {
     modelContextTrain: f<(m: ModelPointer) => number>("int llama_model_n_ctx_train(void* m)"),
     modelHasEncoder: f<(m: ModelPointer) => boolean>("bool llama_model_has_encoder(void* m)"),
     modelEmbedding: f<(m: ModelPointer) => number>("int llama_model_n_embd(void* m)"),
+    /** Of a vector of the output; wider than the above in few models. */
+    modelVectorWidth: f<(m: ModelPointer) => number>("int llama_model_n_embd_out(void* m)"),
+    /** Its length; −1: absent, or an array. */
+    modelMetaText: f<(m: ModelPointer, key: string, out: Buffer, bytes: number) => number>(
+      "int llama_model_meta_val_str(void* m, const char* key, void* out, size_t bytes)",
+    ),
+    modelTemplate: f<(m: ModelPointer, name: string) => string | null>("const char* llama_model_chat_template(void* m, const char* name)"),
     modelHeads: f<(m: ModelPointer) => number>("int llama_model_n_head(void* m)"),
     modelIsRecurrent: f<(m: ModelPointer) => boolean>("bool llama_model_is_recurrent(void* m)"),
     modelIsHybrid: f<(m: ModelPointer) => boolean>("bool llama_model_is_hybrid(void* m)"),
@@ -155,12 +162,15 @@ function declareFunctions(llama: LibraryHandle) {
     vocabSize: f<(v: VocabPointer) => number>("int llama_vocab_n_tokens(void* v)"),
     vocabBos: f<(v: VocabPointer) => number>("int llama_vocab_bos(void* v)"),
     vocabEos: f<(v: VocabPointer) => number>("int llama_vocab_eos(void* v)"),
+    vocabSep: f<(v: VocabPointer) => number>("int llama_vocab_sep(void* v)"),
     vocabAddBos: f<(v: VocabPointer) => boolean>("bool llama_vocab_get_add_bos(void* v)"),
     vocabFimPrefix: f<(v: VocabPointer) => number>("int llama_vocab_fim_pre(void* v)"),
     vocabFimSuffix: f<(v: VocabPointer) => number>("int llama_vocab_fim_suf(void* v)"),
     vocabFimMiddle: f<(v: VocabPointer) => number>("int llama_vocab_fim_mid(void* v)"),
     vocabFimRepository: f<(v: VocabPointer) => number>("int llama_vocab_fim_rep(void* v)"),
     vocabFimSeparator: f<(v: VocabPointer) => number>("int llama_vocab_fim_sep(void* v)"),
+    vocabAddEos: f<(v: VocabPointer) => boolean>("bool llama_vocab_get_add_eos(void* v)"),
+    vocabAddSep: f<(v: VocabPointer) => boolean>("bool llama_vocab_get_add_sep(void* v)"),
     vocabIsEog: f<(v: VocabPointer, token: number) => boolean>("bool llama_vocab_is_eog(void* v, int token)"),
     vocabAttributes: f<(v: VocabPointer, token: number) => number>("int llama_vocab_get_attr(void* v, int token)"),
     tokenize: f<
@@ -191,7 +201,9 @@ function declareFunctions(llama: LibraryHandle) {
     attachThreadpool: f<(c: ContextPointer, decode: ThreadpoolPointer, prefill: ThreadpoolPointer) => void>(
       "void llama_attach_threadpool(void* c, void* decode, void* prefill)",
     ),
+    /** Null: the model has none, because it reads a text at once. */
     memory: f<(c: ContextPointer) => MemoryPointer>("void* llama_get_memory(void* c)"),
+    memoryClear: f<(m: MemoryPointer, data: boolean) => void>("void llama_memory_clear(void* m, bool data)"),
     sequenceRemove: f<(m: MemoryPointer, sequence: number, from: number, to: number) => boolean>(
       "bool llama_memory_seq_rm(void* m, int sequence, int from, int to)",
     ),
@@ -213,6 +225,10 @@ function declareFunctions(llama: LibraryHandle) {
     ),
     batchFree: f<(b: BatchStruct) => void>("void llama_batch_free(llama_batch b)"),
     decode: f<(c: ContextPointer, b: BatchStruct) => number>("int llama_decode(void* c, llama_batch b)"),
+    /** Of all tokens of the last batch, in their order; pooling "none" only. */
+    vectors: f<(c: ContextPointer) => bigint | null>("void* llama_get_embeddings(void* c)"),
+    vectorOf: f<(c: ContextPointer, sequence: number) => bigint | null>("void* llama_get_embeddings_seq(void* c, int sequence)"),
+    poolingType: f<(c: ContextPointer) => number>("int llama_pooling_type(void* c)"),
     logitsOf: f<(c: ContextPointer, index: number) => bigint | null>("void* llama_get_logits_ith(void* c, int index)"),
 
     samplerChain: f<(p: { no_perf: boolean }) => SamplerPointer>("void* llama_sampler_chain_init(llama_sampler_chain_params p)"),

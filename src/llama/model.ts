@@ -31,6 +31,12 @@ export interface LoadOptions {
   readonly onProgress?: (fraction: number) => void;
 }
 
+export interface TextMarks {
+  readonly bos?: number;
+  readonly eos?: number;
+  readonly sep?: number;
+}
+
 export class LlamaModel {
   readonly vocab: VocabPointer;
   readonly vocabSize: number;
@@ -148,6 +154,45 @@ export class LlamaModel {
     return tokens;
   }
 
+  /** Token ids of a text. `addSpecial`: with all that the vocabulary puts around a text. */
+  textTokens(text: string, { addSpecial, parseSpecial }: { readonly addSpecial: boolean; readonly parseSpecial: boolean }): number[] {
+    return [...this.#tokenizeBytes(Buffer.from(text, "utf8"), parseSpecial, addSpecial)];
+  }
+
+  /** What the vocabulary puts around texts: before, between two, and behind; undefined where it does not. */
+  get marks(): TextMarks {
+    const { vocabBos, vocabEos, vocabSep, vocabAddBos, vocabAddEos, vocabAddSep } = this.#lib;
+    const [bos, eos, sep] = [vocabBos(this.vocab), vocabEos(this.vocab), vocabSep(this.vocab)];
+    const end = eos >= 0 ? eos : sep;
+    return {
+      ...(vocabAddBos(this.vocab) && bos >= 0 && { bos }),
+      ...(vocabAddEos(this.vocab) && end >= 0 && { eos: end }),
+      ...(vocabAddSep(this.vocab) && sep >= 0 && { sep }),
+    };
+  }
+
+  /** Values in the output's vector of a token. */
+  get vectorWidth(): number {
+    return this.#lib.modelVectorWidth(this.pointer);
+  }
+
+  /** Attention heads of a layer. */
+  get heads(): number {
+    return this.#lib.modelHeads(this.pointer);
+  }
+
+  /** A value of the file's metadata that is no array, as text. */
+  metadata(key: string): string | undefined {
+    const out = Buffer.alloc(256);
+    const bytes = this.#lib.modelMetaText(this.pointer, key, out, out.length);
+    return bytes < 0 || bytes >= out.length ? undefined : out.toString("utf8", 0, bytes);
+  }
+
+  /** One of the file's templates, by its name. */
+  template(name: string): string | undefined {
+    return this.#lib.modelTemplate(this.pointer, name) ?? undefined;
+  }
+
   /** Bytes of the longest token: a text has at least its bytes divided by this as tokens. Found once, in some 20 ms. */
   get longestPiece(): number {
     if (this.#longestPiece === 0)
@@ -209,10 +254,16 @@ export class LlamaModel {
     return this.#tokenizeBytes(Buffer.from(text, "utf8"), parseSpecial);
   }
 
-  #tokenizeBytes(bytes: Buffer, parseSpecial: boolean): Int32Array {
+  #tokenizeBytes(bytes: Buffer, parseSpecial: boolean, addSpecial = false): Int32Array {
     // A token is at least a byte; a prefix space may be added.
     if (this.#tokens.length < bytes.length + 8) this.#tokens = new Int32Array(bytes.length + 8);
-    const n = this.#lib.tokenize(this.vocab, bytes, bytes.length, this.#tokens, this.#tokens.length, false, parseSpecial);
+    const tokenize = () => this.#lib.tokenize(this.vocab, bytes, bytes.length, this.#tokens, this.#tokens.length, addSpecial, parseSpecial);
+    let n = tokenize();
+    if (n < 0) {
+      // Tokenizers that take characters apart (WordPiece) may make more of a text than it has bytes.
+      this.#tokens = new Int32Array(-n);
+      n = tokenize();
+    }
     if (n < 0) throw new Error(`llama_tokenize wants ${-n} places for ${bytes.length} bytes`);
     return this.#tokens.subarray(0, n);
   }

@@ -10,7 +10,16 @@ import { library, type ThreadpoolPointer } from "./library.ts";
 const LAYOUT = { bytes: 528, threads: 512, priority: 516, poll: 520, strict: 524, paused: 525 } as const;
 const DEFAULT_POLL = 50;
 
-export function createThreadpool(threads: number): ThreadpoolPointer {
+/** Contexts of one process compute one after the other, so they share their threads. */
+const pools = new Map<number, ThreadpoolPointer>();
+
+export function threadpoolOf(threads: number): ThreadpoolPointer {
+  const pool = pools.get(threads) ?? createThreadpool(threads);
+  pools.set(threads, pool);
+  return pool;
+}
+
+function createThreadpool(threads: number): ThreadpoolPointer {
   const lib = library();
   const params = Buffer.alloc(LAYOUT.bytes);
   lib.threadpoolParamsInit(params, threads);

@@ -18,6 +18,13 @@ const MAX_EXPERTS = 1024;
 const MAX_WIDTH = 1 << 20;
 const MAX_CONTEXT = 1 << 30;
 
+/** What tokenizing asserts on, or indexes with, and the ids that libllama takes where the file names none (llama_vocab::impl::load). */
+const WORD_PIECES = [
+  { key: "bos_token_id", usual: 101 },
+  { key: "seperator_token_id", usual: 102 },
+  { key: "unknown_token_id", usual: 100 },
+];
+
 /** @returns why this file is not a usable model, or undefined if it is one. */
 export function reasonNotAModel(header: GgufHeader): string | undefined {
   return kindReason(header) ?? hyperparameterReason(header) ?? expertReason(header) ?? vocabularyReason(header) ?? reasonOfTensors(header);
@@ -87,12 +94,18 @@ function vocabularyReason(header: GgufHeader): string | undefined {
   const model = stringOf(header, "tokenizer.ggml.model");
   if (model === undefined) return "no tokenizer (tokenizer.ggml.model is missing): not a model";
   if (model === "none" || model === "no_vocab") return "it has no vocabulary, so text cannot be given to it";
-  // The bytes of a WordPiece vocabulary have no text in libllama (GGML_ABORT in token_to_byte); only encoders have one.
+  // The bytes of a WordPiece vocabulary have no text in libllama (GGML_ABORT in token_to_byte), and decoders need them.
   if (model === "bert" && generatesByDecoding(stringOf(header, "general.architecture")!)) return "its tokenizer 'bert' is one of encoders";
+  const types = header.metadata.get("tokenizer.ggml.token_type");
+  if (model === "bert" && typeof types === "object" && types.kind === "array" && (types.namesBytes ?? types.values?.includes(6)))
+    return "its WordPiece vocabulary has tokens for bytes, of which libllama has no text";
   const tokens = header.metadata.get("tokenizer.ggml.tokens");
   if (typeof tokens !== "object" || tokens.kind !== "array" || tokens.type !== "string" || tokens.count === 0) {
     return "tokenizer.ggml.tokens is missing or empty";
   }
+  const piece =
+    model === "bert" ? WORD_PIECES.find(({ key, usual }) => tokenOf(header, key, usual, tokens.count) === undefined) : undefined;
+  if (piece) return `its vocabulary has no ${piece.key}, which WordPiece needs`;
   if (tokens.count > MAX_TOKENS) return `it claims ${tokens.count} tokens, more than the ${MAX_TOKENS} allowed`;
   if (tokens.distinct === false) return "its vocabulary has a token twice";
   if (model === "llama" && tokens.spellsBytes === false)
@@ -104,6 +117,13 @@ function vocabularyReason(header: GgufHeader): string | undefined {
       return `${key} is shorter than the vocabulary`;
   }
   return undefined;
+}
+
+/** An id that is none counts as not given. */
+function tokenOf(header: GgufHeader, key: string, usual: number, count: number): number | undefined {
+  const given = integerOf(header, `tokenizer.ggml.${key}`) ?? usual;
+  const id = given >= 0 && given < count ? given : usual;
+  return id < count ? id : undefined;
 }
 
 function outOfRange(key: string, value: number | undefined, max: number): string | undefined {

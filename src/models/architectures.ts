@@ -24,14 +24,16 @@ export const ARCHITECTURES: ReadonlySet<string> = new Set(
 
 /** Encoders: they embed and rank text. */
 const ENCODERS = new Set(
-  "bert modern-bert nomic-bert nomic-bert-moe neo-bert jina-bert-v2 jina-bert-v3 eurobert gemma-embedding llama-embed t5encoder".split(" "),
+  "bert modern-bert nomic-bert nomic-bert-moe neo-bert jina-bert-v2 jina-bert-v3 eurobert gemma-embedding llama-embed".split(" "),
 );
 
 /**
  * They make text or sound, but not token after token with llama_decode alone: diffusion (llm_arch_is_diffusion), encoder-decoders
- * (llm_model_has_encoder), heads that draft for another model, speech.
+ * (llm_model_has_encoder), heads that draft for another model, speech. On several texts at once the graph of T5's encoder asserts.
  */
-const OTHER_WAYS = new Set("dream llada llada-moe rnd1 t5 eagle3 dflash gemma4-assistant wavtokenizer-dec qwen3tts pockettts".split(" "));
+const OTHER_WAYS = new Set(
+  "dream llada llada-moe rnd1 t5 t5encoder eagle3 dflash gemma4-assistant wavtokenizer-dec qwen3tts pockettts".split(" "),
+);
 
 /**
  * No KV cache: state of a fixed size instead (llm_arch_is_recurrent), or all of the text at once (llama_model::create_memory gives null).

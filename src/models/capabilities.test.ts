@@ -7,7 +7,14 @@ import { capabilitiesOf, type Traits, templateFormatOf } from "./capabilities.ts
 import { digestInName } from "./digest.ts";
 import { readModelFile } from "./model-file.ts";
 
-const traits = (changes: Partial<Traits> = {}): Traits => ({ generative: true, embeds: false, pooling: 0, fillsMiddle: false, ...changes });
+const traits = (changes: Partial<Traits> = {}): Traits => ({
+  generative: true,
+  embeds: false,
+  pooling: 0,
+  fillsMiddle: false,
+  ranks: false,
+  ...changes,
+});
 const ofTemplate = (chatTemplate: string) => capabilitiesOf(traits({ chatTemplate }));
 
 describe("templates", () => {
@@ -68,7 +75,8 @@ describe("without a template", () => {
     ["a base model", traits(), ["completion"]],
     ["a coder", traits({ fillsMiddle: true }), ["completion", "fill-in-the-middle"]],
     ["an encoder", traits({ generative: false, embeds: true, pooling: 1 }), ["embedding"]],
-    ["a reranker", traits({ generative: false, embeds: true, pooling: 4 }), ["reranking"]],
+    ["a reranker", traits({ generative: false, embeds: true, pooling: 4, ranks: true }), ["reranking"]],
+    ["a reranker without its head", traits({ generative: false, embeds: true, pooling: 4 }), []],
     ["a voice", traits({ generative: false }), []],
   ])("%s", (_, given, expected) => {
     expect(capabilitiesOf(given)).toEqual(expected);

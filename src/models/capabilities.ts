@@ -2,7 +2,7 @@
  * What a model can be asked for, from what its file says: kind of network, pooling, special tokens, the text of its chat template.
  * Called by `describe.ts`, and by whoever gives a model another template. Pure. It renders nothing: a template is only read.
  */
-import type { Capability } from "../contract/model.ts";
+import type { Capability, ModelInfo } from "../contract/model.ts";
 
 export interface Traits {
   /** It continues text, token after token. */
@@ -11,6 +11,8 @@ export interface Traits {
   readonly embeds: boolean;
   /** `{arch}.pooling_type`, enum llama_pooling_type of llama.h: −1 unspecified, 0 none, 1 mean, 2 CLS, 3 last, 4 rank. */
   readonly pooling: number;
+  /** It has a head that ranks (tensor cls.output.weight). */
+  readonly ranks: boolean;
   readonly chatTemplate?: string;
   /** The vocabulary names its fill-in-the-middle tokens. */
   readonly fillsMiddle: boolean;
@@ -19,8 +21,9 @@ export interface Traits {
 const POOLING_RANK = 4;
 
 /** In a fixed order: text first, then what a template adds, then vectors. */
-export function capabilitiesOf({ generative, embeds, pooling, chatTemplate, fillsMiddle }: Traits): Capability[] {
-  if (!generative) return pooling === POOLING_RANK ? ["reranking"] : embeds ? ["embedding"] : [];
+export function capabilitiesOf({ generative, embeds, pooling, ranks, chatTemplate, fillsMiddle }: Traits): Capability[] {
+  if (!generative && pooling === POOLING_RANK) return ranks ? ["reranking"] : [];
+  if (!generative) return embeds ? ["embedding"] : [];
   const found: Capability[] = ["completion"];
   if (chatTemplate !== undefined) {
     found.push("chat");
@@ -29,6 +32,20 @@ export function capabilitiesOf({ generative, embeds, pooling, chatTemplate, fill
   }
   if (fillsMiddle) found.push("fill-in-the-middle");
   return found;
+}
+
+/** Whether it can be loaded at all: others are known to lists only. */
+export function isServable({ generative, capabilities = [] }: Pick<ModelInfo, "generative" | "capabilities">): boolean {
+  return generative || capabilities.length > 0;
+}
+
+/** Whether vectors of texts can be had: a model that generates gives those of its last token, or their mean. */
+export function makesVectors({ generative, capabilities = [] }: Pick<ModelInfo, "generative" | "capabilities">): boolean {
+  return generative || capabilities.includes("embedding");
+}
+
+export function ranks({ capabilities = [] }: Pick<ModelInfo, "capabilities">): boolean {
+  return capabilities.includes("reranking");
 }
 
 /** Longer templates do not exist; what comes after is not read. */

@@ -41,6 +41,7 @@ export function describeModel(path: string, headers: readonly [GgufHeader, ...Gg
       generative,
       embeds: isEncoder(architecture) || (!generative && readsTextOnly(architecture)),
       pooling: poolingOf(header, architecture),
+      ranks: headers.some(({ tensors }) => tensors.some(({ name }) => name === "cls.output.weight")),
       fillsMiddle: fillsMiddle(header),
       ...(chatTemplate !== undefined && { chatTemplate }),
     }),

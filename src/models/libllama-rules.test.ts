@@ -208,7 +208,38 @@ describe("tensors", () => {
 
 test("a generator with the vocabulary of an encoder is refused: libllama aborts on its bytes", async () => {
   expect(await refusal("llama", { "tokenizer.ggml.model": "bert" })).toBe("its tokenizer 'bert' is one of encoders");
-  expect(await refusal("bert", { "tokenizer.ggml.model": "bert" })).toBeUndefined();
+  expect(await refusal("bert", WORD_PIECE)).toBeUndefined();
+});
+
+/** Its special tokens lie beyond a vocabulary of four where nothing is said. */
+const WORD_PIECE = {
+  "tokenizer.ggml.model": "bert",
+  "tokenizer.ggml.bos_token_id": 0,
+  "tokenizer.ggml.seperator_token_id": 1,
+  "tokenizer.ggml.unknown_token_id": 2,
+};
+
+test("a WordPiece vocabulary without its special tokens is refused: libllama asserts on the first text", async () => {
+  for (const name of ["bos", "seperator", "unknown"]) {
+    const key = `tokenizer.ggml.${name}_token_id`;
+    expect(await refusal("bert", { ...WORD_PIECE, [key]: 4 })).toContain(`no ${name}_token_id`);
+  }
+});
+
+test("a WordPiece vocabulary with tokens for bytes is refused: libllama aborts when it is loaded", async () => {
+  expect(await refusal("bert", { ...WORD_PIECE, "tokenizer.ggml.token_type": [3, 3, 3, 6] })).toContain("tokens for bytes");
+  expect(await refusal("bert", { ...WORD_PIECE, "tokenizer.ggml.token_type": [3, 3, 3, 1] })).toBeUndefined();
+});
+
+test("windows for all layers of an embedding Gemma are refused: libllama asserts on the mask that nobody uses", async () => {
+  const windowed = (pattern: number) => ({ "attention.sliding_window": 16, "attention.sliding_window_pattern": pattern });
+  expect(await refusal("gemma-embedding", windowed(3))).toContain("leaves none of its 2 layers");
+  expect(await refusal("gemma-embedding", windowed(2))).toBeUndefined();
+});
+
+test("an unknown way of pooling is refused: libllama aborts on it", async () => {
+  expect(await refusal("bert", { ...WORD_PIECE, pooling_type: 5 })).toContain("pooling_type is 5");
+  expect(await refusal("llama", { pooling_type: 4 })).toBeUndefined();
 });
 
 test("a SentencePiece vocabulary that cannot spell each byte is refused: libllama throws on the first text that needs it", async () => {

@@ -32,6 +32,8 @@ const RULES: readonly Rule[] = [
   { key: "token_shift_count", holds: (value) => value === 2, wanted: "2", architectures: ["rwkv7"] },
   // GGML_ASSERT(n_embd == hparams.n_embd_r())
   { key: "token_shift_count", holds: (value) => value === 1, wanted: "1", architectures: ["rwkv6qwen2", "arwkv7"], required: true },
+  // GGML_ABORT("unknown pooling type")
+  { key: "pooling_type", holds: (value) => value <= 4, wanted: "one of 0 to 4" },
   { key: "rope.freq_base", holds: (value) => value === 10_000, wanted: "10000", architectures: ["deepseek2-ocr"] },
   { ...GATING },
   { ...GATING, architectures: ["minimax-m2", "smallthinker"], required: true },
@@ -83,6 +85,9 @@ function windowReason(header: GgufHeader, prefix: string, layers: number): strin
   const main = layers - (integerOf(header, `${prefix}nextn_predict_layers`) ?? 0);
   if (main < 2) return `it has ${main} layer and a sliding window, which needs two`;
   const pattern = header.metadata.get(`${prefix}attention.sliding_window_pattern`);
+  // GGML_ASSERT(buffer): the mask of the layers that see all is made, and used by none.
+  if (prefix === "gemma-embedding." && typeof pattern === "number" && pattern > layers)
+    return `${prefix}attention.sliding_window_pattern is ${pattern}, which leaves none of its ${layers} layers to see all`;
   const none = typeof pattern === "object" && pattern.kind === "array" && pattern.values?.every((windowed) => !windowed);
   return none ? `${prefix}attention.sliding_window_pattern gives its sliding window to no layer` : undefined;
 }

@@ -239,3 +239,24 @@ test("edit distance and nearness", () => {
   expect(editDistance("", "abc")).toBe(3);
   expect(nearestFirst("qwem3", ["phi", "qwen3", "llama"])).toEqual(["qwen3", "phi", "llama"]);
 });
+
+describe("where vectors or scores are wanted", () => {
+  const embedder = { ...bert, capabilities: ["embedding" as const] };
+  const other = model("nomic-embed", { generative: false, capabilities: ["embedding"] });
+  const reranker = model("bge-reranker", { generative: false, capabilities: ["reranking"] });
+  const both = [qwen, embedder, other, reranker, embedded];
+
+  test("an embedding model stands in, a loaded one first; for scores a reranker", () => {
+    expect(answer("text-embedding-3-small", both, { ...lenient, wants: "vectors" })).toMatchObject({ info: embedder, via: "default" });
+    expect(answer("default", both, { ...lenient, wants: "vectors", loaded: new Set([other.id]) }).info).toBe(other);
+    expect(answer("jina-reranker-v2", both, { ...lenient, wants: "scores" }).info).toBe(reranker);
+    expect(answer("x", [qwen, embedder], { ...lenient, wants: "scores" }).info).toBe(embedder);
+  });
+
+  test("the default model answers only if it can; a chat model where there is no other; what is named always", () => {
+    expect(answer("x", both, { ...lenient, wants: "vectors", default: qwen.id }).info).toBe(embedder);
+    expect(answer("x", both, { ...lenient, wants: "vectors", default: other.id }).info).toBe(other);
+    expect(answer("x", [qwen, embedded], { ...lenient, wants: "vectors" }).info).toBe(qwen);
+    expect(answer(qwen.id, both, { ...lenient, wants: "vectors" })).toMatchObject({ info: qwen, via: "exact" });
+  });
+});

@@ -4,12 +4,13 @@
  *   exact (or another spelling) → alias → same family, nearest in size and quantisation → default → error with the alternatives
  *   alias   = "", `default`, `auto` → configured or saved → a name of the model's store
  *   default = the setting → a loaded model → the first listed that generates → the embedded one
+ *             where vectors are wanted: a loaded embedding model → the first listed → as above
  *
  * What was asked for ends with the aliases; the two steps after them are fallbacks, which `strict` forbids.
  */
 import { ShimmyError } from "../contract/errors.ts";
-import type { ResolvedModel } from "../contract/generation.ts";
-import type { ModelInfo } from "../contract/model.ts";
+import type { ResolvedModel, Wanted } from "../contract/generation.ts";
+import type { Capability, ModelInfo } from "../contract/model.ts";
 import { type AliasTable, aliasFor, isPattern, NO_ALIASES } from "./alias-table.ts";
 import { findById, findByStoreName } from "./name-index.ts";
 import { bitsOf, DEFAULT_NAMES, familyOf, idsMeantBy, parametersIn, quantizationIn } from "./names.ts";
@@ -23,6 +24,8 @@ export interface ResolveOptions {
   /** Ids of the models that are loaded: they are preferred as default. */
   readonly loaded?: ReadonlySet<string>;
   readonly aliases?: AliasTable;
+  /** Absent: text. */
+  readonly wants?: Wanted;
 }
 
 /** No id is as long (a file name has at most 255 bytes): what comes after is not looked at. */
@@ -47,7 +50,7 @@ export function resolveModel(name: string, models: readonly ModelInfo[], options
   }
   if (options.strict) throw notFound(name, models, options);
   // Of an alias whose model is not there: the family of that model, not of the alias ("gpt-4" says nothing).
-  const family = sameFamily(found.meant, models);
+  const family = sameFamily(found.meant, candidatesFor(models, options.wants));
   const info = family ?? defaultModel(models, options);
   if (!info) throw notFound(name, models, options);
   return { info, via: family ? "family" : "default", fallbackFrom: name };
@@ -56,10 +59,18 @@ export function resolveModel(name: string, models: readonly ModelInfo[], options
 /** The model that answers when none is named; undefined if none can generate. */
 export function defaultModel(models: readonly ModelInfo[], options: Omit<ResolveOptions, "strict">): ModelInfo | undefined {
   const named = options.default === undefined ? undefined : findByName(options.default, models, options.aliases);
-  if (named) return named;
+  const candidates = candidatesFor(models, options.wants);
+  if (named && (options.wants === undefined || candidates.includes(named))) return named;
+  const own = candidates.filter((model) => !isEmbedded(model));
+  return own.find((model) => options.loaded?.has(model.id)) ?? own[0] ?? candidates[0];
+}
+
+/** Where there is no embedding model, vectors of one that generates are better than none; a reranker is asked for scores first. */
+function candidatesFor(models: readonly ModelInfo[], wants: Wanted = "text"): readonly ModelInfo[] {
+  const capable = (capability: Capability) => models.filter((model) => model.capabilities?.includes(capability));
   const generative = models.filter((model) => model.generative);
-  const own = generative.filter((model) => !isEmbedded(model));
-  return own.find((model) => options.loaded?.has(model.id)) ?? own[0] ?? generative[0];
+  const wishes = { text: [], vectors: [capable("embedding")], scores: [capable("reranking"), capable("embedding")] };
+  return wishes[wants].find((found) => found.length > 0) ?? generative;
 }
 
 /** By id, another spelling of it, or an alias that names a model; never by a fallback. */
@@ -112,7 +123,7 @@ function sameFamily(name: string, models: readonly ModelInfo[]): ModelInfo | und
   const size = parametersIn(name);
   const quantization = quantizationIn(name);
   const candidates = models
-    .filter((model) => model.generative && model.family === family)
+    .filter((model) => model.family === family)
     .map((model) => ({ model, distance: [sizeDistance(size, model), quantizationDistance(quantization, model)] as const }));
   // The sort is stable: equals keep the order of preference.
   return candidates.sort((a, b) => a.distance[0] - b.distance[0] || a.distance[1] - b.distance[1])[0]?.model;

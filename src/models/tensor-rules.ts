@@ -11,7 +11,7 @@ const NO_WEIGHTS = new Set(["I8", "I16", "I64", "F64", "Q8_1", "Q8_K"]);
 /** Routing tables of tokens to experts (DeepSeek V4) are the only integers in models. */
 const INTEGER_TABLE = /tid2eid/;
 /** They are added and multiplied element by element, which takes no other type beside F32 activations (binary-ops.cpp). */
-const ELEMENTWISE = /\.bias$|norm\.weight$|(?:^|\.)ssm_(?:a|d|conv1d)(?:\.weight)?$/;
+const ELEMENTWISE = /\.bias$|norm\.weight$|^token_types\.weight$|(?:^|\.)ssm_(?:a|d|conv1d)(?:\.weight)?$/;
 
 /** @returns why libllama could not compute with a tensor of this file, or undefined. */
 export function reasonOfTensors(header: GgufHeader): string | undefined {

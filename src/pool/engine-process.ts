@@ -8,6 +8,8 @@ import { ShimmyError } from "../contract/errors.ts";
 import type { GenerationEvent } from "../contract/generation.ts";
 import type { Engine } from "../contract/hardware.ts";
 import type {
+  Answer,
+  AnswerMessage,
   EngineDevices,
   EngineLoading,
   EngineOptions,
@@ -15,6 +17,7 @@ import type {
   EngineState,
   FromEngine,
   GenerateMessage,
+  Question,
   ToEngine,
 } from "../engine/ipc.ts";
 import { EventQueue } from "./event-queue.ts";
@@ -36,6 +39,12 @@ interface Request {
   readonly onDone: () => void;
 }
 
+interface Asked {
+  readonly resolve: (answer: Answer) => void;
+  readonly reject: (error: ShimmyError) => void;
+  readonly onDone: () => void;
+}
+
 export class EngineProcess {
   readonly #model: string;
   readonly #ready: Promise<EngineReady>;
@@ -50,7 +59,10 @@ export class EngineProcess {
   answered = false;
   /** How it ended; absent while it lives. */
   ended: string | undefined;
+  /** What it holds for vectors, in bytes. */
+  embeddingBytes = 0;
   readonly #requests = new Map<number, Request>();
+  readonly #asked = new Map<number, Asked>();
   #nextId = 0;
   #stderr = "";
   /** It ended, and nobody had told it to. */
@@ -163,6 +175,33 @@ export class EngineProcess {
     }
   }
 
+  /** Questions that are not answered. */
+  get asked(): number {
+    return this.#asked.size;
+  }
+
+  /**
+   * Something beside generation. Call after `load`. `onDone`: the engine has finished with it.
+   * @throws engine_gone when the process ends; client_closed when the signal is aborted; what the engine says.
+   */
+  async ask(question: Question, signal: AbortSignal, onDone: () => void = () => undefined): Promise<Answer> {
+    if (this.#gone) throw this.#gone;
+    if (signal.aborted) throw new ShimmyError("client_closed");
+    const id = this.#nextId++;
+    const answered = new Promise<Answer>((resolve, reject) => this.#asked.set(id, { resolve, reject, onDone }));
+    const abandon = () => {
+      this.#takeAsked(id)?.reject(new ShimmyError("client_closed"));
+      this.#send({ type: "abort", id });
+    };
+    signal.addEventListener("abort", abandon, { once: true });
+    this.#send({ type: "ask", id, question });
+    try {
+      return await answered;
+    } finally {
+      signal.removeEventListener("abort", abandon);
+    }
+  }
+
   /** Ends the process: at once, or after it had `graceMs` to write what should outlive it. `why` is told to its requests. */
   async stop(graceMs = 0, why?: string): Promise<void> {
     this.#toldToEnd = true;
@@ -185,6 +224,13 @@ export class EngineProcess {
     return request;
   }
 
+  #takeAsked(id: number): Asked | undefined {
+    const asked = this.#asked.get(id);
+    this.#asked.delete(id);
+    asked?.onDone();
+    return asked;
+  }
+
   #send(message: ToEngine): void {
     if (this.#child.connected) this.#child.send(message, () => undefined); // a failure to send shows as the child's end
   }
@@ -195,6 +241,8 @@ export class EngineProcess {
       this.#settleReady.resolve(message);
     } else if (message.type === "failed") this.#settleReady.reject(new ShimmyError(message.code, this.#told(message.details)));
     else if (message.type === "devices") this.#onDevices?.(this.#told(message));
+    else if (message.type === "answer") this.#settle(message);
+    else if (message.type === "embedding") this.embeddingBytes = message.bytes;
     else if (message.type === "loading") this.#onLoading?.({ phase: message.phase, fraction: message.fraction });
     else {
       this.waiting = message.waiting;
@@ -205,6 +253,13 @@ export class EngineProcess {
         else this.#deliver(item.id, item.event);
       }
     }
+  }
+
+  #settle(message: AnswerMessage): void {
+    const asked = this.#takeAsked(message.id);
+    if ("error" in message) asked?.reject(new ShimmyError(message.error.code, message.error.details));
+    else asked?.resolve(message.answer);
+    this.answered = true;
   }
 
   #deliver(id: number, event: GenerationEvent): void {
@@ -238,6 +293,8 @@ export class EngineProcess {
     this.#gone = new ShimmyError("engine_gone", { model, reason });
     this.#settleReady.reject(new ShimmyError("model_load_failed", { model, reason }));
     for (const id of this.#requests.keys()) this.#fail(id, this.#gone);
+    for (const id of this.#asked.keys()) this.#takeAsked(id)?.reject(this.#gone);
+    this.embeddingBytes = 0;
     this.waiting = 0;
     this.running = 0;
   }

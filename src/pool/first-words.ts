@@ -32,9 +32,14 @@ export class FirstWords {
   }
 }
 
-/** Whether another backend can give the answer: the engine died, and its backend was blamed. Waits until it has been replaced. */
-export async function fallsBack({ process, candidate, backends }: Loaded, answer: FirstWords, error: unknown): Promise<boolean> {
-  if (candidate.last || !answer.tokenless || !(error instanceof ShimmyError) || error.code !== "engine_gone") return false;
+/** Whether another backend can give the answer. */
+export async function fallsBack(loaded: Loaded, answer: FirstWords, error: unknown): Promise<boolean> {
+  return answer.tokenless && engineIsReplaced(loaded, error);
+}
+
+/** Whether the engine died, and its backend was blamed. Waits until it has been replaced. */
+export async function engineIsReplaced({ process, candidate, backends }: Loaded, error: unknown): Promise<boolean> {
+  if (candidate.last || !(error instanceof ShimmyError) || error.code !== "engine_gone") return false;
   await process.exited;
   return backends.rests(candidate);
 }

@@ -7,6 +7,7 @@ import { ShimmyError } from "../contract/errors.ts";
 import type { Placement } from "../contract/hardware.ts";
 import type { ModelInfo, Serving } from "../contract/model.ts";
 import type { EngineOptions, EngineReady } from "../engine/ipc.ts";
+import { isEncoder } from "../models/architectures.ts";
 import { allowedCores, availableMemory } from "../models/machine.ts";
 import { type MemoryPlan, planMemory } from "../models/memory.ts";
 import type { GpuPlan, GpuSettings } from "./gpu-plan.ts";
@@ -34,6 +35,10 @@ const SINGLE_THREAD_BYTES = 16e6;
 /** Where nobody said how much memory conversations without a slot may take: as much as the weights, but this at least. */
 const LEAST_STORE_BYTES = 128 * 1024 ** 2;
 const STORE_SHARE = 1 / 8;
+/** What the context for vectors may take. */
+const EMBEDDING_BYTES = { share: 1 / 4, least: 256 * 1024 ** 2, most: 4 * 1024 ** 3 };
+/** Of models that make vectors only, where nobody said more: longer texts than OpenAI takes are rare, and attention grows with their square. */
+const USUAL_EMBEDDING_TOKENS = 8192;
 
 /**
  * @param availableBytes What may be planned with.
@@ -70,12 +75,23 @@ export function engineOptions(
     stepMs: settings.stepTime,
     queueMs: settings.maxQueueTime,
     speculation: settings.speculation === "auto",
+    generates: info.generative,
+    embedding: {
+      encoder: isEncoder(info.architecture),
+      contextTokens: plan.contextPerSequence,
+      bytes: Math.min(Math.max(EMBEDDING_BYTES.share * availableBytes, EMBEDDING_BYTES.least), EMBEDDING_BYTES.most),
+      kvBytesPerToken: info.kvBytesPerToken,
+    },
     ...(placed ? { placement: placementOf(placed.placement) } : gpu && { placement: ON_PROCESSOR }),
     ...(settings.cacheDir !== undefined && { files: { folder: settings.cacheDir, bytes: settings.cacheDisk } }),
   };
   const step = `steps of at most ${options.batchTokens} tokens and about ${options.stepMs} ms`;
   const store = `${options.storeTokens} tokens may be put aside`;
   const where = placed ? [placed.placement.reason] : [];
+  if (!info.generative) {
+    const longest = `vectors of texts of up to ${plan.contextPerSequence} tokens`;
+    return { options, plan: placed?.hostPlan ?? plan, reason: [longest, ...where, threads.reason].join("; ") };
+  }
   const parts = [plan.reason, ...where, `flash attention ${settings.flashAttention}`, threads.reason, step, store];
   return { options, plan: placed?.hostPlan ?? plan, reason: parts.join("; ") };
 }
@@ -92,10 +108,12 @@ export const UNUSED_IS_FREE = process.platform === "linux";
 
 export function memoryPlan(
   info: ModelInfo,
-  { ctx, parallel, kv, kvType, flashAttention }: EngineSettings,
+  settings: EngineSettings,
   availableBytes = availableMemory(),
   unusedIsFree = UNUSED_IS_FREE,
 ): MemoryPlan {
+  if (!info.generative) return vectorPlan(info, settings, availableBytes);
+  const { ctx, parallel, kv, kvType, flashAttention } = settings;
   return planMemory({
     fileBytes: info.sizeBytes,
     kvBytesPerToken: info.kvBytesPerToken,
@@ -107,6 +125,19 @@ export function memoryPlan(
     unusedIsFree,
     ...(ctx > 0 && { requestedContext: ctx }),
     ...(parallel > 0 && { requestedSlots: parallel }),
+  });
+}
+
+/** A model that makes vectors only. What their context takes is told by its engine (`embedding` of engine/ipc.ts), and grows with the texts. */
+function vectorPlan(info: ModelInfo, { ctx }: EngineSettings, availableBytes: number): MemoryPlan {
+  return planMemory({
+    fileBytes: info.sizeBytes,
+    kvBytesPerToken: 0,
+    availableBytes,
+    trainedContext: info.contextLength,
+    kvLayout: "unified",
+    requestedContext: Math.min(info.contextLength, ctx > 0 ? ctx : USUAL_EMBEDDING_TOKENS),
+    requestedSlots: 1,
   });
 }
 

@@ -6,8 +6,25 @@
  */
 import { totalmem } from "node:os";
 import type { Config } from "../config/table.ts";
+import type {
+  Embedder,
+  EmbeddingRequest,
+  EmbeddingResult,
+  ScoreRequest,
+  ScoreResult,
+  TokenizeOptions,
+  Tokenizer,
+  VocabularyToken,
+} from "../contract/embedding.ts";
 import { ShimmyError } from "../contract/errors.ts";
-import { type GenerationEvent, type GenerationRequest, type Generator, nameOf, type ResolvedModel } from "../contract/generation.ts";
+import {
+  type GenerationEvent,
+  type GenerationRequest,
+  type Generator,
+  nameOf,
+  type ResolvedModel,
+  type Wanted,
+} from "../contract/generation.ts";
 import type { Engine, Hardware, HardwareReport } from "../contract/hardware.ts";
 import type { Lifecycle } from "../contract/lifecycle.ts";
 import type { ModelInfo, ModelState, ModelStatus } from "../contract/model.ts";
@@ -40,7 +57,7 @@ export interface PoolOptions extends Omit<ResidentsOptions, "backends"> {
   readonly settings: PoolSettings;
 }
 
-export class Pool implements Generator {
+export class Pool implements Generator, Embedder, Tokenizer {
   readonly #options: PoolOptions;
   /** Loaded with the first model. */
   #backends: Backends | undefined;
@@ -72,8 +89,8 @@ export class Pool implements Generator {
     });
   }
 
-  async resolve(name: string, { strict = false } = {}): Promise<ResolvedModel> {
-    const model = await this.#resolve(name, strict || this.#options.settings.strictModels);
+  async resolve(name: string, { strict = false, wants }: { strict?: boolean; wants?: Wanted } = {}): Promise<ResolvedModel> {
+    const model = await this.#resolve(name, strict || this.#options.settings.strictModels, wants);
     if (model.fallbackFrom !== undefined)
       this.#options.log.warn("another model answers", { asked: shownName(model.fallbackFrom), via: model.via, model: nameOf(model) });
     return model;
@@ -84,6 +101,8 @@ export class Pool implements Generator {
   }
 
   async *generate(model: ResolvedModel, request: GenerationRequest, signal: AbortSignal): AsyncGenerator<GenerationEvent, void, undefined> {
+    const { info } = model;
+    if (!info.generative) throw new ShimmyError("model_not_generative", { model: info.id, what: `an encoder (${info.architecture})` });
     const grammar = await answerGrammar(request, model.info, signal, this.#options.log);
     // Again, when a backend has failed before it had said anything: the next one answers.
     for (const answer = new FirstWords(); ; ) {
@@ -114,6 +133,26 @@ export class Pool implements Generator {
     }
   }
 
+  async embed(model: ResolvedModel, request: EmbeddingRequest, signal: AbortSignal): Promise<EmbeddingResult> {
+    return (await import("./questions.ts")).embed(this.#askParts, model, request, signal);
+  }
+
+  async score(model: ResolvedModel, request: ScoreRequest, signal: AbortSignal): Promise<ScoreResult> {
+    return (await import("./questions.ts")).score(this.#askParts, model, request, signal);
+  }
+
+  async tokenize(model: ResolvedModel, text: string, options: TokenizeOptions, signal: AbortSignal): Promise<readonly VocabularyToken[]> {
+    return (await import("./questions.ts")).tokenize(this.#askParts, model, text, options, signal);
+  }
+
+  async detokenize(model: ResolvedModel, tokens: readonly number[], signal: AbortSignal): Promise<string> {
+    return (await import("./questions.ts")).detokenize(this.#askParts, model, tokens, signal);
+  }
+
+  get #askParts() {
+    return { residents: this.#residents, maxQueue: this.#options.settings.maxQueue };
+  }
+
   /** Everything in the catalogue with its state, in the order of preference. */
   async statuses(): Promise<ModelStatus[]> {
     const models = withAliases(await this.#options.catalogue.list(), await this.#aliases());
@@ -138,8 +177,8 @@ export class Pool implements Generator {
   gauges(): ModelGauges[] {
     return [...this.#residents.values()].map(({ info, loaded, bytes, phase }) => ({
       model: info.id,
-      queued: loaded?.process.waiting ?? 0,
-      running: loaded?.process.running ?? 0,
+      queued: (loaded?.process.waiting ?? 0) + Math.max(0, (loaded?.process.asked ?? 0) - 1),
+      running: (loaded?.process.running ?? 0) + Math.min(1, loaded?.process.asked ?? 0),
       loaded: loaded !== undefined,
       ...(phase !== "waiting" && { memoryBytes: bytes }),
       ...(loaded?.process.state && { engine: { ...loaded.process.state, slots: loaded.serving.slots, cells: loaded.serving.kvCells } }),
@@ -162,11 +201,11 @@ export class Pool implements Generator {
     return this.#residents.stop();
   }
 
-  async #resolve(name: string, strict: boolean): Promise<ResolvedModel> {
+  async #resolve(name: string, strict: boolean, wants?: Wanted): Promise<ResolvedModel> {
     const { defaultModel } = this.#options.settings;
     const loaded = new Set([...this.#residents.values()].filter((resident) => resident.loaded).map(({ info }) => info.id));
     const aliases = await this.#aliases();
-    const options = { strict, loaded, aliases, ...(defaultModel !== undefined && { default: defaultModel }) };
+    const options = { strict, loaded, aliases, ...(defaultModel !== undefined && { default: defaultModel }), ...(wants && { wants }) };
     return resolveWithAdapter(name, await this.#options.catalogue.list(), options, this.#options.adapters);
   }
 

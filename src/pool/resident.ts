@@ -116,11 +116,12 @@ export class Resident {
   get bytes(): number {
     const state = this.loaded?.process.state;
     this.#mostCells = Math.max(this.#mostCells, state?.cellsUsed ?? 0);
-    return residentCost(
+    const cost = residentCost(
       this.loaded?.plan ?? this.options.plan,
       { cells: this.#mostCells, storedBytes: state?.storedBytes ?? 0 },
       UNUSED_IS_FREE,
     );
+    return cost + (this.loaded?.process.embeddingBytes ?? 0);
   }
 
   held(): Held {

@@ -7,6 +7,7 @@ import { ShimmyError } from "../contract/errors.ts";
 import type { UnloadReason } from "../contract/lifecycle.ts";
 import type { ModelInfo } from "../contract/model.ts";
 import type { Aliases } from "../models/aliases.ts";
+import { isServable } from "../models/capabilities.ts";
 import type { Catalogue } from "../models/catalogue.ts";
 import { fileIdentity, isOtherFile } from "../models/file-identity.ts";
 import { availableMemory } from "../models/machine.ts";
@@ -95,7 +96,7 @@ export class Residents {
   async join(info: ModelInfo, signal?: AbortSignal): Promise<Use> {
     for (;;) {
       if (this.#stopped) throw new ShimmyError("shutting_down");
-      if (!info.generative) throw new ShimmyError("model_not_generative", { model: info.id, what: `an encoder (${info.architecture})` });
+      if (!isServable(info)) throw new ShimmyError("model_not_generative", { model: info.id, what: `of the kind ${info.architecture}` });
       const known = this.#all.get(info.id);
       const pinned = known?.options.pinned ?? (await this.#isPinned(info));
       if (!known) await this.#refuseInBackoff(info);

@@ -2,8 +2,9 @@
  * What a dialect is to the server: one request in, one answer out, whole or streamed, and an error in the dialect's dress.
  * Pure: nothing here reads a clock, a file or a socket; what varies comes in the context.
  */
+import type { Embedder, EmbeddingRequest, EmbeddingResult, ScoreRequest, ScoreResult } from "../contract/embedding.ts";
 import type { ShimmyError } from "../contract/errors.ts";
-import type { GenerationEvent, GenerationRequest, ResolvedModel } from "../contract/generation.ts";
+import type { GenerationEvent, GenerationRequest, ResolvedModel, Wanted } from "../contract/generation.ts";
 import type { EndpointDoc } from "./document.ts";
 
 export interface DecodeContext {
@@ -51,3 +52,24 @@ export interface Protocol<Call extends ProtocolCall = ProtocolCall> {
   /** The last frame of a stream that failed; nothing may follow it. */
   encodeStreamError(error: ShimmyError, requestId: string): string;
 }
+
+/** A decoded call of an endpoint that makes vectors or scores. */
+export interface VectorCall {
+  readonly request: EmbeddingRequest | ScoreRequest;
+}
+
+/** One per endpoint that answers at once: vectors, scores. There is no stream. */
+export interface VectorProtocol<Call extends VectorCall = VectorCall, Result extends VectorResult = VectorResult> {
+  /** For /openapi.json. */
+  readonly doc?: EndpointDoc;
+  /** Which model answers for a name that none has. */
+  readonly wants: Exclude<Wanted, "text">;
+  /** @throws invalid_value naming the field at fault. */
+  decode(body: unknown, context: DecodeContext): Call;
+  ask(embedder: Embedder, model: ResolvedModel, call: Call, signal: AbortSignal): Promise<Result>;
+  /** The whole answer as a JSON value. @throws invalid_value for what only the result can tell. */
+  encode(call: Call, model: ResolvedModel, result: Result): unknown;
+  encodeError(error: ShimmyError, requestId: string): EncodedError;
+}
+
+type VectorResult = EmbeddingResult | ScoreResult;

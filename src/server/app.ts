@@ -6,8 +6,9 @@ import { randomUUID } from "node:crypto";
 import { type Context, Hono, type MiddlewareHandler } from "hono";
 import { ShimmyError } from "../contract/errors.ts";
 import { completion, infill } from "../protocols/llamacpp/index.ts";
-import { chatCompletions, completions, encodeError } from "../protocols/openai/index.ts";
-import type { Protocol } from "../protocols/protocol.ts";
+import { chatCompletions, completions, embeddings, encodeError, rerank, scores } from "../protocols/openai/index.ts";
+import type { Protocol, VectorProtocol } from "../protocols/protocol.ts";
+import { answer as answerAtOnce } from "./answer.ts";
 import { API_ROUTES } from "./api/index.ts";
 import type { ApiCall, ApiRoute } from "./api/route.ts";
 import { readJson } from "./body.ts";
@@ -29,11 +30,19 @@ const GENERATE: Readonly<Record<string, Protocol>> = {
   "/infill": infill as Protocol,
 };
 
+/** What it answers at once: POST. */
+const ANSWER: Readonly<Record<string, VectorProtocol>> = {
+  "/v1/embeddings": embeddings as VectorProtocol,
+  "/v1/rerank": rerank as VectorProtocol,
+  "/v2/rerank": rerank as VectorProtocol,
+  "/v1/score": scores as VectorProtocol,
+};
+
 /** All of them, in the order in which they are tried. */
 const TOLD: readonly ApiRoute[] = [...API_ROUTES, ...ownRoutes(documentedRoutes)];
 
 function documentedRoutes(): DocumentedRoute[] {
-  const generate = Object.entries({ ...GENERATE, ...RESPONSES });
+  const generate = Object.entries({ ...GENERATE, ...ANSWER, ...RESPONSES });
   return [...generate.map(([path, { doc }]) => ({ method: "POST" as const, path, ...(doc && { doc }) })), ...TOLD];
 }
 
@@ -58,6 +67,7 @@ export function createApp(services: Services): App {
     add(told.method, told.path, (c) => tell(services, told.path, c, (requestId) => told.handle(services, apiCall(services, c, requestId))));
   }
   for (const [route, protocol] of Object.entries(GENERATE)) addWay(route, (_, ...asked) => generate(services, protocol, ...asked));
+  for (const [route, protocol] of Object.entries(ANSWER)) addWay(route, (_, ...asked) => answerAtOnce(services, protocol, ...asked));
   for (const [route, handlers] of routes) addRoute(app, route, handlers);
   const refuse = (error: ShimmyError, c: Context) => {
     openExchange(services, "unmatched", randomUUID(), c.req.raw).fail(error);

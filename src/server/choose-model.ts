@@ -1,6 +1,6 @@
-/** Which model answers a request, and how the caller is told when it is another one. Called by generate.ts; the policy is models/resolve.ts. */
+/** Which model answers a request, and how the caller is told when it is another one. Called by generate.ts and answer.ts; the policy is models/resolve.ts. */
 import { ShimmyError } from "../contract/errors.ts";
-import { nameOf, type ResolvedModel } from "../contract/generation.ts";
+import { nameOf, type ResolvedModel, type Wanted } from "../contract/generation.ts";
 import { shownName } from "../models/resolve.ts";
 import type { Services } from "./services.ts";
 
@@ -9,9 +9,10 @@ export async function chooseModel(
   { generator, metrics }: Pick<Services, "generator" | "metrics">,
   name: string,
   strict = false,
+  wants: Wanted = "text",
 ): Promise<ResolvedModel> {
   try {
-    const model = await generator.resolve(name, { strict });
+    const model = await generator.resolve(name, wants === "text" ? { strict } : { strict, wants });
     if (model.via === "family" || model.via === "default") metrics.modelFallback(model.via);
     return model;
   } catch (error) {

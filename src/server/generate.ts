@@ -73,6 +73,6 @@ export const EVENT_STREAM = {
   "x-accel-buffering": "no",
 };
 
-function decodeContext({ config }: Services, requestId: string) {
+export function decodeContext({ config }: Services, requestId: string) {
   return { requestId, now: Date.now(), defaults: config.maxTokensDefault > 0 ? { maxTokens: config.maxTokensDefault } : {} };
 }

@@ -1,6 +1,7 @@
 /** What the door is given by `servicesOf` of assemble.ts, and by tests: plain parts, no globals. */
 import type { Config } from "../config/table.ts";
 import type { Jobs } from "../contract/batches.ts";
+import type { Embedder, Tokenizer } from "../contract/embedding.ts";
 import type { Generator } from "../contract/generation.ts";
 import type { Hardware } from "../contract/hardware.ts";
 import type { Lifecycle } from "../contract/lifecycle.ts";
@@ -18,6 +19,8 @@ export interface Services {
   readonly config: Config;
   readonly guards: GuardSettings;
   readonly generator: Generator;
+  readonly embedder: Embedder;
+  readonly tokenizer: Tokenizer;
   /** Everything in the catalogue, in the order of preference. */
   models(): Promise<readonly ModelStatus[]>;
   modelCounts(): Promise<ModelCounts>;

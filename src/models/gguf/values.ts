@@ -18,6 +18,8 @@ export interface GgufArray {
   readonly distinct?: boolean;
   /** Likewise: whether each of the 256 bytes has a token, as itself or spelled "<0x0A>". */
   readonly spellsBytes?: boolean;
+  /** Likewise, of its token types: whether any is BYTE. */
+  readonly namesBytes?: boolean;
 }
 
 /** A string too long to keep (a whole tokenizer.json, say). */
@@ -43,6 +45,8 @@ const MAX_KEPT_ELEMENTS = 512;
 export const MAX_TOKENS = 1 << 20;
 
 const DEFAULT_ALIGNMENT = 32;
+/** LLAMA_TOKEN_TYPE_BYTE of llama.h. */
+const TOKEN_TYPE_BYTE = 6;
 const STRING = 8;
 const ARRAY = 9;
 
@@ -141,6 +145,11 @@ async function readArray(cursor: Cursor, key: string, checksVocabulary: boolean)
   const numberType = NUMBER_TYPES.get(elementType);
   if (!numberType) return cursor.fail(`${what} has elements of the unknown type ${elementType}`);
   const { name: type, bytes } = numberType;
+  if (checksVocabulary && bytes === 4 && key === "tokenizer.ggml.token_type" && count <= MAX_TOKENS) {
+    const types = await cursor.bytes(count * bytes, what);
+    const namesBytes = Array.from({ length: count }, (_, index) => types.readInt32LE(4 * index)).includes(TOKEN_TYPE_BYTE);
+    return { kind: "array", type, count, namesBytes };
+  }
   if (count > MAX_KEPT_ELEMENTS) {
     await cursor.skip(count * bytes, what);
     return { kind: "array", type, count };

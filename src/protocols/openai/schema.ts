@@ -66,7 +66,7 @@ export const limitFields = {
   num_predict: wholeRange(-1),
 };
 
-const keepAlive = z.nullish(
+export const keepAlive = z.nullish(
   z.unknown().check(z.refine((value) => keepAliveMs(value) !== undefined, 'must be seconds, a time such as "5m" or "1h30m", 0 or -1')),
 );
 
