@@ -158,6 +158,8 @@ export function servicesOf(
     generator: pool,
     embedder: pool,
     tokenizer: pool,
+    promptRenderer: pool,
+    inspector: pool,
     models: () => pool.statuses(),
     modelCounts: () => pool.counts(),
     discover: () => catalogue.discover(),

@@ -78,7 +78,7 @@ export class Renderer {
       const guard = new Guard(this.#vocabulary.controlTexts, this.#seams);
       const rendered = task.continueLast
         ? this.#continued(messages, task, guard)
-        : this.#run(this.#forms(messages, guard), task, guard, true);
+        : this.#run(this.#forms(messages, guard), task, guard, task.prompt.addGenerationPrompt ?? true);
       const text = guard.plain(rendered);
       return { segments: guard.segments(rendered), missing: this.#missing(messages, text, task) };
     } catch (cause) {

@@ -61,6 +61,11 @@ export class ChatTemplate {
     this.#controlTokens = new Set([...options.controlTokens, options.bosToken, options.eosToken].filter((text) => text !== ""));
   }
 
+  /** What prompts are rendered with: the model's own template, or the built-in one in its place. */
+  get source(): string {
+    return this.#own().renderer.source;
+  }
+
   /** @throws ShimmyError template_error: the template refuses these messages however they are put. */
   render(prompt: ChatPrompt): RenderedPrompt {
     const own = this.#own();

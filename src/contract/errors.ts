@@ -169,6 +169,7 @@ const table = {
     message: "The model '{model}' was unloaded while this request waited for it",
     hint: "Send the request again; the model is loaded for it.",
   },
+  no_slot: { status: 503, kind: "unavailable", message: "No slot is idle" },
   model_load_failed: { status: 503, kind: "unavailable", message: "The model '{model}' could not be loaded: {reason}" },
   engine_gone: {
     status: 503,

@@ -73,6 +73,8 @@ export interface ChatPrompt {
   /** False: at most one call an answer. */
   readonly parallelToolCalls?: boolean;
   readonly reasoning?: ReasoningWish;
+  /** False: the model's turn is not opened behind the last message. An answer at the end is continued all the same. */
+  readonly addGenerationPrompt?: boolean;
   /** Extra variables for the template (`chat_template_kwargs`). */
   readonly templateOptions?: Readonly<Record<string, unknown>>;
 }

@@ -6,7 +6,7 @@
  *    After `started` an `error` means that its turn did not come in time. `error` and the last `finished` are final for that id;
  *    an aborted id gets no more of them, only a message without events, which tells how many are left.
  *  - All events of one step travel in one message, so a step costs one write however many sequences it served.
- *  - `ask` is a question beside generation (vectors, scores, tokens), answered by one `answer`; an aborted one by none.
+ *  - `ask` is a question beside generation (vectors, scores, tokens, slots), answered by one `answer`; an aborted one by none.
  *  - `end`: the engine writes to files what should outlive it, and exits. Nothing is sent to it afterwards.
  *  - Ids are the gateway's and are never used again. When the channel closes the engine ends itself.
  */
@@ -15,6 +15,7 @@ import type { EmbeddingInput, Pooling, TokenizeOptions } from "../contract/embed
 import type { ErrorCode, ErrorDetails } from "../contract/errors.ts";
 import type { GenerationEvent, InfillPrompt, PromptSegment, SamplingParams } from "../contract/generation.ts";
 import type { Device, Placement } from "../contract/hardware.ts";
+import type { SlotStatus } from "../contract/inspection.ts";
 import type { KvType, ServedAdapter, Serving } from "../contract/model.ts";
 
 export interface EngineOptions {
@@ -116,17 +117,23 @@ export type Question =
   | { readonly kind: "tokenize"; readonly text: string; readonly options: TokenizeOptions }
   | { readonly kind: "detokenize"; readonly tokens: readonly number[] };
 
+/** What the slots of its loop do. */
+export interface SlotsQuestion {
+  readonly kind: "slots";
+}
+
 export type Answer =
   /** Of all inputs one after the other, `width` values each; a score is a vector of one. `tokens`: how many were read of each input. */
   | { readonly kind: "vectors"; readonly width: number; readonly values: Float32Array; readonly tokens: readonly number[] }
   /** `lengths` of the tokens' bytes, which are in `bytes` one after the other. */
   | { readonly kind: "tokens"; readonly ids: Int32Array; readonly lengths: Int32Array; readonly bytes: Uint8Array }
-  | { readonly kind: "text"; readonly text: string };
+  | { readonly kind: "text"; readonly text: string }
+  | { readonly kind: "slots"; readonly slots: readonly SlotStatus[] };
 
 export interface AskMessage {
   readonly type: "ask";
   readonly id: number;
-  readonly question: Question;
+  readonly question: Question | SlotsQuestion;
 }
 
 export type AnswerMessage = { readonly type: "answer"; readonly id: number } & (

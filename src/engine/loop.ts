@@ -4,6 +4,7 @@
  */
 import { ShimmyError } from "../contract/errors.ts";
 import type { GenerationEvent } from "../contract/generation.ts";
+import type { SlotStatus } from "../contract/inspection.ts";
 import type { DecodeResult, LlamaContext } from "../llama/context.ts";
 import type { LlamaModel } from "../llama/model.ts";
 import { Sampler } from "../llama/sampler.ts";
@@ -21,6 +22,7 @@ import type { EngineEvent, EngineOutput, EngineState, GenerateMessage } from "./
 import { promptTokens } from "./prompt.ts";
 import { mostRows, PromptLogprobs } from "./prompt-logprobs.ts";
 import { PromptProgress } from "./prompt-progress.ts";
+import { slotReport } from "./slot-report.ts";
 import type { Speculation } from "./speculation.ts";
 import { StateReport } from "./state-report.ts";
 import { StepBudget } from "./step-budget.ts";
@@ -124,6 +126,10 @@ export class EngineLoop {
       draftedTokens: drafted,
       acceptedTokens: accepted,
     };
+  }
+
+  slots(): SlotStatus[] {
+    return slotReport(this.#scheduler.owners, this.#contextTokens);
   }
 
   generate(message: GenerateMessage): void {

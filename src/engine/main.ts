@@ -11,7 +11,7 @@ import { library } from "../llama/library.ts";
 import { LlamaModel } from "../llama/model.ts";
 import { LLAMA_VERSION } from "../llama/structs.ts";
 import { CellFiles, fingerprint } from "./cell-files.ts";
-import type { EngineOptions, EngineReady, EngineState, FromEngine, ToEngine } from "./ipc.ts";
+import type { AskMessage, EngineOptions, EngineReady, EngineState, FromEngine, ToEngine } from "./ipc.ts";
 import { EngineLoop } from "./loop.ts";
 import { Questions } from "./questions.ts";
 import { FEW_SEQUENCES, Speculation } from "./speculation.ts";
@@ -29,7 +29,7 @@ process.on("message", (message: ToEngine) => {
   if (message.type === "load") load(message.options);
   else if (message.type === "devices") tellDevices();
   else if (message.type === "generate") loop!.generate(message);
-  else if (message.type === "ask") questions!.ask(message);
+  else if (message.type === "ask") ask(message);
   else if (message.type === "abort") {
     loop?.abort(message.id);
     questions?.abort(message.id);
@@ -50,6 +50,13 @@ setImmediate(() => {
     process.emitWarning(error as Error);
   }
 });
+
+/** Slots are the loop's; all else is asked of the model. */
+function ask(message: AskMessage): void {
+  const { id, question } = message;
+  if (question.kind === "slots") send({ type: "answer", id, answer: { kind: "slots", slots: loop?.slots() ?? [] } });
+  else questions!.ask({ ...message, question });
+}
 
 function tellDevices(): void {
   try {

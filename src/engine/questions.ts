@@ -34,7 +34,7 @@ export class Questions {
     return this.#embedder.limit;
   }
 
-  ask({ id, question }: AskMessage): void {
+  ask({ id, question }: AskMessage & { readonly question: Question }): void {
     void this.#answer(id, question).catch((error: unknown) => this.#settle(id, ShimmyError.from(error)));
   }
 

@@ -73,7 +73,7 @@ function render({ template, info }: Served, { id, prompt }: GenerationRequest, l
 }
 
 /** A store may give a model a system message (SYSTEM of an Ollama Modelfile): it holds where the conversation has none. */
-function withSystem(messages: readonly ChatMessage[], system: string | undefined): readonly ChatMessage[] {
+export function withSystem(messages: readonly ChatMessage[], system: string | undefined): readonly ChatMessage[] {
   const given = messages.some(({ role }) => role === "system" || role === "developer");
   return system === undefined || given ? messages : [{ role: "system", content: system }, ...messages];
 }

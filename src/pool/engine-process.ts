@@ -18,6 +18,7 @@ import type {
   FromEngine,
   GenerateMessage,
   Question,
+  SlotsQuestion,
   ToEngine,
 } from "../engine/ipc.ts";
 import { EventQueue } from "./event-queue.ts";
@@ -40,6 +41,8 @@ interface Request {
 }
 
 interface Asked {
+  /** False: a look at the engine, which counts for nothing. */
+  readonly isWork: boolean;
   readonly resolve: (answer: Answer) => void;
   readonly reject: (error: ShimmyError) => void;
   readonly onDone: () => void;
@@ -177,18 +180,22 @@ export class EngineProcess {
 
   /** Questions that are not answered. */
   get asked(): number {
-    return this.#asked.size;
+    let n = 0;
+    for (const { isWork } of this.#asked.values()) if (isWork) n++;
+    return n;
   }
 
   /**
    * Something beside generation. Call after `load`. `onDone`: the engine has finished with it.
    * @throws engine_gone when the process ends; client_closed when the signal is aborted; what the engine says.
    */
-  async ask(question: Question, signal: AbortSignal, onDone: () => void = () => undefined): Promise<Answer> {
+  async ask(question: Question | SlotsQuestion, signal: AbortSignal, onDone: () => void = () => undefined): Promise<Answer> {
     if (this.#gone) throw this.#gone;
     if (signal.aborted) throw new ShimmyError("client_closed");
     const id = this.#nextId++;
-    const answered = new Promise<Answer>((resolve, reject) => this.#asked.set(id, { resolve, reject, onDone }));
+    const answered = new Promise<Answer>((resolve, reject) =>
+      this.#asked.set(id, { isWork: question.kind !== "slots", resolve, reject, onDone }),
+    );
     const abandon = () => {
       this.#takeAsked(id)?.reject(new ShimmyError("client_closed"));
       this.#send({ type: "abort", id });
@@ -259,7 +266,7 @@ export class EngineProcess {
     const asked = this.#takeAsked(message.id);
     if ("error" in message) asked?.reject(new ShimmyError(message.error.code, message.error.details));
     else asked?.resolve(message.answer);
-    this.answered = true;
+    if (asked?.isWork !== false) this.answered = true;
   }
 
   #deliver(id: number, event: GenerationEvent): void {

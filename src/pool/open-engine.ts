@@ -169,7 +169,8 @@ async function failed(promise: Promise<unknown>): Promise<boolean> {
   );
 }
 
-async function readTemplate(path: string, model: string): Promise<string> {
+/** @throws model_load_failed */
+export async function readTemplate(path: string, model: string): Promise<string> {
   const { readFile } = await import("node:fs/promises");
   return readFile(path, "utf8").catch((cause) => {
     // Callers hear of it, so the path stays in the cause.

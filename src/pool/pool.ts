@@ -18,6 +18,7 @@ import type {
 } from "../contract/embedding.ts";
 import { ShimmyError } from "../contract/errors.ts";
 import {
+  type ChatPrompt,
   type GenerationEvent,
   type GenerationRequest,
   type Generator,
@@ -26,6 +27,7 @@ import {
   type Wanted,
 } from "../contract/generation.ts";
 import type { Engine, Hardware, HardwareReport } from "../contract/hardware.ts";
+import type { Inspector, ModelProperties, PromptRenderer } from "../contract/inspection.ts";
 import type { Lifecycle } from "../contract/lifecycle.ts";
 import type { ModelInfo, ModelState, ModelStatus } from "../contract/model.ts";
 import { type Adapters, resolveWithAdapter } from "../models/adapters.ts";
@@ -57,7 +59,7 @@ export interface PoolOptions extends Omit<ResidentsOptions, "backends"> {
   readonly settings: PoolSettings;
 }
 
-export class Pool implements Generator, Embedder, Tokenizer {
+export class Pool implements Generator, Embedder, Tokenizer, PromptRenderer, Inspector {
   readonly #options: PoolOptions;
   /** Loaded with the first model. */
   #backends: Backends | undefined;
@@ -147,6 +149,22 @@ export class Pool implements Generator, Embedder, Tokenizer {
 
   async detokenize(model: ResolvedModel, tokens: readonly number[], signal: AbortSignal): Promise<string> {
     return (await import("./questions.ts")).detokenize(this.#askParts, model, tokens, signal);
+  }
+
+  async renderPrompt(model: ResolvedModel, prompt: ChatPrompt, signal: AbortSignal): Promise<string> {
+    return (await import("./inspection.ts")).renderPrompt(this.#inspectionParts, model, prompt, signal);
+  }
+
+  async properties({ info }: ResolvedModel): Promise<ModelProperties> {
+    return (await import("./inspection.ts")).properties(this.#inspectionParts, this.#status(info));
+  }
+
+  async slots(id: string | undefined, signal: AbortSignal): ReturnType<Inspector["slots"]> {
+    return (await import("./inspection.ts")).slots(this.#inspectionParts, id, signal);
+  }
+
+  get #inspectionParts() {
+    return { residents: this.#residents, settings: this.#options.settings, log: this.#options.log };
   }
 
   get #askParts() {

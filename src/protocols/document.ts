@@ -22,12 +22,16 @@ export interface EndpointDoc {
   readonly query?: Readonly<Record<string, Schema>>;
   /** The JSON of an answer that went well. Absent: any JSON. */
   readonly answer?: Schema;
+  /** False: it is always refused. */
+  readonly served?: false;
   /** Its status; 200. */
   readonly status?: number;
   /** Besides JSON, or instead of it. */
   readonly alsoAnswers?: "text/event-stream" | "application/x-ndjson";
   /** What a good answer is, if never JSON. */
   readonly answerType?: string;
+  /** The JSON of an answer that went wrong in the route itself, where it is not the usual one: the guards before it have that always. */
+  readonly failure?: Schema;
 }
 
 const shown = new WeakMap<Schema, Schema>();

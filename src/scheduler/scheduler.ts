@@ -100,6 +100,11 @@ export class Scheduler {
     return this.#running.length;
   }
 
+  /** Who runs in each slot. */
+  get owners(): ReadonlyArray<Sequence | undefined> {
+    return this.#slots.map(({ owner }) => owner);
+  }
+
   /** Cells with something in them, those shared with others counted for each, and tokens put aside in memory. */
   get held(): { readonly cells: number; readonly stored: number } {
     return { cells: this.#cellsUsed(), stored: this.#store.used };

@@ -64,7 +64,7 @@ export function createApp(services: Services): App {
   // First, for an id takes every word below /responses.
   for (const [route, { answer }] of Object.entries(RESPONSES)) addWay(route, answer);
   for (const told of TOLD) {
-    add(told.method, told.path, (c) => tell(services, told.path, c, (requestId) => told.handle(services, apiCall(services, c, requestId))));
+    add(told.method, told.path, (c) => tell(services, told, c));
   }
   for (const [route, protocol] of Object.entries(GENERATE)) addWay(route, (_, ...asked) => generate(services, protocol, ...asked));
   for (const [route, protocol] of Object.entries(ANSWER)) addWay(route, (_, ...asked) => answerAtOnce(services, protocol, ...asked));
@@ -100,7 +100,7 @@ function askerOf({ guards }: Services, request: Request): Asker {
   return { caller: checkKey(guards, header), strict: isStrict(guards, header) };
 }
 
-function apiCall({ config }: Services, c: Context<Variables>, requestId: string): ApiCall {
+function apiCall({ config }: Services, c: Context<Variables>, requestId: string, answeredBy: ApiCall["answeredBy"]): ApiCall {
   const { raw } = c.req;
   const { caller, strict, priority } = c.get("asker");
   return {
@@ -110,6 +110,7 @@ function apiCall({ config }: Services, c: Context<Variables>, requestId: string)
     json: async () => (isBare(raw) ? undefined : await readJson(raw, config.maxBodySize)),
     signal: raw.signal,
     requestId,
+    answeredBy,
     ...(caller !== undefined && { caller }),
     ...(strict && { strict }),
     ...(priority !== undefined && { priority }),
@@ -122,21 +123,20 @@ function isBare({ body, headers }: Request): boolean {
   return body === null || length === "0" || (length === null && !headers.has("transfer-encoding") && !headers.has("content-type"));
 }
 
-async function tell(
-  services: Services,
-  route: string,
-  c: Context<Variables>,
-  handle: (requestId: string) => Promise<Response> | Response,
-): Promise<Response> {
+async function tell(services: Services, { path, handle }: ApiRoute, c: Context<Variables>): Promise<Response> {
   const requestId = randomUUID();
-  const exchange = openExchange(services, route, requestId, c.req.raw);
+  const exchange = openExchange(services, path, requestId, c.req.raw);
+  let about: { readonly model?: string } = {};
+  const answeredBy = (model: string) => {
+    about = { model };
+  };
   try {
-    const response = await handle(requestId);
-    exchange.end({ status: response.status });
+    const response = await handle(services, apiCall(services, c, requestId, answeredBy));
+    exchange.end({ status: response.status, ...about });
     return response;
   } catch (thrown) {
     const error = ShimmyError.from(thrown);
-    exchange.fail(error);
+    exchange.end({ status: error.status, ...about }, error);
     return errorResponse(error, encodeError);
   }
 }

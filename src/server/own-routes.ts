@@ -2,7 +2,9 @@
  * What the server tells of itself and of its models: GET, no generation. Called by app.ts, which adds them behind all others, for
  * `/models/{id}` takes every path below /models.
  */
+import * as z from "zod/mini";
 import { encodeModel, encodeModels } from "../protocols/openai/index.ts";
+import { modelAnswer, modelsAnswer } from "../protocols/openai/models-answer.ts";
 import { statusOf } from "./api/models.ts";
 import type { ApiRoute } from "./api/route.ts";
 import { health } from "./health.ts";
@@ -16,19 +18,33 @@ const DOCS_HEADERS = {
   "x-content-type-options": "nosniff",
 };
 
+const TAG = "Server";
+const nameSchema = z.object({ service: z.literal("shimmy"), version: z.string(), routes: z.array(z.string()) });
+
+const count = z.optional(z.int());
+const healthSchema = z.object({
+  status: z.enum(["ok", "loading", "draining"]),
+  service: z.literal("shimmy"),
+  version: z.string(),
+  uptime_seconds: z.int(),
+  timestamp: z.string(),
+  models: z.object({ total: z.int(), unloaded: count, loading: count, loaded: count, failed: count }),
+  degraded: z.optional(z.array(z.object({ backend: z.string(), reason: z.string(), retry_after: z.number() }))),
+});
+
 /** @param all every route of the server, these included */
 export function ownRoutes(all: () => readonly DocumentedRoute[]): readonly ApiRoute[] {
   return [
     {
       method: "GET",
       path: "/",
-      doc: { summary: "Name, version and routes", tag: "Server" },
+      doc: { summary: "Name, version and routes", tag: TAG, answer: nameSchema },
       handle: ({ version }) => Response.json({ service: "shimmy", version, routes: [...new Set(all().map(({ path }) => path))] }),
     },
     {
       method: "GET",
       path: "/health",
-      doc: { summary: "Whether it is ready; 503 while it loads, drains or has no model", tag: "Server" },
+      doc: { summary: "Whether it is ready; 503 while it loads or drains", tag: TAG, answer: healthSchema, failure: healthSchema },
       handle: async (services) => {
         const { status, body } = await health(services);
         return Response.json(body, { status });
@@ -37,7 +53,7 @@ export function ownRoutes(all: () => readonly DocumentedRoute[]): readonly ApiRo
     {
       method: "GET",
       path: "/metrics",
-      doc: { summary: "Metrics for Prometheus", tag: "Server", answerType: "text/plain" },
+      doc: { summary: "Metrics for Prometheus", tag: TAG, answerType: "text/plain" },
       handle: async ({ metrics }) => {
         const { contentType, body } = await metrics.text();
         return new Response(body, { headers: { "content-type": contentType } });
@@ -46,7 +62,7 @@ export function ownRoutes(all: () => readonly DocumentedRoute[]): readonly ApiRo
     {
       method: "GET",
       path: "/openapi.json",
-      doc: { summary: "This document", tag: "Server" },
+      doc: { summary: "This document", tag: TAG, answer: z.looseObject({ openapi: z.string() }) },
       handle: async ({ version }) => {
         const { openApiDocument } = await import("./openapi/document.ts");
         return Response.json(openApiDocument(all(), version));
@@ -55,7 +71,7 @@ export function ownRoutes(all: () => readonly DocumentedRoute[]): readonly ApiRo
     {
       method: "GET",
       path: "/docs",
-      doc: { summary: "This document as a page", tag: "Server", answerType: "text/html" },
+      doc: { summary: "This document as a page", tag: TAG, answerType: "text/html" },
       handle: async () => {
         const { DOCS_PAGE } = await import("./openapi/page.ts");
         return new Response(DOCS_PAGE, { headers: DOCS_HEADERS });
@@ -64,13 +80,13 @@ export function ownRoutes(all: () => readonly DocumentedRoute[]): readonly ApiRo
     {
       method: "GET",
       path: "/v1/models",
-      doc: { summary: "The models that can be asked", tag: "OpenAI" },
+      doc: { summary: "The models that can be asked", tag: "OpenAI", answer: modelsAnswer },
       handle: async ({ models }) => Response.json(encodeModels(await models())),
     },
     {
       method: "GET",
       path: "/v1/models/:id{.+}",
-      doc: { summary: "One model", tag: "OpenAI" },
+      doc: { summary: "One model", tag: "OpenAI", answer: modelAnswer },
       handle: async (services, { params }) => {
         const { status, adapter } = await statusOf(services, params.id ?? "");
         return Response.json(encodeModel(status, adapter));

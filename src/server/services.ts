@@ -4,6 +4,7 @@ import type { Jobs } from "../contract/batches.ts";
 import type { Embedder, Tokenizer } from "../contract/embedding.ts";
 import type { Generator } from "../contract/generation.ts";
 import type { Hardware } from "../contract/hardware.ts";
+import type { Inspector, PromptRenderer } from "../contract/inspection.ts";
 import type { Lifecycle } from "../contract/lifecycle.ts";
 import type { ModelState, ModelStatus } from "../contract/model.ts";
 import type { Puller } from "../contract/pull.ts";
@@ -21,6 +22,8 @@ export interface Services {
   readonly generator: Generator;
   readonly embedder: Embedder;
   readonly tokenizer: Tokenizer;
+  readonly promptRenderer: PromptRenderer;
+  readonly inspector: Inspector;
   /** Everything in the catalogue, in the order of preference. */
   models(): Promise<readonly ModelStatus[]>;
   modelCounts(): Promise<ModelCounts>;

@@ -27,7 +27,7 @@ export function choicesOf({ request, batch = [request] }: ProtocolCall): number 
 }
 
 /** A missing model is asked for by this name, which no file has, so the pool answers with its default. */
-const UNNAMED_MODEL = "default";
+export const UNNAMED_MODEL = "default";
 const INT32_MAX = 2 ** 31 - 1;
 const UINT32 = 2 ** 32;
 

@@ -5,13 +5,20 @@
  */
 import * as z from "zod/mini";
 import { keepAliveMs } from "../../contract/keep-alive.ts";
+import { documentedAs } from "../document.ts";
 import { boundedArray } from "./validate.ts";
 
 const range = (min: number, max: number) => z.nullish(z.number().check(z.gte(min), z.lte(max)));
 
 /** Not zod's `int`, which refuses what is beyond 2^53; callers send 64-bit seeds and huge limits. */
 const whole = z.number().check(z.refine(Number.isInteger, "must be a whole number"));
-export const wholeRange = (min: number, max = Number.MAX_VALUE) => z.nullish(whole.check(z.gte(min), z.lte(max)));
+const wholeBetween = (min: number, max: number) => documentedAs(whole.check(z.gte(min), z.lte(max)), shownAsInteger(min, max));
+export const wholeRange = (min: number, max = Number.MAX_VALUE) => z.nullish(wholeBetween(min, max));
+
+/** A document has no use for bounds beyond what JSON's readers can tell apart. */
+function shownAsInteger(min: number, max: number) {
+  return z.int().check(z.gte(Math.max(min, Number.MIN_SAFE_INTEGER)), z.lte(Math.min(max, Number.MAX_SAFE_INTEGER)));
+}
 
 const MAX_STOPS = 16;
 const MAX_STOP_LENGTH = 1024;
@@ -20,17 +27,23 @@ const MAX_CHOICES = 16;
 /** Ids and counts become 32-bit integers in libllama. */
 const INT32_MAX = 2 ** 31 - 1;
 
-export const tokenId = whole.check(z.gte(0), z.lte(INT32_MAX));
+export const tokenId = wholeBetween(0, INT32_MAX);
 const stopString = z.string().check(z.maxLength(MAX_STOP_LENGTH));
 
 /** `{"50256": -100}`. The count is checked before the entries, as in `boundedArray`. */
-const logitBias = z.pipe(
+const bias = z.number().check(z.gte(-100), z.lte(100));
+const logitBias = documentedAs(
+  z.pipe(
+    z
+      .record(z.string(), z.unknown())
+      .check(z.refine((entries) => Object.keys(entries).length <= MAX_BIASES, `must have at most ${MAX_BIASES} entries`)),
+    z
+      .record(z.string(), bias)
+      .check(z.refine((entries) => Object.keys(entries).every(isTokenId), 'its keys must be token ids, such as "50256"')),
+  ),
   z
-    .record(z.string(), z.unknown())
-    .check(z.refine((entries) => Object.keys(entries).length <= MAX_BIASES, `must have at most ${MAX_BIASES} entries`)),
-  z
-    .record(z.string(), z.number().check(z.gte(-100), z.lte(100)))
-    .check(z.refine((entries) => Object.keys(entries).every(isTokenId), 'its keys must be token ids, such as "50256"')),
+    .record(z.string().check(z.regex(/^[0-9]{1,10}$/)), bias)
+    .check(z.describe('What is added to the logits of tokens, by their ids: {"50256": -100} bans one.')),
 );
 
 function isTokenId(key: string): boolean {
@@ -67,23 +80,29 @@ export const limitFields = {
 };
 
 export const keepAlive = z.nullish(
-  z.unknown().check(z.refine((value) => keepAliveMs(value) !== undefined, 'must be seconds, a time such as "5m" or "1h30m", 0 or -1')),
+  documentedAs(
+    z.unknown().check(z.refine((value) => keepAliveMs(value) !== undefined, 'must be seconds, a time such as "5m" or "1h30m", 0 or -1')),
+    z
+      .union([z.number(), z.string().check(z.regex(/^(-?[0-9]{1,6}|([0-9]{1,6}(ms|s|m|h))+)$/))])
+      .check(
+        z.describe('How long the model stays loaded after its last request: seconds, a time such as "5m" or "1h30m", 0 or -1 (for ever).'),
+      ),
+  ),
 );
 
 export const commonFields = {
-  model: z.nullish(z.string()),
+  model: z.nullish(z.string()).check(z.describe("An id, an alias; absent: the server's default model.")),
   n: wholeRange(1, MAX_CHOICES),
   stop: z.nullish(z.union([stopString, boundedArray(stopString, MAX_STOPS)], { error: "must be a string or an array of strings" })),
   stream: z.nullish(z.boolean()),
   stream_options: z.nullish(z.object({ include_usage: z.nullish(z.boolean()), continuous_usage_stats: z.nullish(z.boolean()) })),
   user: z.nullish(z.string()),
-  /** llama-server's: false computes the whole prompt, whatever is in the cache. */
-  cache_prompt: z.nullish(z.boolean()),
-  /** llama-server's: most tokens that speculation may guess at once; 0 turns it off for this request. */
-  "speculative.n_max": wholeRange(0, INT32_MAX),
-  /** llama-server's: chunks of a stream tell how far the prompt is. */
-  return_progress: z.nullish(z.boolean()),
-  /** Ollama's and LM Studio's: how long the model stays loaded after its last request. */
+  cache_prompt: z.nullish(z.boolean()).check(z.describe("llama-server's: false computes the whole prompt, whatever is in the cache.")),
+  "speculative.n_max": wholeRange(0, INT32_MAX).check(
+    z.describe("llama-server's: most tokens that speculation may guess at once; 0 turns it off for this request."),
+  ),
+  return_progress: z.nullish(z.boolean()).check(z.describe("llama-server's: chunks of a stream tell how far the prompt is.")),
+  // Ollama's and LM Studio's.
   keep_alive: keepAlive,
   ttl: keepAlive,
   response_format: z.nullish(z.object({ type: z.string() })),

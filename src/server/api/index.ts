@@ -7,6 +7,7 @@ import { FILE_ROUTES } from "./files.ts";
 import { LIFECYCLE_ROUTES } from "./lifecycle.ts";
 import { MODEL_ROUTES } from "./models.ts";
 import { MODERATION_ROUTES } from "./moderations.ts";
+import { NATIVE_ROUTES } from "./native.ts";
 import { PULL_ROUTES } from "./pull.ts";
 import { RESPONSE_ROUTES } from "./responses.ts";
 import type { ApiRoute } from "./route.ts";
@@ -23,6 +24,7 @@ export const API_ROUTES: readonly ApiRoute[] = [
   ...PULL_ROUTES,
   ...LIFECYCLE_ROUTES,
   ...DEVICE_ROUTES,
+  ...NATIVE_ROUTES,
   ...RESPONSE_ROUTES,
   ...MODEL_ROUTES,
 ];

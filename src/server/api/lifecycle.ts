@@ -6,6 +6,7 @@ import * as z from "zod/mini";
 import { ShimmyError } from "../../contract/errors.ts";
 import { keepAliveMs } from "../../contract/keep-alive.ts";
 import type { LifecycleStatus, LoadOptions, LoadProgress, UnloadReport } from "../../contract/lifecycle.ts";
+import { keepAlive } from "../../protocols/openai/schema.ts";
 import { validate } from "../../protocols/openai/validate.ts";
 import { plainError } from "../respond.ts";
 import type { Services } from "../services.ts";
@@ -14,10 +15,7 @@ import type { ApiCall, ApiRoute } from "./route.ts";
 
 const TAG = "Models";
 
-/** A wish to load: for how long, and whether to tell how far it is. `keep_alive` and `ttl` are two names of one field. */
-const keepAlive = z.nullish(
-  z.unknown().check(z.refine((value) => keepAliveMs(value) !== undefined, 'must be seconds, a time such as "5m" or "1h30m", 0 or -1')),
-);
+/** A wish to load: for how long. `keep_alive` and `ttl` are two names of one field. */
 const loadFields = { keep_alive: keepAlive, ttl: keepAlive };
 const loadSchema = z.object({ ...loadFields, stream: z.nullish(z.boolean()) });
 const unloadSchema = z.object({ force: z.nullish(z.boolean()) });
@@ -31,6 +29,13 @@ const statusSchema = z.looseObject({
   size: z.number(),
   context_length: z.number(),
 });
+const reportSchema = z.object({
+  model: z.string(),
+  state: z.literal("unloaded"),
+  unloaded: z.boolean().check(z.describe("False: it was not loaded.")),
+  exit: z.optional(z.string()),
+  freed_bytes: z.optional(z.number()),
+});
 const successSchema = z.object({ success: z.boolean() });
 
 export const LIFECYCLE_ROUTES: readonly ApiRoute[] = [
@@ -42,6 +47,7 @@ export const LIFECYCLE_ROUTES: readonly ApiRoute[] = [
       tag: TAG,
       body: loadSchema,
       bodyRequired: false,
+      example: { keep_alive: "5m" },
       answer: statusSchema,
       alsoAnswers: "text/event-stream",
     },
@@ -50,7 +56,7 @@ export const LIFECYCLE_ROUTES: readonly ApiRoute[] = [
   {
     method: "POST",
     path: "/api/models/:name{.+}/unload",
-    doc: { summary: "Let a model go", tag: TAG, body: unloadSchema, bodyRequired: false },
+    doc: { summary: "Let a model go", tag: TAG, body: unloadSchema, bodyRequired: false, example: {}, answer: reportSchema },
     handle: (services, call) => unload(services, call),
   },
   {
@@ -75,7 +81,13 @@ export const LIFECYCLE_ROUTES: readonly ApiRoute[] = [
   {
     method: "POST",
     path: "/models/load",
-    doc: { summary: "Load a model (llama-server's)", tag: TAG, body: namedLoadSchema, answer: successSchema },
+    doc: {
+      summary: "Load a model (llama-server's)",
+      tag: TAG,
+      body: namedLoadSchema,
+      example: { model: "shimmy-tiny" },
+      answer: successSchema,
+    },
     handle: async (services, call) => {
       const body = await bodyOf(namedLoadSchema, call);
       await begin(services, body.model, loadOptions(body, call));
@@ -85,7 +97,13 @@ export const LIFECYCLE_ROUTES: readonly ApiRoute[] = [
   {
     method: "POST",
     path: "/models/unload",
-    doc: { summary: "Let a model go (llama-server's)", tag: TAG, body: namedUnloadSchema, answer: successSchema },
+    doc: {
+      summary: "Let a model go (llama-server's)",
+      tag: TAG,
+      body: namedUnloadSchema,
+      example: { model: "shimmy-tiny" },
+      answer: successSchema,
+    },
     handle: async ({ lifecycle }, call) => {
       const { model, force } = await bodyOf(namedUnloadSchema, call);
       await lifecycle.unload(model, { force: force ?? false });

@@ -9,7 +9,7 @@ export const MODERATION_ROUTES: readonly ApiRoute[] = [
   {
     method: "POST",
     path: "/v1/moderations",
-    doc: { summary: "Not served: there is no engine for classifiers", tag: "OpenAI" },
+    doc: { summary: "Not served: there is no engine for classifiers", tag: "OpenAI", served: false },
     handle: () => {
       throw new ShimmyError("moderation_unavailable");
     },

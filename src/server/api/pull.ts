@@ -12,8 +12,18 @@ import { frameStream } from "../stream.ts";
 import type { ApiCall, ApiRoute } from "./route.ts";
 
 const name = z.nullish(z.string().check(z.trim(), z.minLength(1, "name a model")));
+const eventSchema = z.object({
+  status: z.string(),
+  digest: z.optional(z.string()),
+  total: z.optional(z.number()),
+  completed: z.optional(z.number()),
+  model: z.optional(z.string()),
+});
 /** `name` is what Ollama called the field until 0.5. Other fields (`insecure`) change nothing. */
 const pullSchema = z.object({ model: name, name, stream: z.nullish(z.boolean()) });
+
+/** Ollama's dress of errors, with our code in it. */
+const failureSchema = z.object({ error: z.string(), code: z.string(), hint: z.optional(z.string()) });
 
 export const PULL_ROUTES: readonly ApiRoute[] = [
   {
@@ -23,8 +33,9 @@ export const PULL_ROUTES: readonly ApiRoute[] = [
       summary: "Fetch a model from the hub",
       tag: "Models",
       body: pullSchema,
-      answer: z.looseObject({ status: z.string() }),
+      answer: eventSchema,
       alsoAnswers: "application/x-ndjson",
+      failure: failureSchema,
     },
     handle: pull,
   },

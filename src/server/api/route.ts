@@ -22,6 +22,8 @@ export interface ApiCall {
   readonly strict?: boolean;
   /** As in `GenerationRequest`. */
   readonly priority?: number;
+  /** Which model it is about, for the log line and the metrics. */
+  readonly answeredBy: (model: string) => void;
 }
 
 export interface ApiRoute {

@@ -71,7 +71,7 @@ function operation(method: string, pattern: string, names: readonly string[], do
     tags: [doc.tag],
     ...(parameters.length > 0 && { parameters }),
     ...(bodyOf(doc) ?? {}),
-    responses: { [doc.status ?? 200]: answerOf(doc), "4XX": FAILURE, "5XX": FAILURE },
+    responses: { ...(doc.served !== false && { [doc.status ?? 200]: answerOf(doc) }), ...failuresOf(doc) },
   };
 }
 
@@ -83,11 +83,21 @@ function bodyOf(doc: EndpointDoc): Json | undefined {
 
 function answerOf(doc: EndpointDoc): Json {
   const content: Json =
-    doc.answerType === undefined
-      ? { "application/json": { schema: doc.answer ? schemaOf(doc.answer, "output") : {} } }
-      : { [doc.answerType]: { schema: { type: "string" } } };
-  if (doc.alsoAnswers) content[doc.alsoAnswers] = { schema: { type: "string" } };
+    doc.answerType === undefined ? { "application/json": { schema: jsonOf(doc) } } : { [doc.answerType]: { schema: { type: "string" } } };
+  if (doc.alsoAnswers) content[doc.alsoAnswers] = { schema: doc.alsoAnswers === "text/event-stream" ? EVENT : jsonOf(doc) };
   return { description: "It went well.", content };
+}
+
+/** The JSON of an answer, or of a line of it. */
+function jsonOf({ answer }: EndpointDoc): Json {
+  return answer ? schemaOf(answer, "output") : {};
+}
+
+function failuresOf({ failure }: EndpointDoc): Json {
+  const usual = { $ref: "#/components/schemas/Error" };
+  const schema = failure ? { anyOf: [usual, schemaOf(failure, "output")] } : usual;
+  const answer = { description: "It went wrong; docs/errors.md lists the codes.", content: { "application/json": { schema } } };
+  return { "4XX": answer, "5XX": answer };
 }
 
 /** JSON Schema 2020-12, the dialect of OpenAPI 3.1. What zod's refinements check is not in it. */
@@ -97,13 +107,27 @@ function schemaOf(schema: z.core.$ZodType, io: "input" | "output" = "input"): Js
     unrepresentable: "any",
     override: ({ zodSchema, jsonSchema }) => {
       const as = documentOf(zodSchema);
-      if (!as) return;
+      if (!as) return withoutEnds(jsonSchema);
       for (const key of Object.keys(jsonSchema)) delete jsonSchema[key as keyof typeof jsonSchema];
       Object.assign(jsonSchema, schemaOf(as, io));
     },
   });
   return rest;
 }
+
+/** Of every whole number zod says what JavaScript can count to. */
+function withoutEnds(schema: z.core.JSONSchema.BaseSchema): void {
+  if (schema.maximum === Number.MAX_SAFE_INTEGER || schema.maximum === Number.MAX_VALUE) delete schema.maximum;
+  if (schema.minimum === Number.MIN_SAFE_INTEGER || schema.minimum === -Number.MAX_VALUE) delete schema.minimum;
+}
+
+/** OpenAPI 3.1 has no word for the parts of a stream: as is usual, the schema is that of each event. */
+const EVENT: Json = {
+  type: "object",
+  description: "Each event. An error in mid-stream is one more event, whose data is the JSON of an error; nothing follows it.",
+  required: ["data"],
+  properties: { event: { type: "string" }, data: { type: "string", description: "JSON, or the dialect's end mark, such as [DONE]." } },
+};
 
 const ERROR: Json = {
   type: "object",
@@ -121,9 +145,4 @@ const ERROR: Json = {
       },
     },
   },
-};
-
-const FAILURE: Json = {
-  description: "It went wrong; docs/errors.md lists the codes.",
-  content: { "application/json": { schema: { $ref: "#/components/schemas/Error" } } },
 };

@@ -48,6 +48,7 @@ function promptOf(fields: ChatFields): ChatPrompt {
     messages: decodeMessages(fields.messages),
     ...toolUse(fields),
     ...(reasoning && { reasoning }),
+    ...(fields.add_generation_prompt === false && { addGenerationPrompt: false }),
     ...(options && { templateOptions: options }),
   };
 }

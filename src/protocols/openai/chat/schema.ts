@@ -105,6 +105,13 @@ export const chatSchema = z.object({
   parallel_tool_calls: z.nullish(z.boolean()),
   functions: z.nullish(list(functionSchema, MAX_TOOLS)),
   function_call: z.nullish(z.union([z.string(), z.object({ name: z.string() })], { error: "must be a string or an object" })),
+  add_generation_prompt: z
+    .nullish(z.boolean())
+    .check(
+      z.describe(
+        "llama-server's and vLLM's: false does not open the answer; an answer that is the last message is continued all the same.",
+      ),
+    ),
   chat_template_kwargs: z.nullish(jsonObject),
   ...reasoningFields,
 });

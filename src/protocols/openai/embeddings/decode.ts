@@ -2,6 +2,7 @@
 import type { EmbeddingCreateParams } from "openai/resources/embeddings";
 import * as z from "zod/mini";
 import type { EmbeddingInput, EmbeddingRequest } from "../../../contract/embedding.ts";
+import { documentedAs } from "../../document.ts";
 import type { DecodeContext, VectorCall } from "../../protocol.ts";
 import { tokenId, wholeRange } from "../schema.ts";
 import { invalid, validate } from "../validate.ts";
@@ -14,10 +15,16 @@ export interface EmbeddingCall extends VectorCall {
   readonly dimensions?: number;
 }
 
+const text = z.string().check(z.minLength(1));
+const tokens = z.array(tokenId).check(z.minLength(1));
+/** What `inputsOf` takes. */
+const shownInput = z
+  .union([text, tokens, z.array(z.union([text, tokens])).check(z.minLength(1), z.maxLength(MAX_INPUTS))])
+  .check(z.describe("A text, its tokens, or a list of either."));
+
 export const embeddingSchema = z.object({
   ...vectorFields,
-  /** A text, its tokens, or a list of either. */
-  input: z.union([z.string(), z.array(z.unknown())], { error: "must be a string or an array" }),
+  input: documentedAs(z.union([z.string(), z.array(z.unknown())], { error: "must be a string or an array" }), shownInput),
   encoding_format: z.nullish(z.literal(["float", "base64"])),
   /** The first so many values of each vector, made as long as 1 again: for models that were trained to be cut so (Matryoshka). */
   dimensions: wholeRange(1, 2 ** 20),
