@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { ShimmyError } from "../contract/errors.ts";
 import type { ChatMessage, Tool } from "../contract/generation.ts";
-import { ALTERNATING, CHATML, DROPS_SYSTEM, HERMES, SYSTEM_ONLY_FIRST, THINKING } from "./fixtures.ts";
+import { ALTERNATING, CHATML, DROPS_SYSTEM, HERMES, LLAMA3, SYSTEM_ONLY_FIRST, THINKING } from "./fixtures.ts";
 import { type ChatPrompt, ChatTemplate, type ChatTemplateOptions } from "./template.ts";
 
 const CONTROL = ["<|im_start|>", "<|im_end|>", "<start_of_turn>", "<end_of_turn>", "<s>", "</s>", "</think>"];
@@ -148,24 +148,48 @@ describe("T28–T30 tools in the history", () => {
     const { segments, warnings } = templateOf(ALTERNATING).render(prompt);
     const text = segments.map((segment) => segment.text).join("");
     expect(text).toContain(`<s><start_of_turn>user\n# Tools`);
-    expect(text).toContain(`<tools>\n${JSON.stringify(WEATHER)}\n</tools>`);
+    const { name, parameters } = WEATHER.function;
+    expect(text).toContain(`<tools>\n${JSON.stringify({ type: "function", function: { name, description: "", parameters } })}\n</tools>`);
     expect(text.slice(text.indexOf("</tool_call>\n\nu") + "</tool_call>\n\n".length)).toBe(
-      `u<end_of_turn>\n${gemma("model", '<tool_call>\n{"name": "weather", "arguments": {"z":1}}\n</tool_call>')}` +
+      `u<end_of_turn>\n${gemma("model", '<tool_call>\n{"name": "weather", "arguments": {"z": 1}}\n</tool_call>')}` +
         `${gemma("user", "<tool_response>\nsunny\n</tool_response>")}${gemmaAnswer}`,
     );
     expect(warnings).toEqual([
       "The template of test prints no tools; the system message describes them",
-      "The messages were changed for the template of test: system folded into user, tool turns as text",
+      "The messages were changed for the template of test: system folded into user, tool calls as text, tool results as text",
     ]);
+  });
+
+  test("a template that prints no calls gets them as its model writes them, with marks that are tokens", () => {
+    const lfm2 = `{# <|tool_list_start|> #}${CHATML}`;
+    const messages = [user("u"), call({ z: 1, a: "<|tool_call_end|>" }), tool("sunny", "call_0123456789")];
+    const { segments } = templateOf(lfm2, { controlTokens: [...CONTROL, "<|tool_call_start|>", "<|tool_call_end|>"] }).render({
+      kind: "chat",
+      messages,
+    });
+    expect(segments).toEqual([
+      { text: `${turn("user", "u")}<|im_start|>assistant\n<|tool_call_start|>[weather(z=1, a="`, parseSpecial: true },
+      { text: "<|tool_call_end|>", parseSpecial: false },
+      { text: `")]<|tool_call_end|><|im_end|>\n${turn("tool", "sunny")}${answer}`, parseSpecial: true },
+    ]);
+  });
+
+  test("several calls are one after another, each with its result, for a template that takes one", () => {
+    const [first, second] = ["a", "b"].map((id) => ({ id, type: "function", function: { name: id, arguments: "{}" } }));
+    const messages = [user("u"), assistant("t", { tool_calls: [first, second] }), tool("2", "b"), tool("1", "a")];
+    const text = textOf(LLAMA3, messages).replaceAll(/<\|(?:start_header|end_header|eot)_id\|>/g, "|");
+    expect(text).toBe(
+      '|user|\n\nu||assistant|\n\n{"name": "a", "parameters": {}}||ipython|\n\n1|' +
+        '|assistant|\n\n{"name": "b", "parameters": {}}||ipython|\n\n2||assistant|\n\n',
+    );
   });
 });
 
 describe("T31 orders and roles that templates refuse", () => {
-  test("T31 developer is system, unless the template knows developer", () => {
-    expect(textOf(CHATML, [say("developer", "D"), user("U")])).toBe(turn("system", "D") + turn("user", "U") + answer);
-    expect(textOf(`{# developer #}${CHATML}`, [say("developer", "D"), user("U")])).toBe(
-      turn("developer", "D") + turn("user", "U") + answer,
-    );
+  test("T31 developer is system, also where the template says that word and means something else by it", () => {
+    for (const source of [CHATML, `{# developer #}${CHATML}`]) {
+      expect(textOf(source, [say("developer", "D"), user("U")])).toBe(turn("system", "D") + turn("user", "U") + answer);
+    }
   });
 
   test("T31 a system message in mid-conversation becomes a reminder in its place", () => {
@@ -193,6 +217,7 @@ describe("T31 orders and roles that templates refuse", () => {
   test("T31 system is folded into the first user message where it is refused", () => {
     expect(textOf(ALTERNATING, [system("S"), user("U")])).toBe(`<s>${gemma("user", "S\n\nU")}${gemmaAnswer}`);
     expect(textOf(ALTERNATING, [system("S")])).toBe(`<s>${gemma("user", "S")}${gemmaAnswer}`);
+    expect(textOf(ALTERNATING, [system("S"), system("T"), user("U")])).toBe(`<s>${gemma("user", "S\n\nT\n\nU")}${gemmaAnswer}`);
   });
 
   test("T31 a system message that a template silently drops is folded in as well", () => {
@@ -225,7 +250,9 @@ describe("T31 orders and roles that templates refuse", () => {
 
   test("T31 only the steps that were needed are taken", () => {
     const { warnings } = templateOf(ALTERNATING).render({ kind: "chat", messages: [system("S"), user("U"), call({}), tool("x")] });
-    expect(warnings).toEqual(["The messages were changed for the template of test: system folded into user, tool turns as text"]);
+    expect(warnings).toEqual([
+      "The messages were changed for the template of test: system folded into user, tool calls as text, tool results as text",
+    ]);
   });
 });
 
@@ -313,6 +340,81 @@ describe("T34 failures", () => {
   });
 });
 
+describe("what templates are given unasked", () => {
+  const shown = `{{- enable_thinking ~ '|' ~ date_string ~ '|' ~ datetime ~ '|' ~ clear_thinking }}`;
+  const at = (source: string, prompt: Partial<ChatPrompt> = {}) =>
+    templateOf(source, { now: () => new Date(2026, 10, 4, 12) })
+      .render({ kind: "chat", messages: [user("U")], ...prompt })
+      .segments[0]!.text.split("<|im_start|>")[0];
+
+  test("the date, and that a model that can think does", () => {
+    expect(at(shown + CHATML)).toBe("False|04 Nov 2026|Nov 04 2026|");
+    expect(at(shown + THINKING)).toBe("True|04 Nov 2026|Nov 04 2026|");
+  });
+
+  test("a caller's own variables count more", () => {
+    const templateOptions = { enable_thinking: "x", date_string: "d", datetime: "e", preserve_reasoning: true };
+    expect(at(shown + THINKING, { templateOptions })).toBe("x|d|e|False");
+  });
+
+  test("tools in the form that the template reads", () => {
+    const forms: ReadonlyArray<readonly [string, string]> = [
+      [
+        "{{- xml_tools | tojson if xml_tools else '' }}",
+        '[{"type": "function", "function": {"name": "f", "description": "", "parameters": {}}}]',
+      ],
+      ["{{- functions or '' }}", '[\n    {\n        "name": "f",\n        "description": "",\n        "parameters": {}\n    }\n]'],
+      ["{{- messages[0].tools or '' }}", '[{"name":"f","description":"","parameters":{}}]'],
+    ];
+    for (const [source, expected] of forms) {
+      expect(at(source + CHATML, { tools: [{ type: "function", function: { name: "f" } }] })).toBe(expected);
+    }
+  });
+
+  test("a tool without parameters, whose properties the template walks through", () => {
+    const walks =
+      "{%- for t in tools or [] %}{{- t.function.name + t.function.description }}" +
+      "{%- for k, v in t.function.parameters.properties.items() %}{{ k }}{% endfor %}{{- t.function.parameters.properties | items | list }}{% endfor %}";
+    expect(at(walks + CHATML, { tools: [{ type: "function", function: { name: "f" } }] })).toBe("f[]");
+  });
+});
+
+describe("thoughts of the present turn", () => {
+  const messages = [
+    user("u"),
+    assistant("", { reasoning_content: "hm", tool_calls: call({}).extra!.tool_calls }),
+    tool("r", "call_0123456789"),
+  ];
+  const printing = (thought: string) =>
+    HERMES.replace("+ message.content }}", `+ (message.content if message.content is string else '') }}${thought}`);
+
+  test.each([
+    ["{{- message.reasoning_content }}", "hm"],
+    ["{{- message.thinking }}", "hm"],
+    ["{{- message.reasoning }}", "hm"],
+    [
+      "{% if message.content is not string %}{% for p in message.content %}{{- '[' + p.thinking + ']' if p.type == 'thinking' }}{% endfor %}{% endif %}",
+      "[hm]",
+    ],
+  ])("are given as the template reads them: %s", (reads, printed) => {
+    expect(textOf(printing(reads), messages)).toContain(`<|im_start|>assistant\n${printed}<tool_call>`);
+  });
+
+  test("a template that prints parts as they are gets none", () => {
+    const source = `{# thinking #}${HERMES.replace("message.content }}", "(message.content | string) }}")}`;
+    expect(textOf(source, messages)).toContain("<|im_start|>assistant\n<tool_call>");
+  });
+});
+
+test("results within the turn of their call, for a template that knows no other", () => {
+  const source =
+    "{%- for m in messages %}{{- '<' + ('model' if m.role == 'assistant' else m.role) + '>' + m.content }}" +
+    "{%- for c in m.tool_calls or [] %}{{- c.function.name + (c.function.arguments | tojson) }}{% endfor %}" +
+    "{%- for r in m.tool_responses or [] %}{{- '=' + r.name + (r.response | tojson) }}{% endfor %}{% endfor %}";
+  const turns = [user("u"), call({ a: 1 }), tool('{"sky": "clear"}', "call_0123456789"), assistant("A"), user("v")];
+  expect(textOf(source, turns)).toBe('<user>u<model>Aweather{"a": 1}=weather{"sky": "clear"}<user>v');
+});
+
 describe("T35 template options and tools", () => {
   const shows = `{{- enable_thinking ~ '|' ~ effort }}${HERMES}`;
 
@@ -326,7 +428,7 @@ describe("T35 template options and tools", () => {
       range: 1,
       add_generation_prompt: false,
     };
-    expect(textOf(shows, [user("U")], { templateOptions })).toBe(`false|high${turn("user", "U")}${answer}`);
+    expect(textOf(shows, [user("U")], { templateOptions })).toBe(`False|high${turn("user", "U")}${answer}`);
     expect(textOf(THINKING, [user("U")], { templateOptions })).toBe(turn("user", "U") + answer);
   });
 

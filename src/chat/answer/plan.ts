@@ -37,7 +37,7 @@ const MARKS: readonly Marks[] = [
   { open: "<think>", close: "</think>" }, // DeepSeek R1, Qwen3 and most others
   { open: "[THINK]", close: "[/THINK]" }, // Magistral
   { open: "<|START_THINKING|>", close: "<|END_THINKING|>" }, // Command A, Command R7B
-  { open: "<|inner_prefix|>", close: "<|inner_suffix|>" }, // Apertus
+  { open: "<|inner_prefix|>", close: "<|inner_suffix|>", onRequest: true }, // Apertus
   { open: "<thought>", close: "</thought>" },
   { open: "<reasoning>", close: "</reasoning>" },
   { open: "<|begin_of_thought|>", close: "<|end_of_thought|>" }, // OpenThinker
@@ -107,7 +107,7 @@ function closedThought(
 
 function engineMarks(marks: Marks, opened: boolean, budgetTokens: number | undefined): ThoughtMarks {
   const closing = isTag(marks) ? `\n${marks.close}\n\n` : marks.close;
-  return { ...marks, opened, closing, ...(budgetTokens !== undefined && { budgetTokens }) };
+  return { open: marks.open, close: marks.close, opened, closing, ...(budgetTokens !== undefined && { budgetTokens }) };
 }
 
 /** Marks that stand on lines of their own. */
