@@ -16,6 +16,8 @@ import type { WriteCalls } from "./written-calls.ts";
 export interface Marks {
   readonly open: string;
   readonly close: string;
+  /** What a template that puts the marks together has instead of `close`. */
+  readonly known?: string;
   /** Its models think only if they are asked to. */
   readonly onRequest?: true;
 }

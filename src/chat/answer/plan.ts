@@ -41,13 +41,14 @@ const MARKS: readonly Marks[] = [
   { open: "<thought>", close: "</thought>" },
   { open: "<reasoning>", close: "</reasoning>" },
   { open: "<|begin_of_thought|>", close: "<|end_of_thought|>" }, // OpenThinker
+  { open: "<think:opensource>", close: "</think:opensource>", known: "set HYTK = ':opensource'" }, // Hunyuan 3
   { open: "Here are my reasoning steps:", close: "[BEGIN FINAL RESPONSE]" }, // Apriel
 ];
 
 /** The marks around the thoughts of a template's models; undefined: they do not think. */
 export function thoughtMarks(template: string, format: AnswerFormat): Marks | undefined {
   const known = format.thought ? [format.thought] : format.reader ? [] : MARKS;
-  const found = known.find(({ close }) => template.includes(close));
+  const found = known.find((marks) => template.includes(marks.known ?? marks.close));
   const [, tag] = found || format.reader ? [] : (/<\/([\w:-]*think[\w:-]*)>/.exec(template) ?? []);
   return tag === undefined ? found : { open: `<${tag}>`, close: `</${tag}>` };
 }
