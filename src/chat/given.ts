@@ -5,7 +5,8 @@ import { strftime } from "./strftime.ts";
 /** What a template is given though nobody has said it. `thinks`: its model can think, and does unless somebody says otherwise. */
 export function givenVariables(thinks: boolean, now: Date): Variables {
   return {
-    enable_thinking: thinks,
+    // Not false for the others: a template may turn off thoughts whose marks nobody here knows.
+    ...(thinks && { enable_thinking: true }),
     date_string: strftime(now, "%d %b %Y"), // Llama 3
     datetime: strftime(now, "%b %d %Y"), // Firefunction
   };

@@ -31,8 +31,8 @@ describe("what templates are given unasked", () => {
       .render({ kind: "chat", messages: [user("U")], ...prompt })
       .segments[0]!.text.split("<|im_start|>")[0];
 
-  test("the date, and that a model that can think does", () => {
-    expect(at(shown + CHATML)).toBe("False|04 Nov 2026|Nov 04 2026|");
+  test("the date, and that a model that is known to think does; nothing of thoughts for another", () => {
+    expect(at(shown + CHATML)).toBe("|04 Nov 2026|Nov 04 2026|");
     expect(at(shown + THINKING)).toBe("True|04 Nov 2026|Nov 04 2026|");
   });
 
