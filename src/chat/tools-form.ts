@@ -20,7 +20,7 @@ const PHI_SYSTEM = "You are a helpful assistant with some tools.";
 const FORMS: readonly ToolsForm[] = [
   { word: "tools", variables: (tools) => ({ tools }) },
   { word: "xml_tools", variables: (tools) => ({ xml_tools: tools }) }, // SmolLM3, its first template
-  { word: "functions", variables: (tools) => ({ functions: JSON.stringify(functionsOf(tools), null, 4) }) }, // Firefunction v2
+  { word: "functions", variables: (tools) => ({ functions: JSON.stringify(functionsOf(tools), null, 4) }) }, // Firefunction v2, in the shape of v1's model card
   { word: "tools", variables: () => ({}), messages: inSystemMessage }, // Phi-4-mini
 ];
 

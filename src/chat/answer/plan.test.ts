@@ -20,7 +20,7 @@ function render(source: string, prompt: Partial<ChatPrompt> = {}) {
   return { text: segments.map(({ text }) => text).join(""), answer };
 }
 
-/** As Qwen3.5 of some sizes and MiMo's: they do not think unless they are told to, whether or not their authors would have it so. */
+/** As the QwQ of llama.cpp's tree: undefined is off. */
 const ASKED = THINKING.replace("enable_thinking is not false", "enable_thinking");
 /** As Apertus. */
 const ON_REQUEST = `{{- 'Deliberation: ' + ('on' if enable_thinking else 'off') + ' <|inner_prefix|><|inner_suffix|>' }}${CHATML}`;
