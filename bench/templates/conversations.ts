@@ -1,14 +1,16 @@
 /** Conversations as clients send them, for the comparison of rendered prompts. Plain data in OpenAI's shape. */
-import type { ChatMessage, Tool } from "../../src/contract/generation.ts";
+import type { ChatMessage, ReasoningWish, Tool } from "../../src/contract/generation.ts";
 
 export interface Conversation {
   readonly name: string;
   readonly messages: ReadonlyArray<Readonly<Record<string, unknown>> & { readonly role: string }>;
   readonly tools?: readonly Tool[];
   readonly templateOptions?: Readonly<Record<string, unknown>>;
+  /** The reference is told by its variable `enable_thinking`. */
+  readonly reasoning?: ReasoningWish;
 }
 
-const WEATHER: Tool = {
+export const WEATHER: Tool = {
   type: "function",
   function: {
     name: "get_weather",
@@ -21,6 +23,8 @@ const WEATHER: Tool = {
   },
 };
 const TIME: Tool = { type: "function", function: { name: "now", description: "The time", parameters: { type: "object", properties: {} } } };
+
+const BARE: Tool = { type: "function", function: { name: "ping" } };
 
 const call = (id: string, name: string, args: object) => ({ id, type: "function", function: { name, arguments: JSON.stringify(args) } });
 
@@ -98,13 +102,50 @@ export const CONVERSATIONS: readonly Conversation[] = [
       { role: "user", content: "How are you?" },
     ],
   },
+  {
+    name: "two systems",
+    messages: [
+      { role: "system", content: "You are brief." },
+      { role: "system", content: "You speak French." },
+      { role: "user", content: "Hello!" },
+    ],
+  },
+  {
+    name: "thought and call",
+    messages: [
+      { role: "user", content: "Weather in Oslo?" },
+      {
+        role: "assistant",
+        content: null,
+        reasoning_content: "I look it up.",
+        tool_calls: [call("call00001", "get_weather", { city: "Oslo" })],
+      },
+      { role: "tool", tool_call_id: "call00001", name: "get_weather", content: [{ type: "text", text: "clear" }] },
+    ],
+    tools: [WEATHER],
+  },
+  { name: "bare tool", messages: [{ role: "user", content: "Ping it." }], tools: [BARE] },
+  {
+    name: "prefill",
+    messages: [
+      { role: "user", content: "A poem, please." },
+      { role: "assistant", content: "Roses are" },
+    ],
+  },
+  { name: "reasoning off", messages: [{ role: "user", content: "Hello!" }], reasoning: { enabled: false } },
+  { name: "reasoning on", messages: [{ role: "user", content: "Hello!" }], reasoning: { enabled: true } },
 ];
 
 /** As the chat decoder makes them. */
 export function messagesOf({ messages }: Conversation): ChatMessage[] {
   return messages.map(({ role, content, ...extra }) => ({
     role,
-    content: typeof content === "string" ? content : "",
+    content: textOf(content),
     ...(Object.keys(extra).length > 0 && { extra }),
   }));
+}
+
+function textOf(content: unknown): string {
+  if (Array.isArray(content)) return content.map(({ text }: { readonly text: string }) => text).join("\n");
+  return typeof content === "string" ? content : "";
 }

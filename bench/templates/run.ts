@@ -1,7 +1,8 @@
 /**
- * Prompts of real chat templates beside llama-server's: `npm run bench:templates -- FOLDER [--show NAME]`, FOLDER with *.jinja files such as
- * models/templates of llama.cpp's source tree. Each template is given to the reference server with Shimmy Tiny, and its /apply-template
- * is compared with what chat/template.ts renders. Nothing of the folder is kept.
+ * Prompts of real chat templates beside llama-server's: `npm run bench:templates -- FOLDER [--show all] [--only NAME] [--answers]`, FOLDER
+ * with *.jinja files such as models/templates of llama.cpp's source tree. Each template is given to the reference server with Shimmy Tiny,
+ * and its /apply-template is compared with what chat/template.ts renders. With --answers: a table of how their answers are read, and no
+ * reference. Nothing of the folder is kept.
  */
 import { copyFile, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -10,6 +11,7 @@ import { parseArgs } from "node:util";
 import { ChatTemplate } from "../../src/chat/template.ts";
 import { referenceCommand } from "../contestants/commands.ts";
 import { ServerProcess } from "../contestants/process.ts";
+import { ANSWERS_HEAD, answersOf } from "./answers.ts";
 import { CONVERSATIONS, type Conversation, messagesOf } from "./conversations.ts";
 
 const MODEL = resolve("models/shimmy-tiny/shimmy-tiny-q8_0.gguf");
@@ -17,7 +19,10 @@ const MODEL = resolve("models/shimmy-tiny/shimmy-tiny-q8_0.gguf");
 type Outcome = { readonly prompt: string } | { readonly error: string };
 type Verdict = "same" | "differs" | "both refuse" | "only ours refuses" | "only theirs refuses";
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { show: { type: "string" }, only: { type: "string" } } });
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { show: { type: "string" }, only: { type: "string" }, answers: { type: "boolean" } },
+});
 const [folder] = positionals;
 if (folder === undefined) throw new Error("Which folder? See the head of this file.");
 const work = await mkdtemp(join(tmpdir(), "shimmy-bench-templates-"));
@@ -25,11 +30,14 @@ const counts = new Map<Verdict, number>();
 try {
   // The reference sees one folder only.
   await copyFile(MODEL, join(work, "tiny.gguf"));
+  if (values.answers) process.stdout.write(`${ANSWERS_HEAD}\n`);
   for (const file of (await readdir(folder)).filter((name) => name.endsWith(".jinja")).sort()) {
     if (values.only !== undefined && !file.includes(values.only)) continue;
-    await compare(file, await readFile(join(folder, file), "utf8"));
+    const source = await readFile(join(folder, file), "utf8");
+    if (values.answers) process.stdout.write(`${answersOf(basename(file, ".jinja"), templateOf(basename(file), source, "<s>", "</s>"))}\n`);
+    else await compare(file, source);
   }
-  process.stdout.write(`\n${[...counts].map(([verdict, count]) => `${count} ${verdict}`).join(", ")}\n`);
+  if (!values.answers) process.stdout.write(`\n${[...counts].map(([verdict, count]) => `${count} ${verdict}`).join(", ")}\n`);
 } finally {
   await rm(work, { recursive: true });
 }
@@ -52,7 +60,7 @@ async function compare(file: string, source: string): Promise<void> {
       string,
       string
     >;
-    const template = new ChatTemplate({ source, model: name, family: "", bosToken, eosToken, controlTokens: [] });
+    const template = templateOf(name, source, bosToken, eosToken);
     for (const conversation of CONVERSATIONS) {
       const [ours, theirs] = [rendered(template, conversation), await asked(server.url, conversation)];
       const verdict = verdictOf(ours, theirs);
@@ -67,14 +75,19 @@ async function compare(file: string, source: string): Promise<void> {
   process.stdout.write(`${name}: ${told.length === 0 ? `all ${CONVERSATIONS.length} the same` : `\n${told.join("\n")}`}\n`);
 }
 
+function templateOf(model: string, source: string, bosToken: string, eosToken: string): ChatTemplate {
+  return new ChatTemplate({ source, model, family: "", bosToken, eosToken, controlTokens: [] });
+}
+
 function rendered(template: ChatTemplate, conversation: Conversation): Outcome {
-  const { tools, templateOptions } = conversation;
+  const { tools, templateOptions, reasoning } = conversation;
   try {
     const prompt = {
       kind: "chat",
       messages: messagesOf(conversation),
       ...(tools && { tools }),
       ...(templateOptions && { templateOptions }),
+      ...(reasoning && { reasoning }),
     } as const;
     return {
       prompt: template
@@ -87,8 +100,9 @@ function rendered(template: ChatTemplate, conversation: Conversation): Outcome {
   }
 }
 
-async function asked(url: string, { messages, tools, templateOptions }: Conversation): Promise<Outcome> {
-  const body = { messages, ...(tools && { tools }), ...(templateOptions && { chat_template_kwargs: templateOptions }) };
+async function asked(url: string, { messages, tools, templateOptions, reasoning }: Conversation): Promise<Outcome> {
+  const options = { ...templateOptions, ...(reasoning && { enable_thinking: reasoning.enabled }) };
+  const body = { messages, ...(tools && { tools }), ...(Object.keys(options).length > 0 && { chat_template_kwargs: options }) };
   const response = await fetch(`${url}/apply-template`, {
     method: "POST",
     headers: { "content-type": "application/json" },

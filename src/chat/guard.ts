@@ -9,8 +9,8 @@
  * with `parseSpecial: false`. Control texts without a mark are the template's own. Tokens are matched within one
  * segment only, so a boundary inside a control text is always enough.
  */
-import { randomInt } from "node:crypto";
 import type { PromptSegment } from "../contract/generation.ts";
+import { randomDigits, splitAtMeant } from "./meant.ts";
 
 /** The control texts of one vocabulary, indexed. Texts of one character are left out: no mark fits inside. */
 export class ControlTexts {
@@ -92,9 +92,14 @@ export class Guard {
 
   /**
    * `text` with marks. `readable`: control texts at which the template itself cuts (`</think>`) stay whole, because
-   * the template must find them; for a model's own turns only.
+   * the template must find them; for a model's own turns only. Marks that are meant stay whole in any turn.
    */
   protect(text: string, readable = false): string {
+    const parts = splitAtMeant(text);
+    return parts.map((part, index) => (index % 2 === 1 ? part : this.#marked(part, readable))).join("");
+  }
+
+  #marked(text: string, readable: boolean): string {
     const cuts = new Set<number>();
     for (const found of this.#texts.occurrences(text)) {
       if (!(readable && this.#seamTexts.has(found.text))) cuts.add(found.at + 1);
@@ -153,11 +158,6 @@ export class Guard {
     }
     return boundaries;
   }
-}
-
-/** Text that nobody can guess and that no template changes. */
-export function randomDigits(): string {
-  return Array.from({ length: 4 }, () => String(randomInt(100_000, 1_000_000))).join("");
 }
 
 function insertAll(text: string, positions: ReadonlySet<number>, inserted: string): string {

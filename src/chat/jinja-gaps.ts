@@ -54,13 +54,16 @@ export class ChatInterpreter extends Interpreter {
     return filter?.(operand) ?? super.evaluate({ ...expression, operand: computed(operand) } as Filter, environment);
   }
 
-  /** `~` joins an undefined value as nothing in Python; the engine throws. So does Python at `+`, but llama.cpp's engine joins there too. */
+  /** `~` joins an undefined value as nothing in Python, and truth values as Python spells them; the engine throws, and spells JSON. So does Python at `+`, but llama.cpp's engine joins there too. */
   #binary(expression: Binary, environment: Environment): Value {
     const { value: operator } = expression.operator;
     if (operator !== "~" && operator !== "+") return super.evaluate(expression, environment);
     const sides = [expression.left, expression.right].map((side) => this.evaluate(side, environment));
     const joins = operator === "~" || sides.some(({ type }) => type === "StringValue");
-    const [left, right] = sides.map((side) => computed(joins && side.type === "UndefinedValue" ? value("") : side));
+    const [left, right] = sides.map((side) => {
+      if (joins && side.type === "UndefinedValue") return computed(value(""));
+      return computed(operator === "~" ? value(pythonText(side)) : side);
+    });
     return super.evaluate({ ...expression, left, right } as Binary, environment);
   }
 
@@ -149,6 +152,10 @@ const METHODS: ReadonlyMap<string, Method> = new Map([
   ["format", { on: "StringValue", run: format }],
   ["append", { on: "ArrayValue", run: append }],
   ["pop", { on: "ArrayValue", bare: true, run: pop }],
+  // Python stops there; llama.cpp finds nothing, and a tool without parameters is no reason to stop: `parameters.properties.items()`.
+  ["items", { on: "UndefinedValue", bare: true, run: () => value([]) }],
+  ["keys", { on: "UndefinedValue", bare: true, run: () => value([]) }],
+  ["values", { on: "UndefinedValue", bare: true, run: () => value([]) }],
 ] as ReadonlyArray<[string, Method]>);
 
 /** By the type of the operand. An undefined value prints as nothing and has length 0 in Python; the engine throws. */
@@ -166,6 +173,8 @@ const FILTERS: Readonly<Record<string, Readonly<Record<string, (operand: Value) 
     upper: () => value(""),
     length: () => value(0),
     list: () => value([]),
+    items: () => value([]),
+    dictsort: () => value([]),
   },
 };
 

@@ -24,7 +24,12 @@ export interface MessageForm {
   readonly toolArguments: "object" | "json";
   /** What the content of a turn with tool calls and no text is. */
   readonly emptyContent: "" | null;
+  /** How it reads a thought of the past: under which name, or as a part of the content (Mistral). */
+  readonly thought: string | { readonly part: string };
 }
+
+/** The name that a thought has in the messages of this room. */
+export const THOUGHT = "reasoning_content";
 
 /** Tool-call arguments become objects, where they are JSON objects: what most templates read. */
 export function toTemplateMessages(messages: readonly ChatMessage[]): TemplateMessage[] {
@@ -64,18 +69,34 @@ export function toForm(message: TemplateMessage, shape: MessageForm, protect: Pr
   const { role, content, ...rest } = message;
   const calls = toolCalls(message);
   const own = role === "assistant";
-  const text = protect.text(content, own);
-  const fields =
-    own && calls.length > 0 && shape.toolArguments === "json"
-      ? { ...rest, tool_calls: calls.map((call) => withArguments(call, asJson)) }
-      : rest;
+  const fields = Object.entries(rest).map(([name, value]) => {
+    if (name === "tool_calls" && own && shape.toolArguments === "json") return [name, protect.deep(calls.map(asOpenAI))] as const;
+    return [name, typeof value === "string" ? protect.text(value, own) : protect.deep(value)] as const;
+  });
   // Entries, not assignments: a field called `__proto__` must stay a field.
-  return Object.fromEntries([
+  const form: Record<string, unknown> = Object.fromEntries([
     // A role of word characters is one the template compares with, and can spell no control text of its own.
     ["role", /^\w+$/.test(role) ? role : protect.text(role, false)],
-    ["content", content === "" && calls.length > 0 ? shape.emptyContent : shape.content === "parts" ? [{ type: "text", text }] : text],
-    ...Object.entries(fields).map(([name, value]) => [name, typeof value === "string" ? protect.text(value, own) : protect.deep(value)]),
+    ["content", contentOf(protect.text(content, own), calls.length > 0, shape)],
+    ...fields,
   ]);
+  return own && form[THOUGHT] !== undefined && shape.thought !== THOUGHT ? withThought(form, shape.thought) : form;
+}
+
+function asOpenAI(call: ToolCall): ToolCall {
+  return withArguments(call, asJson);
+}
+
+function contentOf(text: string, hasCalls: boolean, shape: MessageForm): unknown {
+  if (text === "" && hasCalls) return shape.emptyContent;
+  return shape.content === "parts" ? [{ type: "text", text }] : text;
+}
+
+function withThought(form: Readonly<Record<string, unknown>>, thought: MessageForm["thought"]): Record<string, unknown> {
+  const { [THOUGHT]: text, content, ...rest } = form;
+  if (typeof thought === "string") return { [thought]: text, ...form };
+  const parts = typeof content === "string" ? [{ type: "text", text: content }] : Array.isArray(content) ? content : [];
+  return { ...rest, content: [{ type: thought.part, [thought.part]: text }, ...parts.filter((part) => part.text !== "")] };
 }
 
 export interface Protect {

@@ -4,7 +4,8 @@
  * when it has nothing to change. None moves a message: what is sent once keeps its place, or the cached prefix dies.
  */
 import { createHash } from "node:crypto";
-import { asJson, type TemplateMessage, toolCalls, withArguments, without } from "./messages.ts";
+import type { WriteCalls } from "./answer/written-calls.ts";
+import { type TemplateMessage, toolCalls, withArguments, without } from "./messages.ts";
 
 export interface Step {
   readonly name: string;
@@ -16,16 +17,23 @@ export const developerToSystem: Step = {
   apply: (messages) => mapSome(messages, (message) => (message.role === "developer" ? { ...message, role: "system" } : message)),
 };
 
-export const STEPS: readonly Step[] = [
-  developerToSystem,
+/** @param write how the model writes calls */
+export function stepsFor(write: WriteCalls): readonly Step[] {
+  return [...STEPS, { name: "tool calls as text", apply: (messages) => callsAsText(messages, write) }, ...LAST_STEPS];
+}
+
+const STEPS: readonly Step[] = [
   { name: "tool call ids of 9 characters", apply: shortToolIds },
   { name: "leading system messages merged", apply: mergeLeadingSystem },
   { name: "later system message→<system-reminder>", apply: laterSystemToReminder },
   { name: "tool arguments wrapped", apply: wrapTextArguments },
+  { name: "one tool call a turn", apply: oneCallATurn },
   { name: "same roles merged", apply: mergeSameRoles },
   { name: "user turn inserted first", apply: userFirst },
   { name: "system folded into user", apply: foldSystem },
-  { name: "tool turns as text", apply: toolTurnsAsText },
+];
+const LAST_STEPS: readonly Step[] = [
+  { name: "tool results as text", apply: resultsAsText },
   { name: "same roles merged again", apply: mergeSameRoles },
 ];
 
@@ -77,19 +85,45 @@ function wrapTextArguments(messages: readonly TemplateMessage[]): readonly Templ
   });
 }
 
-/** For templates without tools: calls in the form most models have seen (Hermes), results as a user turn. */
-function toolTurnsAsText(messages: readonly TemplateMessage[]): readonly TemplateMessage[] {
+/** For templates that refuse several (Llama 3): each call with its result, one after another. */
+function oneCallATurn(messages: readonly TemplateMessage[]): readonly TemplateMessage[] {
+  if (!messages.some((message) => toolCalls(message).length > 1)) return messages;
+  const turns: TemplateMessage[] = [];
+  for (let at = 0; at < messages.length; at++) {
+    const message = messages[at]!;
+    const calls = toolCalls(message);
+    if (calls.length < 2) {
+      turns.push(message);
+      continue;
+    }
+    const results: TemplateMessage[] = [];
+    while (messages[at + 1]?.role === "tool") results.push(messages[++at]!);
+    calls.forEach((call, index) => {
+      turns.push(index === 0 ? { ...message, tool_calls: [call] } : { role: message.role, content: "", tool_calls: [call] });
+      const own = results.findIndex((result) => result.tool_call_id === call.id);
+      turns.push(...results.splice(own === -1 ? 0 : own, own === -1 && index < calls.length - 1 ? 0 : 1));
+    });
+    turns.push(...results);
+  }
+  return turns;
+}
+
+/** For templates that print no calls: as the model itself writes them. */
+function callsAsText(messages: readonly TemplateMessage[], write: WriteCalls): readonly TemplateMessage[] {
   return mapSome(messages, (message) => {
-    if (message.role === "tool") return { role: "user", content: `<tool_response>\n${message.content}\n</tool_response>` };
     const calls = toolCalls(message);
     if (calls.length === 0) return message;
-    const texts = calls.map(
-      (call) =>
-        `<tool_call>\n{"name": ${JSON.stringify(call.function?.name ?? "")}, "arguments": ${asJson(call.function?.arguments)}}\n</tool_call>`,
-    );
-    const content = [message.content, ...texts].filter((text) => text !== "").join("\n");
+    const written = write(calls.map((call) => ({ name: String(call.function?.name ?? ""), arguments: call.function?.arguments ?? {} })));
+    const content = [message.content, written].filter((text) => text !== "").join("\n");
     return { ...without(message, "tool_calls"), role: message.role, content };
   });
+}
+
+/** For templates without a role for results: a user turn. */
+function resultsAsText(messages: readonly TemplateMessage[]): readonly TemplateMessage[] {
+  return mapSome(messages, (message) =>
+    message.role === "tool" ? { role: "user", content: `<tool_response>\n${message.content}\n</tool_response>` } : message,
+  );
 }
 
 function mergeSameRoles(messages: readonly TemplateMessage[]): readonly TemplateMessage[] {
@@ -110,10 +144,10 @@ function userFirst(messages: readonly TemplateMessage[]): readonly TemplateMessa
 }
 
 function foldSystem(messages: readonly TemplateMessage[]): readonly TemplateMessage[] {
-  const [system, next, ...rest] = messages;
+  const [system, next, ...rest] = mergeLeadingSystem(messages);
   if (system?.role !== "system") return messages;
   if (next?.role === "user") return [{ ...next, content: joined([system, next]) }, ...rest];
-  return [{ ...system, role: "user" }, ...messages.slice(1)];
+  return [{ ...system, role: "user" }, ...(next ? [next, ...rest] : [])];
 }
 
 function joined(messages: readonly TemplateMessage[]): string {

@@ -3,17 +3,27 @@
  * assistant message, and says which messages the template left out. Called by template.ts, which changes the messages.
  */
 import type { Prompt, PromptSegment } from "../contract/generation.ts";
-import { type ControlTexts, Guard, randomDigits } from "./guard.ts";
+import { givenVariables, preserved } from "./given.ts";
+import { type ControlTexts, Guard } from "./guard.ts";
 import { GLOBAL_NAMES, JinjaTemplate, TemplateRefusal, type Variables } from "./jinja.ts";
 import { failingLine } from "./line.ts";
-import { type MessageForm, type TemplateMessage, toForm, toolCalls } from "./messages.ts";
+import { randomDigits, withoutFences } from "./meant.ts";
+import { type MessageForm, type TemplateMessage, THOUGHT, toForm, toolCalls } from "./messages.ts";
 import { type Printed, ThoughtSwitches } from "./thought-switches.ts";
-import { type PlainTraits, plainTraits, printsTools, printsWith, type ToolTraits, toolTraits } from "./traits.ts";
+import { wantsToolResponses, withToolResponses } from "./tool-responses.ts";
+import { type ToolsForm, toolsForm } from "./tools-form.ts";
+import { PLAIN_FORM, type PlainTraits, plainTraits, printsWith, type ToolTraits, thoughtForm, toolTraits, UNPROTECTED } from "./traits.ts";
 
 export interface Vocabulary {
   readonly bosToken: string;
   readonly eosToken: string;
   readonly controlTexts: ControlTexts;
+}
+
+/** What is known of a template from its text. */
+export interface TemplateKind {
+  /** Its model thinks if nobody says otherwise. */
+  readonly thinks: boolean;
 }
 
 /** What stays the same while the messages are changed until a template takes them. */
@@ -50,18 +60,22 @@ export class RenderFailure extends Error {
 }
 
 const RESERVED = ["messages", "tools", "add_generation_prompt", "bos_token", "eos_token"];
+const PROBE: readonly TemplateMessage[] = [{ role: "user", content: "a" }];
 
 export class Renderer {
   readonly #template: JinjaTemplate;
   readonly #vocabulary: Vocabulary;
   readonly #traits: PlainTraits;
   readonly #seams: readonly string[];
+  readonly #thinks: boolean;
   #toolTraits: ToolTraits | "none" | undefined;
-  #printsTools: boolean | undefined;
+  #toolsForm: ToolsForm | "none" | undefined;
+  #thoughtForm: MessageForm["thought"] | undefined;
   #switches: ThoughtSwitches | undefined;
 
   /** @throws when the engine cannot parse the source or cannot render one plain message with it. */
-  constructor(source: string, vocabulary: Vocabulary) {
+  constructor(source: string, vocabulary: Vocabulary, kind: TemplateKind) {
+    this.#thinks = kind.thinks;
     this.#template = new JinjaTemplate(source);
     this.#vocabulary = vocabulary;
     this.#traits = plainTraits(this.#render);
@@ -76,9 +90,8 @@ export class Renderer {
   render(messages: readonly TemplateMessage[], task: Task): Rendering {
     try {
       const guard = new Guard(this.#vocabulary.controlTexts, this.#seams);
-      const rendered = task.continueLast
-        ? this.#continued(messages, task, guard)
-        : this.#run(this.#forms(messages, guard), task, guard, task.prompt.addGenerationPrompt ?? true);
+      const opens = task.prompt.addGenerationPrompt ?? true;
+      const rendered = task.continueLast ? this.#continued(messages, task, guard) : this.#run(messages, task, guard, opens);
       const text = guard.plain(rendered);
       return { segments: guard.segments(rendered), missing: this.#missing(messages, text, task) };
     } catch (cause) {
@@ -90,8 +103,12 @@ export class Renderer {
 
   /** Whether the definitions of tools are printed at all. */
   get printsTools(): boolean {
-    this.#printsTools ??= printsTools(this.#render, this.#traits);
-    return this.#printsTools;
+    return this.#tools() !== undefined;
+  }
+
+  /** Whether calls of the past are. */
+  get printsCalls(): boolean {
+    return this.#calls() !== undefined;
   }
 
   /** The variables by which the template is told whether and how much to think. */
@@ -104,56 +121,60 @@ export class Renderer {
   /** Up to and with the last message's content, so that the model goes on with it. */
   #continued(messages: readonly TemplateMessage[], task: Task, guard: Guard): string {
     const last = messages.at(-1)!;
-    const content = guard.protect(last.content, true);
     const end = randomDigits();
+    const content = guard.protect(last.content + end, true).split(end, 1)[0]!;
     let failure: unknown;
     try {
-      const forms = this.#forms(messages, guard);
-      const marked = [
-        ...forms.slice(0, -1),
-        { ...forms.at(-1), content: this.#traits.content === "parts" ? [{ type: "text", text: content + end }] : content + end },
-      ];
-      const rendered = this.#run(marked, task, guard, false);
+      const rendered = this.#run([...messages.slice(0, -1), { ...last, content: last.content + end }], task, guard, false);
       const cut = rendered.lastIndexOf(end);
       if (cut !== -1) return closeThought(rendered.slice(0, cut), content);
     } catch (error) {
       failure = error;
     }
     try {
-      const opened = this.#run(this.#forms(messages.slice(0, -1), guard), task, guard, true);
+      const opened = this.#run(messages.slice(0, -1), task, guard, true);
       return closeThought(opened + content, content);
     } catch (error) {
       throw failure ?? error;
     }
   }
 
-  #run(messages: readonly unknown[], { prompt, now }: Task, guard: Guard, addGenerationPrompt: boolean): string {
-    const tools = prompt.tools?.length ? guard.protectDeep(prompt.tools) : this.#traits.absentTools;
-    const options = Object.entries(prompt.templateOptions ?? {}).filter(([name]) => !RESERVED.includes(name) && !GLOBAL_NAMES.has(name));
+  #run(messages: readonly TemplateMessage[], { prompt, now }: Task, guard: Guard, addGenerationPrompt: boolean): string {
+    const { tools = [], templateOptions = {} } = prompt;
+    const form = tools.length > 0 ? this.#tools() : undefined;
+    const options = Object.entries(templateOptions).filter(([name]) => !RESERVED.includes(name) && !GLOBAL_NAMES.has(name));
+    const { absentTools } = this.#traits;
+    const turns = wantsToolResponses(this.source) ? withToolResponses(messages) : messages;
     const variables: Variables = {
+      ...preserved(templateOptions),
       ...Object.fromEntries(options.map(([name, value]) => [name, guard.protectDeep(value)])),
-      messages,
-      ...(tools === undefined ? {} : { tools }),
+      ...(form?.variables(guard.protectDeep(tools) as unknown[]) ?? (absentTools && { tools: absentTools })),
+      messages: this.#forms(form?.messages?.(turns, tools) ?? turns, guard),
       add_generation_prompt: addGenerationPrompt,
     };
     try {
       return this.#render(variables, now);
     } catch (cause) {
       const reason = guard.plain(cause instanceof Error ? cause.message : String(cause)).slice(0, 300);
-      throw new RenderFailure(reason, () => failingLine(this.source, this.#withTokens(variables)), { cause });
+      throw new RenderFailure(reason, () => failingLine(this.source, this.#given(variables, now)), { cause });
     }
   }
 
-  readonly #render = (variables: Variables, now?: Date): string => this.#template.render(this.#withTokens(variables), now);
+  readonly #render = (variables: Variables, now = new Date()): string => this.#template.render(this.#given(variables, now), now);
 
-  #withTokens(variables: Variables): Variables {
-    return { bos_token: this.#vocabulary.bosToken, eos_token: this.#vocabulary.eosToken, ...variables };
+  #given(variables: Variables, now: Date): Variables {
+    return {
+      bos_token: this.#vocabulary.bosToken,
+      eos_token: this.#vocabulary.eosToken,
+      ...givenVariables(this.#thinks, now),
+      ...variables,
+    };
   }
 
   #forms(messages: readonly TemplateMessage[], guard: Guard): Record<string, unknown>[] {
-    const hasCalls = messages.some((message) => toolCalls(message).length > 0);
-    const traits = (hasCalls && this.#tools()) || ({ toolArguments: "object", emptyContent: "" } as const);
-    const form: MessageForm = { content: this.#traits.content, ...traits };
+    const calls = messages.some((message) => toolCalls(message).length > 0) ? this.#calls() : undefined;
+    const thought = messages.some((message) => message[THOUGHT] !== undefined) ? this.#thoughts() : THOUGHT;
+    const form: MessageForm = { ...PLAIN_FORM, content: this.#traits.content, ...calls, thought };
     const protect = {
       text: (text: string, readable: boolean) => guard.protect(text, readable),
       deep: (value: unknown) => guard.protectDeep(value),
@@ -161,7 +182,22 @@ export class Renderer {
     return messages.map((message) => toForm(message, form, protect));
   }
 
-  #tools(): ToolTraits | undefined {
+  #tools(): ToolsForm | undefined {
+    this.#toolsForm ??=
+      toolsForm(this.source, (form, tools) => {
+        const messages = form.messages?.(PROBE, tools) ?? PROBE;
+        const forms = messages.map((message) => toForm(message, { ...PLAIN_FORM, content: this.#traits.content }, UNPROTECTED));
+        return this.#render({ messages: forms, ...form.variables(tools), add_generation_prompt: true });
+      }) ?? "none";
+    return this.#toolsForm === "none" ? undefined : this.#toolsForm;
+  }
+
+  #thoughts(): MessageForm["thought"] {
+    this.#thoughtForm ??= thoughtForm(this.source, this.#render, this.#traits);
+    return this.#thoughtForm;
+  }
+
+  #calls(): ToolTraits | undefined {
     this.#toolTraits ??= toolTraits(this.#render, this.#traits) ?? "none";
     return this.#toolTraits === "none" ? undefined : this.#toolTraits;
   }
@@ -171,11 +207,11 @@ export class Renderer {
    * found is rendered once more with a mark in its middle: only a mark that is gone proves the loss.
    */
   #missing(messages: readonly TemplateMessage[], text: string, task: Task): TemplateMessage[] {
-    const lost = messages.filter((message) => toolCalls(message).length > 0 && !this.#tools());
+    const lost = messages.filter((message) => toolCalls(message).length > 0 && !this.#calls());
     const suspects = new Map<TemplateMessage, string>();
     let from = 0;
     for (const message of messages) {
-      const content = message.content.trim();
+      const content = withoutFences(message.content).trim();
       if (message.role === "assistant" || content === "") continue;
       const found = text.indexOf(content, from);
       if (found !== -1) from = found + content.length;
@@ -183,12 +219,13 @@ export class Renderer {
     }
     if (suspects.size === 0) return lost;
     const marked = messages.map((message) => {
-      const middle = Math.floor(message.content.length / 2);
-      return { ...message, content: message.content.slice(0, middle) + (suspects.get(message) ?? "") + message.content.slice(middle) };
+      const content = withoutFences(message.content);
+      const middle = Math.floor(content.length / 2);
+      return { ...message, content: content.slice(0, middle) + (suspects.get(message) ?? "") + content.slice(middle) };
     });
     try {
       const guard = new Guard(this.#vocabulary.controlTexts, this.#seams);
-      const again = guard.plain(this.#run(this.#forms(marked, guard), task, guard, true));
+      const again = guard.plain(this.#run(marked, task, guard, true));
       return [...lost, ...[...suspects].filter(([, mark]) => !again.includes(mark)).map(([message]) => message)];
     } catch {
       // The mark itself may offend the template; then nothing is proven.

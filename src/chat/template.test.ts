@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { ShimmyError } from "../contract/errors.ts";
 import type { ChatMessage, Tool } from "../contract/generation.ts";
-import { ALTERNATING, CHATML, DROPS_SYSTEM, HERMES, SYSTEM_ONLY_FIRST, THINKING } from "./fixtures.ts";
+import { ALTERNATING, CHATML, DROPS_SYSTEM, HERMES, LLAMA3, SYSTEM_ONLY_FIRST, THINKING } from "./fixtures.ts";
 import { type ChatPrompt, ChatTemplate, type ChatTemplateOptions } from "./template.ts";
 
 const CONTROL = ["<|im_start|>", "<|im_end|>", "<start_of_turn>", "<end_of_turn>", "<s>", "</s>", "</think>"];
@@ -148,24 +148,48 @@ describe("T28–T30 tools in the history", () => {
     const { segments, warnings } = templateOf(ALTERNATING).render(prompt);
     const text = segments.map((segment) => segment.text).join("");
     expect(text).toContain(`<s><start_of_turn>user\n# Tools`);
-    expect(text).toContain(`<tools>\n${JSON.stringify(WEATHER)}\n</tools>`);
+    const { name, parameters } = WEATHER.function;
+    expect(text).toContain(`<tools>\n${JSON.stringify({ type: "function", function: { name, description: "", parameters } })}\n</tools>`);
     expect(text.slice(text.indexOf("</tool_call>\n\nu") + "</tool_call>\n\n".length)).toBe(
-      `u<end_of_turn>\n${gemma("model", '<tool_call>\n{"name": "weather", "arguments": {"z":1}}\n</tool_call>')}` +
+      `u<end_of_turn>\n${gemma("model", '<tool_call>\n{"name": "weather", "arguments": {"z": 1}}\n</tool_call>')}` +
         `${gemma("user", "<tool_response>\nsunny\n</tool_response>")}${gemmaAnswer}`,
     );
     expect(warnings).toEqual([
       "The template of test prints no tools; the system message describes them",
-      "The messages were changed for the template of test: system folded into user, tool turns as text",
+      "The messages were changed for the template of test: system folded into user, tool calls as text, tool results as text",
     ]);
+  });
+
+  test("a template that prints no calls gets them as its model writes them, with marks that are tokens", () => {
+    const lfm2 = `{# <|tool_list_start|> #}${CHATML}`;
+    const messages = [user("u"), call({ z: 1, a: "<|tool_call_end|>" }), tool("sunny", "call_0123456789")];
+    const { segments } = templateOf(lfm2, { controlTokens: [...CONTROL, "<|tool_call_start|>", "<|tool_call_end|>"] }).render({
+      kind: "chat",
+      messages,
+    });
+    expect(segments).toEqual([
+      { text: `${turn("user", "u")}<|im_start|>assistant\n<|tool_call_start|>[weather(z=1, a="`, parseSpecial: true },
+      { text: "<|tool_call_end|>", parseSpecial: false },
+      { text: `")]<|tool_call_end|><|im_end|>\n${turn("tool", "sunny")}${answer}`, parseSpecial: true },
+    ]);
+  });
+
+  test("several calls are one after another, each with its result, for a template that takes one", () => {
+    const [first, second] = ["a", "b"].map((id) => ({ id, type: "function", function: { name: id, arguments: "{}" } }));
+    const messages = [user("u"), assistant("t", { tool_calls: [first, second] }), tool("2", "b"), tool("1", "a")];
+    const text = textOf(LLAMA3, messages).replaceAll(/<\|(?:start_header|end_header|eot)_id\|>/g, "|");
+    expect(text).toBe(
+      '|user|\n\nu||assistant|\n\n{"name": "a", "parameters": {}}||ipython|\n\n1|' +
+        '|assistant|\n\n{"name": "b", "parameters": {}}||ipython|\n\n2||assistant|\n\n',
+    );
   });
 });
 
 describe("T31 orders and roles that templates refuse", () => {
-  test("T31 developer is system, unless the template knows developer", () => {
-    expect(textOf(CHATML, [say("developer", "D"), user("U")])).toBe(turn("system", "D") + turn("user", "U") + answer);
-    expect(textOf(`{# developer #}${CHATML}`, [say("developer", "D"), user("U")])).toBe(
-      turn("developer", "D") + turn("user", "U") + answer,
-    );
+  test("T31 developer is system, also where the template says that word and means something else by it", () => {
+    for (const source of [CHATML, `{# developer #}${CHATML}`]) {
+      expect(textOf(source, [say("developer", "D"), user("U")])).toBe(turn("system", "D") + turn("user", "U") + answer);
+    }
   });
 
   test("T31 a system message in mid-conversation becomes a reminder in its place", () => {
@@ -193,6 +217,7 @@ describe("T31 orders and roles that templates refuse", () => {
   test("T31 system is folded into the first user message where it is refused", () => {
     expect(textOf(ALTERNATING, [system("S"), user("U")])).toBe(`<s>${gemma("user", "S\n\nU")}${gemmaAnswer}`);
     expect(textOf(ALTERNATING, [system("S")])).toBe(`<s>${gemma("user", "S")}${gemmaAnswer}`);
+    expect(textOf(ALTERNATING, [system("S"), system("T"), user("U")])).toBe(`<s>${gemma("user", "S\n\nT\n\nU")}${gemmaAnswer}`);
   });
 
   test("T31 a system message that a template silently drops is folded in as well", () => {
@@ -225,7 +250,9 @@ describe("T31 orders and roles that templates refuse", () => {
 
   test("T31 only the steps that were needed are taken", () => {
     const { warnings } = templateOf(ALTERNATING).render({ kind: "chat", messages: [system("S"), user("U"), call({}), tool("x")] });
-    expect(warnings).toEqual(["The messages were changed for the template of test: system folded into user, tool turns as text"]);
+    expect(warnings).toEqual([
+      "The messages were changed for the template of test: system folded into user, tool calls as text, tool results as text",
+    ]);
   });
 });
 
@@ -326,7 +353,7 @@ describe("T35 template options and tools", () => {
       range: 1,
       add_generation_prompt: false,
     };
-    expect(textOf(shows, [user("U")], { templateOptions })).toBe(`false|high${turn("user", "U")}${answer}`);
+    expect(textOf(shows, [user("U")], { templateOptions })).toBe(`False|high${turn("user", "U")}${answer}`);
     expect(textOf(THINKING, [user("U")], { templateOptions })).toBe(turn("user", "U") + answer);
   });
 

@@ -6,16 +6,17 @@
  * vocabulary only if the text does not begin with it, so there are never two.
  */
 import { ShimmyError } from "../contract/errors.ts";
-import type { Prompt, PromptSegment } from "../contract/generation.ts";
+import type { Prompt, PromptSegment, Tool } from "../contract/generation.ts";
 import { withToolsDescribed } from "./answer/describe-tools.ts";
 import type { AnswerFormat, Marks } from "./answer/format.ts";
 import { generic } from "./answer/formats/generic.ts";
-import { formatOf } from "./answer/formats/index.ts";
+import { callsOf, formatOf } from "./answer/formats/index.ts";
 import { type AnswerPlan, planAnswer, thoughtMarks } from "./answer/plan.ts";
+import { writeHermes } from "./answer/written-calls.ts";
 import { builtInTemplate } from "./built-in.ts";
 import { ControlTexts } from "./guard.ts";
 import { type TemplateMessage, toolCalls, toTemplateMessages } from "./messages.ts";
-import { developerToSystem, STEPS, type Step } from "./normalise.ts";
+import { developerToSystem, type Step, stepsFor } from "./normalise.ts";
 import { Renderer, RenderFailure, type Rendering, type Task } from "./renderer.ts";
 
 export type ChatPrompt = Extract<Prompt, { kind: "chat" }>;
@@ -80,12 +81,14 @@ export class ChatTemplate {
     }
   }
 
-  #with({ renderer, format, marks }: Runnable, prompt: ChatPrompt, warnings: readonly string[]): RenderedPrompt {
+  #with({ renderer, format: own, marks }: Runnable, prompt: ChatPrompt, warnings: readonly string[]): RenderedPrompt {
     const notes = [...warnings];
-    const { tools = [], reasoning } = prompt;
+    const { reasoning } = prompt;
+    const tools = (prompt.tools ?? []).map(complete);
     const described = tools.length > 0 && !renderer.printsTools;
     if (described) notes.push(`The template of ${this.#options.model} prints no tools; the system message describes them`);
-    const messages = described ? withToolsDescribed(prompt.messages, tools) : prompt.messages;
+    const messages = described ? withToolsDescribed(prompt.messages, tools, own.calls?.describe) : prompt.messages;
+    const format = described && !own.calls?.describe ? generic : own;
     const given = withoutEmptyEnd(toTemplateMessages(messages));
     const last = given.at(-1);
     const continueLast = last?.role === "assistant" && toolCalls(last).length === 0;
@@ -95,7 +98,7 @@ export class ChatTemplate {
       ...(reasoning && { templateOptions: { ...renderer.switches.variables(reasoning), ...prompt.templateOptions } }),
     };
     const task = { prompt: asked, continueLast, now: this.#options.now?.() ?? new Date() };
-    const { rendering, steps } = climb(renderer, renderer.source.includes("developer") ? given : developerToSystem.apply(given), task);
+    const { rendering, steps } = climb(renderer, developerToSystem.apply(given), task, stepsFor(callsOf(format).write ?? writeHermes));
     if (steps.length > 0)
       notes.push(`The messages were changed for the template of ${this.#options.model}: ${steps.map((step) => step.name).join(", ")}`);
     if (rendering.missing.length > 0) {
@@ -103,7 +106,7 @@ export class ChatTemplate {
         `The template of ${this.#options.model} leaves out messages of: ${rendering.missing.map((message) => message.role).join(", ")}`,
       );
     }
-    const { plan, appended } = planAnswer(described ? generic : format, marks, {
+    const { plan, appended } = planAnswer(format, marks, {
       prompt,
       text: rendering.segments.map(({ text }) => text).join(""),
       continued: continueLast,
@@ -147,8 +150,9 @@ export class ChatTemplate {
     this.#controlTexts ??= new ControlTexts(this.#controlTokens);
     const { bosToken, eosToken } = this.#options;
     const format = formatOf(source);
-    const renderer = new Renderer(source, { bosToken, eosToken, controlTexts: this.#controlTexts });
-    return { renderer, format, marks: thoughtMarks(source, format) };
+    const marks = thoughtMarks(source, format);
+    const thinks = marks !== undefined && !marks.onRequest;
+    return { renderer: new Renderer(source, { bosToken, eosToken, controlTexts: this.#controlTexts }, { thinks }), format, marks };
   }
 
   #asShimmyError(failure: RenderFailure): ShimmyError {
@@ -170,7 +174,7 @@ interface Outcome {
  * that were not needed. If nothing helps against what is left out, the least changed rendering.
  * @throws RenderFailure, the last, when every rendering threw
  */
-function climb(renderer: Renderer, messages: readonly TemplateMessage[], task: Task): Outcome {
+function climb(renderer: Renderer, messages: readonly TemplateMessage[], task: Task, ladder: readonly Step[]): Outcome {
   let failure: unknown;
   let incomplete: Outcome | undefined;
   const attempt = (steps: readonly Step[], changed: readonly TemplateMessage[]): Outcome | undefined => {
@@ -187,7 +191,7 @@ function climb(renderer: Renderer, messages: readonly TemplateMessage[], task: T
   let steps: readonly Step[] = [];
   let changed = messages;
   let found = attempt(steps, changed);
-  for (const step of STEPS) {
+  for (const step of ladder) {
     if (found) break;
     const next = step.apply(changed);
     if (next === changed) continue;
@@ -208,6 +212,13 @@ function climb(renderer: Renderer, messages: readonly TemplateMessage[], task: T
       ) ?? found;
   }
   return found;
+}
+
+/** Templates put the description and the parameters to other text, and stumble where there are none. As llama.cpp fills them in. */
+function complete(tool: Tool): Tool {
+  const { name, description, parameters, ...rest } = tool.function ?? {};
+  if (name === undefined || (typeof description === "string" && parameters)) return tool;
+  return { ...tool, function: { name, description: description ?? "", parameters: parameters ?? {}, ...rest } };
 }
 
 /** Behind the prompt of a template: marks, which are meant. */

@@ -63,8 +63,14 @@ export class ThoughtSwitches {
       const value = this.#effective(name, on, off);
       return value === undefined ? [] : [{ name, on, off: value }];
     });
+    const usual = ending(this.#printed({}) ?? "");
     this.#found = {
-      on: Object.fromEntries(found.map(({ name, on }) => [name, on])),
+      // A level is for a model that would not think without one: where it does, how much is its authors' to say.
+      on: Object.fromEntries(
+        found
+          .filter(({ name, on }) => !EFFORTS.includes(name) || ending(this.#printed({ [name]: on }) ?? "") !== usual)
+          .map(({ name, on }) => [name, on]),
+      ),
       off: Object.fromEntries(found.map(({ name, off }) => [name, off])),
     };
     return this.#found;

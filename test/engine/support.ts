@@ -23,8 +23,10 @@ export async function startEngine(path: string, options: Partial<EngineOptions> 
   await engine.load({
     ...{ model: "test", path, slots: 2, contextPerSequence: 1024, cells: 2048, unified: false, kvType: "f16", flashAttention: "auto" },
     ...{ threads: 1, batchTokens: 512, storeTokens: 0, stepMs: 100, queueMs: 0, speculation: true },
+    generates: true,
+    embedding: { encoder: false, contextTokens: 1024, bytes: 0, kvBytesPerToken: 0 },
     ...options,
-  } as EngineOptions);
+  });
   return engine;
 }
 

@@ -11,10 +11,15 @@
 import type { Trigger } from "../../contract/answer.ts";
 import type { Tool } from "../../contract/generation.ts";
 import type { Expression } from "../../grammar/expression.ts";
+import type { WriteCalls } from "./written-calls.ts";
 
 export interface Marks {
   readonly open: string;
   readonly close: string;
+  /** What a template that puts the marks together has instead of `close`. */
+  readonly known?: string;
+  /** Its models think only if they are asked to. */
+  readonly onRequest?: true;
 }
 
 export interface AnswerFormat {
@@ -45,6 +50,10 @@ export interface CallFormat {
   behind(grammar: CallGrammar, tools: readonly Tool[], parallel: boolean): Expression;
   /** A whole answer of one call or (with `parallel`) several, triggers included: for `tool_choice` "required". */
   whole(grammar: CallGrammar, tools: readonly Tool[], parallel: boolean): Expression;
+  /** Calls of the past, for templates that print none; absent: as Hermes writes them. */
+  readonly write?: WriteCalls;
+  /** Tells the model of tools, for templates that print none; absent: in Hermes' words, and the answer is read so. */
+  describe?(tools: readonly Tool[]): string;
   /** Reads what follows a trigger. One for each stretch. */
   reader(trigger: string, context: ReaderContext): CallReader;
 }

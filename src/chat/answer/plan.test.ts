@@ -20,6 +20,13 @@ function render(source: string, prompt: Partial<ChatPrompt> = {}) {
   return { text: segments.map(({ text }) => text).join(""), answer };
 }
 
+/** As the QwQ of llama.cpp's tree: undefined is off. */
+const ASKED = THINKING.replace("enable_thinking is not false", "enable_thinking");
+/** As Apertus. */
+const ON_REQUEST = `{{- 'Deliberation: ' + ('on' if enable_thinking else 'off') + ' <|inner_prefix|><|inner_suffix|>' }}${CHATML}`;
+/** As Hunyuan 3: it thinks only at a level. */
+const LEVEL = THINKING.replace("enable_thinking is not false", "reasoning_effort is defined and reasoning_effort != 'no_think'");
+
 const wish = (reasoning: ReasoningWish) => ({ reasoning });
 
 test("a chat of a model that does not think, without tools, has no reader and nothing for the engine", () => {
@@ -39,6 +46,21 @@ describe("thoughts", () => {
     expect(render(THINKING).answer.thought).toEqual({ open: "<think>", close: "</think>", opened: true, closing: "\n</think>\n\n" });
     expect(render(QWEN3).answer.thought).toMatchObject({ opened: false });
     expect(render(QWEN3).answer).toMatchObject({ thinks: true, markers: ["<think>", "</think>"] });
+  });
+
+  test("are what a model that can have them does, if nobody says otherwise", () => {
+    expect(render(ASKED).answer.thought).toMatchObject({ opened: true });
+    expect(render(ASKED, wish({ effort: "minimal" })).answer.thought).toMatchObject({ opened: true });
+    expect(render(ASKED, wish({ enabled: false })).text).toMatch(/assistant\n$/);
+    expect(render(ON_REQUEST).text).toMatch(/^Deliberation: off/);
+    expect(render(ON_REQUEST, wish({ enabled: true })).text).toMatch(/^Deliberation: on/);
+  });
+
+  test("that are asked for are at their authors' level, where there is one", () => {
+    expect(render(EFFORT, wish({ enabled: true })).text).toMatch(/^Reasoning: medium/);
+    expect(render(LEVEL).answer.thought).toMatchObject({ opened: false });
+    expect(render(LEVEL, wish({ enabled: true })).answer.thought).toMatchObject({ opened: true });
+    expect(render(LEVEL, wish({ enabled: false })).text).toMatch(/assistant\n$/);
   });
 
   test("T50 a user who writes a mark opens no thought", () => {

@@ -37,17 +37,18 @@ const MARKS: readonly Marks[] = [
   { open: "<think>", close: "</think>" }, // DeepSeek R1, Qwen3 and most others
   { open: "[THINK]", close: "[/THINK]" }, // Magistral
   { open: "<|START_THINKING|>", close: "<|END_THINKING|>" }, // Command A, Command R7B
-  { open: "<|inner_prefix|>", close: "<|inner_suffix|>" }, // Apertus
+  { open: "<|inner_prefix|>", close: "<|inner_suffix|>", onRequest: true }, // Apertus
   { open: "<thought>", close: "</thought>" },
   { open: "<reasoning>", close: "</reasoning>" },
   { open: "<|begin_of_thought|>", close: "<|end_of_thought|>" }, // OpenThinker
+  { open: "<think:opensource>", close: "</think:opensource>", known: "set HYTK = ':opensource'" }, // Hunyuan 3
   { open: "Here are my reasoning steps:", close: "[BEGIN FINAL RESPONSE]" }, // Apriel
 ];
 
 /** The marks around the thoughts of a template's models; undefined: they do not think. */
 export function thoughtMarks(template: string, format: AnswerFormat): Marks | undefined {
   const known = format.thought ? [format.thought] : format.reader ? [] : MARKS;
-  const found = known.find(({ close }) => template.includes(close));
+  const found = known.find((marks) => template.includes(marks.known ?? marks.close));
   const [, tag] = found || format.reader ? [] : (/<\/([\w:-]*think[\w:-]*)>/.exec(template) ?? []);
   return tag === undefined ? found : { open: `<${tag}>`, close: `</${tag}>` };
 }
@@ -107,7 +108,7 @@ function closedThought(
 
 function engineMarks(marks: Marks, opened: boolean, budgetTokens: number | undefined): ThoughtMarks {
   const closing = isTag(marks) ? `\n${marks.close}\n\n` : marks.close;
-  return { ...marks, opened, closing, ...(budgetTokens !== undefined && { budgetTokens }) };
+  return { open: marks.open, close: marks.close, opened, closing, ...(budgetTokens !== undefined && { budgetTokens }) };
 }
 
 /** Marks that stand on lines of their own. */

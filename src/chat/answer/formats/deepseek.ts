@@ -4,10 +4,12 @@
  */
 import type { Tool } from "../../../contract/generation.ts";
 import { type Expression, sequence, text } from "../../../grammar/expression.ts";
+import { meant } from "../../meant.ts";
 import type { AnswerFormat, CallFormat, CallGrammar, ReaderContext } from "../format.ts";
 import { severalCalls } from "../json-calls.ts";
 import type { Reading, Scanner } from "../scanner.ts";
 import { ScriptReader } from "../script.ts";
+import { spacedJson } from "../written-calls.ts";
 import { readCall } from "./json-list.ts";
 import { markedUp } from "./marked-up.ts";
 import { anyTool } from "./parts.ts";
@@ -40,7 +42,43 @@ const FENCED: Fence = {
 };
 const PLAIN: Fence = { beforeName: CALL, afterName: SEPARATOR, end: CALL_END, between: "" };
 
-function calls(fence: Fence): CallFormat {
+/** In the words of llama.cpp's template for R1, whose own says nothing of tools. */
+function describeFenced(tools: readonly Tool[]): string {
+  const call = `${meant(OPEN)}${meant(CALL)}function${meant(SEPARATOR)}example_function_name`;
+  return [
+    `You can call any of the following function tools to satisfy the user's requests: ${JSON.stringify(
+      tools.map((tool) => tool.function),
+      null,
+      2,
+    )}`,
+    "",
+    "Example function tool call syntax:",
+    "",
+    `${call}\n\`\`\`json\n{\n  "arg1": "some_value"\n  ...\n}\n\`\`\`\n${meant(CALL_END)}${meant(CLOSE)}`,
+  ].join("\n");
+}
+
+/** As the model card of DeepSeek-V3.1 asks; its template says nothing of tools. */
+function describePlain(tools: readonly Tool[]): string {
+  return [
+    "## Tools",
+    "You have access to the following tools:",
+    ...tools.map(
+      ({ function: { name, description = "", parameters = {} } }) =>
+        `\n### ${name}\nDescription: ${description}\n\nParameters: ${spacedJson(parameters)}`,
+    ),
+    "",
+    "IMPORTANT: ALWAYS adhere to this exact format for tool use:",
+    `${meant(OPEN)}${meant(CALL)}tool_call_name${meant(SEPARATOR)}tool_call_arguments${meant(CALL_END)}{additional_tool_calls}${meant(CLOSE)}`,
+    "",
+    "Where:",
+    "- `tool_call_name` must be an exact match to one of the available tools",
+    "- `tool_call_arguments` must be valid JSON that strictly follows the tool's Parameters Schema",
+    "- For multiple tool calls, chain them directly without separators or spaces",
+  ].join("\n");
+}
+
+function calls(fence: Fence, describe: (tools: readonly Tool[]) => string): CallFormat {
   const behind = (grammar: CallGrammar, tools: readonly Tool[], parallel: boolean): Expression => {
     const call = anyTool(tools, (tool) =>
       sequence(text(fence.beforeName + tool.function.name + fence.afterName), grammar.arguments(tool), text(fence.end)),
@@ -51,6 +89,7 @@ function calls(fence: Fence): CallFormat {
     triggers: () => [{ text: OPEN }],
     behind,
     whole: (grammar, tools, parallel) => sequence(text(OPEN), behind(grammar, tools, parallel)),
+    describe,
     reader: (_, context) => new ScriptReader((scan) => read(scan, fence, context)),
   };
 }
@@ -70,14 +109,14 @@ export const DEEPSEEK_R1: AnswerFormat = {
   name: "deepseek-r1",
   fits: (template) => template.includes(CALL),
   ...COMMON,
-  calls: calls(FENCED),
+  calls: calls(FENCED, describeFenced),
 };
 
 export const DEEPSEEK_V3_1: AnswerFormat = {
   name: "deepseek-v3.1",
   fits: (template) => template.includes(CALL) && !template.includes("```json"),
   ...COMMON,
-  calls: calls(PLAIN),
+  calls: calls(PLAIN, describePlain),
 };
 
 /** @param block what the block of calls is called: V4 changed it and nothing else */

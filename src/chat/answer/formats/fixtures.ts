@@ -13,7 +13,7 @@ import { GRANITE } from "./granite.ts";
 import { HARMONY } from "./harmony.ts";
 import { KIMI_K2 } from "./kimi.ts";
 import { LFM2 } from "./lfm2.ts";
-import { APRIEL, NEMOTRON_2 } from "./listed.ts";
+import { APRIEL, FIREFUNCTION, NEMOTRON_2 } from "./listed.ts";
 import { MINIMAX_M2 } from "./minimax.ts";
 import { PHI_4_MINI } from "./phi.ts";
 import { QWEN3_5, QWEN3_CODER } from "./qwen3-coder.ts";
@@ -312,5 +312,14 @@ export const FIXTURES: readonly Fixture[] = [
     none: `<tool_calls>[${LISTED("now", "{}")}]</tool_calls>`,
     hard: `<tool_calls>[${LISTED("write", JSON_HARD)}]</tool_calls>`,
     lookalike: "<tool_calls> begins a list",
+  },
+  {
+    format: FIREFUNCTION,
+    template: "' functools[' + tool.calls | join(', ') + ']'",
+    one: `functools[${LISTED("weather", JSON_WEATHER)}]`,
+    two: `functools[${LISTED("weather", JSON_WEATHER)}, ${LISTED("weather_map", JSON_MAP)}]`,
+    none: `functools[${LISTED("now", "{}")}]`,
+    hard: `functools[${LISTED("write", JSON_HARD)}]`,
+    lookalike: "functools is a module of Python",
   },
 ];

@@ -2,6 +2,7 @@ import { Ajv } from "ajv";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { grammarFault } from "../../../grammar/gbnf-check.ts";
+import { withoutFences } from "../../meant.ts";
 import { compileAnswer } from "../grammar.ts";
 import { FIXTURES, type Fixture, HARD, TOOLS, WEATHER } from "./fixtures.ts";
 import { formatOf } from "./index.ts";
@@ -64,6 +65,15 @@ describe.each(FIXTURES.map((fixture) => [fixture.format.name, fixture] as const)
       if (call.whole) expect(call.arguments).toBe(whole.arguments);
       else expect(whole.arguments.startsWith(call.arguments)).toBe(true);
     }
+  });
+
+  test.skipIf(!format.calls?.write)("what is written of calls of the past is read back", () => {
+    const calls = [
+      { name: "weather", arguments: PARIS },
+      { name: "write", arguments: { text: HARD, tags: [] } },
+    ];
+    const written = withoutFences(format.calls!.write!(calls));
+    expect(parsed(fixture, written)).toEqual({ reasoning: "", text: "", calls: calls.map((call) => ({ ...call, whole: true })) });
   });
 
   test("T43 what only looks like a call is text", () => {

@@ -4,10 +4,12 @@
  */
 import type { Tool } from "../../../contract/generation.ts";
 import { EMPTY, type Expression, optional, repeat, sequence, set, text } from "../../../grammar/expression.ts";
+import { meant } from "../../meant.ts";
 import type { CallFormat, CallGrammar, ReaderContext } from "../format.ts";
 import { severalCalls } from "../json-calls.ts";
 import type { Reading, Scanner } from "../scanner.ts";
 import { type CallNames, jsonCall, ScriptReader, tellCall } from "../script.ts";
+import { type PastCall, spacedJson } from "../written-calls.ts";
 import { anyTool, BLANK } from "./parts.ts";
 
 const DIGIT = set([[0x30, 0x39]]);
@@ -45,6 +47,8 @@ export function jsonList(marks: ListMarks): CallFormat {
     triggers: () => [{ text: marks.open }],
     behind,
     whole: (grammar, tools, parallel) => sequence(text(marks.open), behind(grammar, tools, parallel)),
+    write: (calls) =>
+      meant(marks.open) + spacedJson(calls.map((call, i) => listed(marks, call, i))) + (marks.close === "" ? "" : meant(marks.close)),
     reader: (_, context) => new ScriptReader((scan) => readList(scan, marks, context)),
   };
 }
@@ -54,6 +58,10 @@ function objectOf(marks: ListMarks, tool: Tool, grammar: CallGrammar): Expressio
   const name = text(`"${marks.name}": ${JSON.stringify(tool.function.name)}, "${marks.arguments}": `);
   const id = marks.id === undefined ? EMPTY : optional(sequence(text(`, "${marks.id}": "`), repeat(LETTER_OR_DIGIT, 1, 40), text('"')));
   return sequence(text("{"), number, name, grammar.arguments(tool), id, text("}"));
+}
+
+function listed({ number, name, arguments: args }: ListMarks, call: PastCall, index: number): object {
+  return { ...(number !== undefined && { [number]: String(index) }), [name]: call.name, [args]: call.arguments };
 }
 
 function* readList(scan: Scanner, marks: ListMarks, context: ReaderContext): Reading<boolean> {

@@ -6,10 +6,12 @@
  */
 import type { Tool } from "../../../contract/generation.ts";
 import { type Expression, sequence, text } from "../../../grammar/expression.ts";
+import { meant } from "../../meant.ts";
 import type { AnswerFormat, CallGrammar, ReaderContext } from "../format.ts";
 import { severalCalls } from "../json-calls.ts";
 import type { Reading, Scanner } from "../scanner.ts";
 import { ScriptReader } from "../script.ts";
+import { type PastCall, spacedJson } from "../written-calls.ts";
 import { looseValue } from "./loose-value.ts";
 import { anyTool, inOrderBetween } from "./parts.ts";
 
@@ -55,6 +57,13 @@ function* readCall(scan: Scanner, { tools, newId }: ReaderContext): Reading<bool
   return true;
 }
 
+function written({ name, arguments: args }: PastCall): string {
+  const named = typeof args === "object" && args !== null ? args : { arguments: args };
+  return `${name}(${Object.entries(named)
+    .map(([key, value]) => `${key}=${spacedJson(value)}`)
+    .join(", ")})`;
+}
+
 export const LFM2: AnswerFormat = {
   name: "lfm2",
   // The first templates print no calls, and are known by how they print tools.
@@ -65,6 +74,7 @@ export const LFM2: AnswerFormat = {
     triggers: () => [{ text: OPEN }],
     behind,
     whole: (grammar, tools, parallel) => sequence(text(OPEN), behind(grammar, tools, parallel)),
+    write: (calls) => `${meant(OPEN)}[${calls.map(written).join(", ")}]${meant(CLOSE)}`,
     reader: (_, context) => new ScriptReader((scan) => read(scan, context)),
   },
 };

@@ -9,7 +9,7 @@ import { GRANITE } from "./granite.ts";
 import { HARMONY } from "./harmony.ts";
 import { KIMI_K2 } from "./kimi.ts";
 import { LFM2 } from "./lfm2.ts";
-import { APRIEL, NEMOTRON_2 } from "./listed.ts";
+import { APRIEL, FIREFUNCTION, NEMOTRON_2 } from "./listed.ts";
 import { MINIMAX_M2 } from "./minimax.ts";
 import { PHI_4_MINI } from "./phi.ts";
 import { QWEN3_5, QWEN3_CODER } from "./qwen3-coder.ts";
@@ -38,4 +38,5 @@ export const MORE_FORMATS: readonly AnswerFormat[] = [
   LFM2,
   NEMOTRON_2,
   APRIEL,
+  FIREFUNCTION,
 ];
