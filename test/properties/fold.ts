@@ -11,12 +11,12 @@ interface Thoughtful {
   readonly reasoning_content?: string | null;
 }
 
-interface FoldedCall {
+export interface FoldedCall {
   readonly name: string;
   arguments: string;
 }
 
-interface FoldedChoice {
+export interface FoldedChoice {
   content: string;
   reasoning: string;
   readonly calls: FoldedCall[];

@@ -77,18 +77,27 @@ const wish = fc.record({
   n: fc.constantFrom(1, 1, 1, 2, 3),
   stop: fc.constantFrom<string[] | undefined>(undefined, ["the"], ["e", "xyz"], ['"'], ["\n", ". "]),
   logprobs: fc.constantFrom(undefined, 0, 2),
+  /** A stream tells its usage. */
+  usage: fc.boolean(),
 });
 export type Wish = typeof wish extends fc.Arbitrary<infer T> ? T : never;
 export { wish as anyWish };
 
 /** As both APIs spell it. The cache is left out: what it changes in rounding may turn a token. */
 function common({ thoughts, sampling, parallel, limit, tools }: Wish) {
-  return { ...thoughts, ...sampling, max_tokens: limit, cache_prompt: false, "speculative.n_max": 0, ...(tools.length > 0 && { parallel_tool_calls: parallel }) };
+  return {
+    ...thoughts,
+    ...sampling,
+    max_tokens: limit,
+    cache_prompt: false,
+    "speculative.n_max": 0,
+    ...(tools.length > 0 && { parallel_tool_calls: parallel }),
+  };
 }
 
 export function chatBody(wish: Wish, model: string) {
   const { system, history, question, tools, choice, format, n, stop, logprobs } = wish;
-  const turns = history.flatMap((turn, i) =>
+  const turns = history.flatMap<object>((turn, i) =>
     "called" in turn
       ? [
           {
@@ -118,7 +127,7 @@ export function chatBody(wish: Wish, model: string) {
 
 export function responseBody(wish: Wish, model: string) {
   const { system, history, question, tools, choice, format, logprobs } = wish;
-  const items = history.flatMap((turn, i) =>
+  const items = history.flatMap<object>((turn, i) =>
     "called" in turn
       ? [
           { type: "function_call", call_id: `c${i}`, name: turn.called, arguments: turn.args },
