@@ -2,8 +2,10 @@
  * The Vercel AI SDK against real engines: tools in rounds, objects, thoughts, by each of its three ways to speak to an OpenAI server. What
  * these small models mean by it is little worth; what is promised of any model is checked.
  */
+
 import { createOpenAI, type OpenAILanguageModelResponsesOptions } from "@ai-sdk/openai";
-import { generateObject, generateText, stepCountIs, streamObject, streamText, tool } from "ai";
+import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
+import { cosineSimilarity, embedMany, generateObject, generateText, stepCountIs, streamObject, streamText, tool } from "ai";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as z from "zod";
 import { MODELS } from "../openai/support.ts";
@@ -193,6 +195,18 @@ for (const { label, id, missing } of MODELS)
           for (const { text } of steps) expect(text).toBe("");
         });
       });
+    });
+
+    test("T72, T73 embedMany by both providers: equal texts are equal, in their order", async () => {
+      const at = { baseURL: `${servers.plain.url}/v1`, apiKey: "none" };
+      const values = ["a fox", "the moon", "a fox"];
+      const both = [createOpenAI(at).embedding(id), createOpenAICompatible({ ...at, name: "shimmy" }).embeddingModel(id)];
+      for (const each of both) {
+        const { embeddings, usage } = await embedMany({ model: each, values, maxRetries: 0 });
+        expect(cosineSimilarity(embeddings[0]!, embeddings[2]!)).toBeGreaterThan(0.9999);
+        expect(cosineSimilarity(embeddings[0]!, embeddings[1]!)).toBeLessThan(0.999);
+        expect(usage.tokens).toBeGreaterThan(3);
+      }
     });
 
     test("T70 the responses provider goes on from a kept answer by previousResponseId", async () => {
