@@ -1,9 +1,10 @@
-/** Each command that README.md shows for the built command line does what it says, typed as it stands. */
+/** Each command that README.md shows for the built command line, and each curl, does what it says, typed as it stands. */
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { expect, test } from "vitest";
 import { bareEnvironment, temporaryFolder } from "./support/command.ts";
+import { startServer } from "./support/server.ts";
 
 const blocks = [...readFileSync("README.md", "utf8").matchAll(/^```bash\n(.*?)^```/gms)].map(([, text]) => text!);
 const commands = blocks
@@ -12,6 +13,8 @@ const commands = blocks
   .filter((line) => /(^|\| )node dist\/cli\.js /.test(line))
   // A chat needs a terminal: test/cli/chat.test.ts.
   .filter((line) => !/^node dist\/cli\.js run \S+$/.test(line));
+/** Whole blocks: they go over several lines. */
+const curls = blocks.filter((block) => /(^|\s)curl http:\/\/localhost:11435\//.test(block));
 const home = temporaryFolder();
 
 /** From the root of the repository, with nothing on stdin. */
@@ -41,4 +44,17 @@ test.sequential.each(commands)("%s", async (command) => {
   const { code, stdout, stderr } = await typed(command);
   expect([code, stderr.includes("error")]).toEqual([0, false]);
   expect(`${stdout}${stderr}`.trim()).not.toBe("");
+});
+
+test("README shows a curl for each kind of request, and each of them is answered", async () => {
+  expect(curls.length).toBeGreaterThan(4);
+  const server = await startServer();
+  for (const block of curls) {
+    const { code, stdout } = await typed(
+      block.replaceAll("http://localhost:11435", server.url).replaceAll("curl ", "curl -s --fail-with-body "),
+    );
+    const { error, object } = JSON.parse(stdout);
+    expect([block, code, error ?? undefined, object]).toEqual([block, 0, undefined, expect.any(String)]);
+  }
+  await server.stop();
 });

@@ -12,6 +12,8 @@ export interface EngineConstraint {
   readonly triggers?: readonly Trigger[];
   /** The answer ends with the end of the grammar. Without triggers it always does. */
   readonly once?: boolean;
+  /** All of its text is calls of tools, in which no stop string ends the answer. Behind triggers it always is so. */
+  readonly calls?: boolean;
 }
 
 /** `atStart`: counts only as the very first text of the answer, after a thought and white space. */

@@ -52,14 +52,14 @@ export class AnswerSources {
     const { thought, constraint } = this.#message;
     if (!thought && !constraint) return sampler;
     const grammar = this.#grammar?.clone();
-    const { triggers = [], once = false } = constraint ?? {};
+    const { triggers = [], once = false, calls = false } = constraint ?? {};
     // One that holds from the very first token is begun once, and a copy of a large grammar takes milliseconds.
     const begunOnce = !thought && triggers.length === 0;
     const begin = () => new GrammarText(this.#constraints!, this.vocabulary, begunOnce ? grammar! : grammar!.clone());
     const rules: AnswerRules<GrammarText> = {
       thought,
       closing: () => this.vocabulary.write(Buffer.from(thought!.closing)),
-      constraint: grammar && { begin, triggers, once },
+      constraint: grammar && { begin, triggers, once, calls },
     };
     const state = new AnswerState(rules);
     const parts = { model: this.#model, vocabulary: this.vocabulary, constraints: this.#constraints, sampler, state };
@@ -148,6 +148,7 @@ class AnswerSource implements TokenSource {
     if (!held || !this.#sampler.adapts) {
       const token = this.#sampler.draw(context, index, candidates);
       if (this.#take(token)) return token;
+      if (this.#model.isEndOfGeneration(token) && this.#state.endThought()) return this.#judged(this.#state.forced[0]!);
       refused.add(token);
     }
     const logits = context.logits(index);

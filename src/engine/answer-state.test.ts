@@ -61,13 +61,14 @@ interface Shape {
   readonly grammar?: readonly string[];
   readonly triggers?: readonly Trigger[];
   readonly once?: boolean;
+  readonly calls?: boolean;
   readonly closing?: readonly string[];
 }
 
-function answer({ thought, grammar, triggers = [], once = false, closing = ["enough", "</think>", "\n"] }: Shape) {
+function answer({ thought, grammar, triggers = [], once = false, calls = false, closing = ["enough", "</think>", "\n"] }: Shape) {
   const state = new AnswerState({
     ...(thought && { thought: { ...MARKS, ...thought }, closing: () => closing.map(idOf) }),
-    ...(grammar && { constraint: { begin: () => new FewTexts(grammar), triggers, once } }),
+    ...(grammar && { constraint: { begin: () => new FewTexts(grammar), triggers, once, calls } }),
   });
   const seen: Array<{ text: string; search: string }> = [];
   const write = (...tokens: string[]) =>
@@ -116,6 +117,12 @@ describe("a grammar that holds from the start", () => {
     const it = answer({ grammar: ["yes"] });
     it.write("yes");
     expect(it.watched).toBe("yes");
+  });
+
+  test("T17 and in calls they do not", () => {
+    const it = answer({ thought: {}, grammar: ["yes"], calls: true });
+    it.write("yes");
+    expect(it.watched).toBe("|");
   });
 });
 
@@ -194,9 +201,9 @@ describe("a thought", () => {
     expect(it.watched).toBe("|now");
   });
 
-  test("may end the answer", () => {
+  test("may end the answer where no text is promised", () => {
     for (const opened of [true, false]) {
-      const it = answer({ thought: { opened }, grammar: ["ab"] });
+      const it = answer({ thought: { opened }, grammar: ["ab"], triggers: CALLS });
       expect(it.write("<think>", "hm", END)).toBe(true);
       expect(it.state.ended).toBe(false);
     }
@@ -235,6 +242,15 @@ describe("a budget", () => {
     expect(it.write("enough", "</think>", "\n")).toBe(true);
     expect([it.state.thoughtTokens, it.refuses("three"), it.write("ab"), it.state.ended]).toEqual([6, true, true, true]);
     expect(it.watched).toBe("|ab");
+  });
+
+  test("an end in a thought closes it where a text is promised behind it, and nowhere else", () => {
+    const it = answer({ thought: { opened: true }, grammar: ["ab"] });
+    expect([it.write("one"), it.refuses(END), it.state.endThought()]).toEqual([true, true, true]);
+    expect(forced(it)).toEqual(["enough", "</think>", "\n"]);
+    expect([it.state.endThought(), it.write("enough", "</think>", "\n", "ab"), it.state.ended]).toEqual([false, true, true]);
+    const free = answer({ thought: { opened: true }, grammar: ["ab"], triggers: CALLS });
+    expect([free.state.endThought(), free.write("one", END)]).toEqual([false, true]);
   });
 
   test("of nothing closes at once", () => {

@@ -3,7 +3,7 @@
  * text stop strings are looked for. Moved token by token by answer-source.ts. Pure: grammars are handed in as an interface.
  *
  *   opening ──open──▶ thought ──close──▶ gap ──text──▶ free ──trigger──▶ held ──▶ end, or free again
- *      │                 └──budget──▶ closing ──▶ gap └──────▶ held (no triggers)
+ *      │                 └──budget──▶ closing ──▶ gap └──────▶ held (no triggers: then an end in a thought closes it, as the budget does)
  *      └── anything else: as behind the gap
  */
 import type { ThoughtMarks, Trigger } from "../contract/answer.ts";
@@ -28,7 +28,7 @@ export interface GrammarRun {
 
 export interface AnswerRules<G extends GrammarRun> {
   readonly thought?: ThoughtMarks | undefined;
-  /** The tokens of what closes a thought; asked for where it has a budget. */
+  /** The tokens of what closes a thought; asked for where it has a budget, or must not be the end. */
   readonly closing?: () => readonly number[];
   readonly constraint?: ConstraintRules<G> | undefined;
 }
@@ -39,6 +39,8 @@ interface ConstraintRules<G> {
   /** Empty: it holds from the start. */
   readonly triggers: readonly Trigger[];
   readonly once: boolean;
+  /** Its text is calls. */
+  readonly calls: boolean;
 }
 
 /** A token as the state sees it. `ends`: an end of generation. */
@@ -125,6 +127,15 @@ export class AnswerState<G extends GrammarRun> {
     return parts;
   }
 
+  /**
+   * The model would end its answer in a thought, yet a text is promised behind it: what closes the thought is forced instead.
+   * @returns false: this is no such place
+   */
+  endThought(): boolean {
+    if (this.#phase.kind !== "thought" || !this.#strict) return false;
+    return this.#closeBy(this.#rules.closing?.() ?? []);
+  }
+
   free(): void {
     this.#grammar?.free();
     this.#grammar = undefined;
@@ -139,7 +150,7 @@ export class AnswerState<G extends GrammarRun> {
 
   #mayEnd(token: number): boolean {
     const { kind } = this.#phase;
-    if (kind === "thought" || (kind !== "held" && !this.#strict)) return true;
+    if (kind !== "held" && !this.#strict) return true;
     return this.#grammar?.allows(token) ?? false;
   }
 
@@ -172,7 +183,7 @@ export class AnswerState<G extends GrammarRun> {
     else this.free();
     if (undecided) this.#phase = { kind: "opening", read: text };
     else this.#settle(this.#grammar!);
-    return [{ bytes: written.bytes, search: undecided ? "later" : "now" }];
+    return [{ bytes: written.bytes, search: undecided ? "later" : this.#searchHeld }];
   }
 
   #force({ token, bytes }: Written, left: readonly number[]): readonly TextPart[] {
@@ -195,9 +206,9 @@ export class AnswerState<G extends GrammarRun> {
     return this.#read(written, { kind: "free", triggers: Triggers.of(triggers, { behind: true }) }, text, { own: 0, at: 0 });
   }
 
-  /** Within a call of a tool a stop string ends nothing; an answer that is under a grammar as a whole is text like any other. */
+  /** Within a call of a tool a stop string ends nothing; a text that is under a grammar as a whole is one like any other. */
   get #searchHeld(): StopSearch {
-    return this.#strict ? "now" : "not";
+    return this.#strict && !this.#strict.calls ? "now" : "not";
   }
 
   /** `own`: where in the text the token's own begins; what is before came earlier. `at`: from where it is read. */
@@ -261,8 +272,12 @@ export class AnswerState<G extends GrammarRun> {
   #closeInTime(): void {
     const { budgetTokens = Number.POSITIVE_INFINITY } = this.#rules.thought ?? {};
     if (this.#phase.kind !== "thought" || this.#used < budgetTokens || this.#utf8.missing > 0) return;
-    const left = this.#rules.closing?.() ?? [];
+    this.#closeBy(this.#rules.closing?.() ?? []);
+  }
+
+  #closeBy(left: readonly number[]): boolean {
     if (left.length > 0) this.#phase = { kind: "closing", left };
+    return left.length > 0;
   }
 }
 

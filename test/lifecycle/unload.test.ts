@@ -114,7 +114,7 @@ describe("POST load, unload and GET status", () => {
 });
 
 describe("keep-alive", () => {
-  test.each([{ keep_alive: 0 }, { keep_alive: "0s" }, { ttl: 0 }])("%j: the model goes when the answer is there", async (field) => {
+  test.each([{ keep_alive: 0 }, { keep_alive: "0s" }, { ttl: 0 }])("T60 %j: the model goes when the answer is there", async (field) => {
     const before = await unloads("first", "keep_alive");
     const { status } = await short(server, "first", field);
     expect(status).toBe(200);
@@ -122,7 +122,7 @@ describe("keep-alive", () => {
     expect(await unloads("first", "keep_alive")).toBe(before + 1);
   });
 
-  test("a time ends after the last request, a request in between begins it anew, and -1 keeps", async () => {
+  test("T60 a time ends after the last request, a request in between begins it anew, and -1 keeps", async () => {
     await short(server, "first", { keep_alive: "1s" });
     const first = Date.parse((await ps(server)).models[0]!.expires_at!);
     expect(first - Date.now()).toBeGreaterThan(0);
@@ -133,10 +133,13 @@ describe("keep-alive", () => {
     await short(server, "first", { keep_alive: "1s" });
     await short(server, "first", { keep_alive: -1 });
     expect((await ps(server)).models[0]!.expires_at).toBeNull();
+    await short(server, "first", { keep_alive: "5m" });
+    const left = Date.parse((await ps(server)).models[0]!.expires_at!) - Date.now();
+    expect([left > 290_000, left <= 300_000]).toEqual([true, true]);
     await post("/api/models/first/unload");
   });
 
-  test("a value that is none is a 400 that names the field", async () => {
+  test("T60 a value that is none is a 400 that names the field", async () => {
     expect(await short(server, "first", { keep_alive: "soon" })).toMatchObject({ status: 400, json: { error: { param: "keep_alive" } } });
   });
 });

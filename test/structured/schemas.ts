@@ -60,7 +60,7 @@ const scalar = fc.oneof(
   text.map((value) => ({ const: value })),
 );
 
-const { schema } = fc.letrec<{ schema: object; object: object; array: object }>((tie) => ({
+const { schema, object } = fc.letrec<{ schema: object; object: object; array: object }>((tie) => ({
   schema: fc.oneof(
     { maxDepth: 3 },
     scalar,
@@ -98,7 +98,8 @@ const { schema } = fc.letrec<{ schema: object; object: object; array: object }>(
   ),
 }));
 
-export const anySchema = fc.tuple(schema, scalar).map(([root, value]) => ({
+/** What `#/$defs/node` means. */
+const defined = (root: object, value: object) => ({
   ...root,
   $defs: {
     node: {
@@ -108,4 +109,8 @@ export const anySchema = fc.tuple(schema, scalar).map(([root, value]) => ({
       additionalProperties: false,
     },
   },
-}));
+});
+
+export const anySchema = fc.tuple(schema, scalar).map(([root, value]) => defined(root, value));
+/** Of objects alone, as the parameters of a tool are. */
+export const anyParameters = fc.tuple(object, scalar).map(([root, value]) => defined(root, value));

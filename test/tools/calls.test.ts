@@ -122,6 +122,12 @@ describe.each([
       expect(answer!.calls).toMatchObject([{ name: "clock", arguments: "{}" }]);
     });
 
+    test("T17 a stop string ends no call that was demanded", async () => {
+      const prompt = { tools: [clock], toolChoice: "required" as const, parallelToolCalls: false };
+      const [answer] = await ask(model, prompt, { stop: ["e", '"', "{"] });
+      expect(answer).toMatchObject({ text: "", calls: [{ name: "clock", arguments: "{}" }], reason: "tool_calls" });
+    });
+
     test("T38 a call that is cut ends with length", async () => {
       const [answer] = await ask(model, { tools: [weather], toolChoice: "required" }, { maxTokens: 22 });
       expect(answer!.reason).toBe("length");
@@ -187,6 +193,15 @@ describe("a model that thinks", () => {
       expect(tokens).toBe(completionTokens);
     }
     expect(text!.logprobs).toBe(text!.completionTokens);
+  });
+
+  test("T42, T49 a model that would end in its thought answers all the same where an answer is promised", async () => {
+    // Without a budget Shimmy Tiny ends its answer where it should end its thought.
+    const [free] = await ask("shimmy-tiny", {}, {}, thinker);
+    expect(free).toMatchObject({ text: "", reason: "stop" });
+    const [called] = await ask("shimmy-tiny", { tools: [clock], toolChoice: "required", parallelToolCalls: false }, {}, thinker);
+    expect(called).toMatchObject({ text: "", calls: [{ name: "clock", arguments: "{}" }], reason: "tool_calls" });
+    expect(called!.reasoning).not.toBe("");
   });
 
   test("T51 switched off it does not: no token of a thought", async () => {

@@ -57,7 +57,7 @@ function compileCalls(job: GrammarJob, format: AnswerFormat, calls: CallFormat):
     warnings: arguments_.warnings,
   });
   // One that is named is called once.
-  if (job.toolChoice) return done(calls.whole(arguments_, tools, job.parallel && job.toolChoice === "required"));
+  if (job.toolChoice) return done(calls.whole(arguments_, tools, job.parallel && job.toolChoice === "required"), { calls: true });
   const triggers = calls.triggers(tools);
   if (!job.constraint) return done(calls.behind(arguments_, tools, job.parallel), { triggers, ...(!job.parallel && { once: true }) });
   const text = textOf(job.constraint, grammar);
