@@ -28,7 +28,7 @@ export interface GrammarRun {
 
 export interface AnswerRules<G extends GrammarRun> {
   readonly thought?: ThoughtMarks | undefined;
-  /** The tokens of what closes a thought; asked for where it has a budget, or must not be the end. */
+  /** The tokens of what closes a thought in the model's name. */
   readonly closing?: () => readonly number[];
   readonly constraint?: ConstraintRules<G> | undefined;
 }
@@ -106,9 +106,9 @@ export class AnswerState<G extends GrammarRun> {
     return this.#grammar;
   }
 
-  /** Whether a grammar holds as soon as the text begins; without it every token is possible that completes no trigger. */
+  /** Whether only what a grammar or a mark begins with may come: one holds as soon as the text begins, and no thought is open. */
   get strict(): boolean {
-    return this.#strict !== undefined;
+    return this.#strict !== undefined && this.#phase.kind !== "thought";
   }
 
   /** Whether a text that comes next is a part of the mark that opens a thought, or all of it. */
@@ -128,12 +128,11 @@ export class AnswerState<G extends GrammarRun> {
   }
 
   /**
-   * The model would end its answer in a thought, yet a text is promised behind it: what closes the thought is forced instead.
-   * @returns false: this is no such place
+   * The model would end its answer within a thought. Where a grammar waits behind it that ends the thought alone.
+   * @returns whether the thought is closed: `forced` says how
    */
   endThought(): boolean {
-    if (this.#phase.kind !== "thought" || !this.#strict) return false;
-    return this.#closeBy(this.#rules.closing?.() ?? []);
+    return this.#phase.kind === "thought" && this.#strict !== undefined && this.#beginClosing();
   }
 
   free(): void {
@@ -149,8 +148,7 @@ export class AnswerState<G extends GrammarRun> {
   }
 
   #mayEnd(token: number): boolean {
-    const { kind } = this.#phase;
-    if (kind !== "held" && !this.#strict) return true;
+    if (this.#phase.kind !== "held" && !this.#strict) return true;
     return this.#grammar?.allows(token) ?? false;
   }
 
@@ -213,12 +211,12 @@ export class AnswerState<G extends GrammarRun> {
 
   /** `own`: where in the text the token's own begins; what is before came earlier. `at`: from where it is read. */
   #read(written: Written, from: TextPhase, text: string, { own, at }: { own: number; at: number }): readonly TextPart[] | undefined {
-    const { stretches, phase } = readOn(from, text, at, { close: this.#close, answer: this.#answer() });
+    const { stretches, phase, written: spelled } = readOn(from, text, at, { close: this.#close, answer: this.#answer() });
     const all: Stretch[] = [{ end: at, search: "not" }, ...stretches];
     if (phase) this.#stay(phase);
     else {
       const begins = all.at(-1)!.end;
-      const grammar = this.#enter(written, Buffer.from(text.slice(begins), "latin1"), begins === own);
+      const grammar = this.#enter(written, Buffer.from(spelled + text.slice(begins), "latin1"), begins === own);
       if (!grammar) return undefined;
       this.#settle(grammar);
       all.push({ end: text.length, search: this.#searchHeld });
@@ -271,11 +269,11 @@ export class AnswerState<G extends GrammarRun> {
   /** Not within a character. */
   #closeInTime(): void {
     const { budgetTokens = Number.POSITIVE_INFINITY } = this.#rules.thought ?? {};
-    if (this.#phase.kind !== "thought" || this.#used < budgetTokens || this.#utf8.missing > 0) return;
-    this.#closeBy(this.#rules.closing?.() ?? []);
+    if (this.#phase.kind === "thought" && this.#used >= budgetTokens) this.#beginClosing();
   }
 
-  #closeBy(left: readonly number[]): boolean {
+  #beginClosing(): boolean {
+    const left = this.#utf8.missing > 0 ? [] : (this.#rules.closing?.() ?? []);
     if (left.length > 0) this.#phase = { kind: "closing", left };
     return left.length > 0;
   }

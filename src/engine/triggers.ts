@@ -4,53 +4,76 @@
  */
 import type { Trigger } from "../contract/answer.ts";
 
+/** A trigger as it is looked for. */
+interface Sought {
+  readonly text: string;
+  readonly written: string;
+}
+
+/** Where in the last piece of text a trigger ends, and what of the grammar is written with it. */
+export interface Found {
+  readonly end: number;
+  readonly written: string;
+}
+
 export class Triggers {
-  readonly #anywhere: readonly string[];
-  readonly #atStart: readonly string[];
+  readonly #anywhere: readonly Sought[];
+  readonly #atStart: readonly Sought[];
   readonly #longest: number;
   /** The end of the text so far: as much as a trigger may have begun in. */
   readonly #tail: string;
   /** The text so far without white space in front; undefined once no trigger of the start can come of it. */
   readonly #lead: string | undefined;
 
-  private constructor(anywhere: readonly string[], atStart: readonly string[], tail: string, lead: string | undefined) {
+  private constructor(
+    anywhere: readonly Sought[],
+    atStart: readonly Sought[],
+    longest: number,
+    { tail, lead }: { readonly tail: string; readonly lead: string | undefined },
+  ) {
     this.#anywhere = anywhere;
     this.#atStart = atStart;
-    this.#longest = Math.max(1, ...anywhere.map(({ length }) => length));
+    this.#longest = longest;
     this.#tail = tail;
     this.#lead = lead;
   }
 
   /** No empty ones. `behind`: the text is not the start of the answer. */
   static of(triggers: readonly Trigger[], { behind = false } = {}): Triggers {
-    const texts = (atStart: boolean) =>
-      triggers.filter((each) => (each.atStart === true) === atStart && each.text !== "").map(({ text }) => binary(text));
-    const first = behind ? [] : texts(true);
-    return new Triggers(texts(false), first, "", first.length > 0 ? "" : undefined);
+    const sought = (atStart: boolean) =>
+      triggers
+        .filter((each) => (each.atStart === true) === atStart && each.text !== "")
+        .map(({ text, written = "" }) => ({ text: binary(text), written: binary(written) }));
+    const [anywhere, first] = [sought(false), behind ? [] : sought(true)];
+    const longest = Math.max(1, ...anywhere.map(({ text }) => text.length));
+    return new Triggers(anywhere, first, longest, { tail: "", lead: first.length > 0 ? "" : undefined });
   }
 
-  /** Where in the next piece of text the first trigger ends; undefined: none does. */
-  end(text: string): number | undefined {
+  /** The trigger that ends first in the next piece of text; undefined: none does. */
+  find(text: string): Found | undefined {
     const known = this.#tail + text;
-    let first = Number.POSITIVE_INFINITY;
-    for (const trigger of this.#anywhere) {
+    let first: Found | undefined;
+    for (const { text: trigger, written } of this.#anywhere) {
       const at = known.indexOf(trigger);
-      if (at >= 0) first = Math.min(first, at + trigger.length - this.#tail.length);
+      const end = at + trigger.length - this.#tail.length;
+      if (at >= 0 && (!first || end < first.end)) first = { end, written };
     }
     const lead = this.#leadWith(text);
-    for (const trigger of this.#atStart) {
-      if (lead?.startsWith(trigger)) first = Math.min(first, text.length - lead.length + trigger.length);
+    for (const { text: trigger, written } of this.#atStart) {
+      if (!lead?.startsWith(trigger)) continue;
+      const end = text.length - lead.length + trigger.length;
+      if (!first || end < first.end) first = { end, written };
     }
-    return first === Number.POSITIVE_INFINITY ? undefined : first;
+    return first;
   }
 
   /** Behind a text in which none ended. */
   behind(text: string): Triggers {
     const known = this.#tail + text;
     const lead = this.#leadWith(text);
-    const possible = lead !== undefined && this.#atStart.some((trigger) => trigger.startsWith(lead));
+    const possible = lead !== undefined && this.#atStart.some((trigger) => trigger.text.startsWith(lead));
     const tail = known.slice(Math.max(0, known.length - this.#longest + 1));
-    return new Triggers(this.#anywhere, possible ? this.#atStart : [], tail, possible ? lead : undefined);
+    return new Triggers(this.#anywhere, possible ? this.#atStart : [], this.#longest, { tail, lead: possible ? lead : undefined });
   }
 
   #leadWith(text: string): string | undefined {

@@ -45,7 +45,7 @@ export interface CallFormat {
   triggers(tools: readonly Tool[]): readonly Trigger[];
   /**
    * What may follow a trigger, up to the end of the calls that it begins: one call, or, in formats that list several behind one trigger,
-   * all of them. Only one where `parallel` is false.
+   * all of them. Only one where `parallel` is false. It begins with what its triggers have `written`.
    */
   behind(grammar: CallGrammar, tools: readonly Tool[], parallel: boolean): Expression;
   /** A whole answer of one call or (with `parallel`) several, triggers included: for `tool_choice` "required". */

@@ -36,6 +36,7 @@ export class GeneralReader implements AnswerReader {
   #space = "";
   #textBegun = false;
   #thoughtBegun = false;
+  #reopened = false;
   /** A thought or a call came last: white space behind it is none of the text's. */
   #behindOther = false;
   #call: CallReader | undefined;
@@ -117,9 +118,10 @@ export class GeneralReader implements AnswerReader {
 
   #thought({ open, close, opened, inText }: ThoughtOptions): boolean {
     // Some models open it once more, behind a template that has.
-    if (opened && !inText && !this.#thoughtBegun) {
+    if (opened && !inText && !this.#thoughtBegun && !this.#reopened) {
       const rest = this.#held.trimStart();
-      if (rest.startsWith(open)) this.#held = rest.slice(open.length);
+      this.#reopened = rest.startsWith(open);
+      if (this.#reopened) this.#held = rest.slice(open.length);
       else if (rest !== "" && open.startsWith(rest)) return false;
     }
     const at = this.#held.indexOf(close);

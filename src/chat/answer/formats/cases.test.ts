@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { Tool } from "../../../contract/generation.ts";
 import type { AnswerFormat } from "../format.ts";
 import { compileAnswer } from "../grammar.ts";
+import { toolNamed } from "../test-support.ts";
 import { DEEPSEEK_V3_1 } from "./deepseek.ts";
 import { TOOLS } from "./fixtures.ts";
 import { FUNCTIONARY_3_2 } from "./functionary.ts";
@@ -169,4 +170,11 @@ describe("what follows a call", () => {
   ])("%s: is text where it is no further call", (_, format, text) => {
     expect(read(format, [`${text}and so on`], TOOLS)).toEqual({ reasoning: "", text: "and so on", calls: [PARIS] });
   });
+});
+
+test("many raw strings share the rules of the mark that ends them", () => {
+  const properties = Object.fromEntries(Array.from({ length: 50 }, (_, i) => [`p${i}`, { type: "string" }]));
+  const tools = Array.from({ length: 100 }, (_, i) => toolNamed(`t${i}`, { type: "object", properties }));
+  for (const format of ["qwen3-coder", "gemma-4"])
+    expect(compileAnswer({ format, tools, parallel: true }).constraint.gbnf.length, format).toBeLessThan(2e6);
 });
