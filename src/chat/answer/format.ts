@@ -33,8 +33,8 @@ export interface AnswerFormat {
   readonly thought?: Marks;
   /** Absent: its models call no tools. */
   readonly calls?: CallFormat;
-  /** Behind which of these texts a constrained answer begins (harmony's final channel). Absent: at the start, or behind the thought. */
-  readonly textTriggers?: readonly Trigger[];
+  /** A constrained text with what must stand before it (harmony's final channel). Absent: nothing. */
+  framed?(text: Expression): Expression;
   /** Where an answer is more than one thought, then text and calls (harmony): reads it all. Absent: reader.ts does. */
   reader?(context: ReaderContext): AnswerReader;
 }
