@@ -353,3 +353,12 @@ test("no grammar outlives its answer", () => {
   lazy.state.free();
   expect(FewTexts.alive).toBe(0);
 });
+
+test("hundreds of triggers cost a token of free text next to nothing", () => {
+  const triggers = Array.from({ length: 512 }, (_, i) => ({ text: `>>>tool_${i}\n` }));
+  const it = answer({ grammar: ["ab"], triggers });
+  const before = performance.now();
+  for (let i = 0; i < 20_000; i++) it.write("word ");
+  expect(performance.now() - before).toBeLessThan(1000);
+  expect([it.write(">>", ">tool_51"), it.refuses("1\nx"), it.write("1\na")]).toEqual([true, true, true]);
+});

@@ -61,6 +61,8 @@ export class AnswerState<G extends GrammarRun> {
   readonly #rules: AnswerRules<G>;
   /** The constraint, if it holds from the start. */
   readonly #strict: ConstraintRules<G> | undefined;
+  /** What holds where the answer begins; undefined: the grammar. */
+  readonly #answer: TextPhase | undefined;
   readonly #open: string;
   readonly #close: string;
   #phase: Phase;
@@ -80,13 +82,14 @@ export class AnswerState<G extends GrammarRun> {
     const mayThink = thought !== undefined && thought.open !== "";
     this.#rules = rules;
     this.#strict = constraint?.triggers.length === 0 ? constraint : undefined;
+    this.#answer = this.#strict ? undefined : { kind: "free", triggers: constraint && Triggers.of(constraint.triggers) };
     this.#open = binary(thought?.open ?? "");
     this.#close = binary(thought?.close ?? "");
     if (thought) this.thoughtTokens = 0;
     if (thought?.opened) this.#phase = { kind: "thought", tail: "" };
     else {
       this.#grammar = this.#strict?.begin();
-      this.#phase = mayThink ? { kind: "opening", read: "" } : (this.#answer() ?? { kind: "held" });
+      this.#phase = mayThink ? { kind: "opening", read: "" } : (this.#answer ?? { kind: "held" });
     }
     this.#closeInTime();
   }
@@ -140,13 +143,6 @@ export class AnswerState<G extends GrammarRun> {
     this.#grammar = undefined;
   }
 
-  /** What holds where the answer begins; undefined: the grammar. */
-  #answer(): TextPhase | undefined {
-    if (this.#strict) return undefined;
-    const { constraint } = this.#rules;
-    return { kind: "free", triggers: constraint && Triggers.of(constraint.triggers) };
-  }
-
   #mayEnd(token: number): boolean {
     if (this.#phase.kind !== "held" && !this.#strict) return true;
     return this.#grammar?.allows(token) ?? false;
@@ -174,7 +170,7 @@ export class AnswerState<G extends GrammarRun> {
       return parts;
     }
     const undecided = begun === "" ? text.length <= MOST_WHITE : this.#open.startsWith(begun);
-    if (!undecided && !this.#strict) return this.#read(written, this.#answer()!, text, { own: read.length, at: 0 });
+    if (!undecided && !this.#strict) return this.#read(written, this.#answer!, text, { own: read.length, at: 0 });
     const allowed = this.#grammar?.allows(written.token) ?? false;
     if (this.#strict && !allowed && (!undecided || begun === "" || own === "")) return undefined;
     if (allowed) this.#grammar!.accept(written.token);
@@ -211,7 +207,7 @@ export class AnswerState<G extends GrammarRun> {
 
   /** `own`: where in the text the token's own begins; what is before came earlier. `at`: from where it is read. */
   #read(written: Written, from: TextPhase, text: string, { own, at }: { own: number; at: number }): readonly TextPart[] | undefined {
-    const { stretches, phase, written: spelled } = readOn(from, text, at, { close: this.#close, answer: this.#answer() });
+    const { stretches, phase, written: spelled } = readOn(from, text, at, { close: this.#close, answer: this.#answer });
     const all: Stretch[] = [{ end: at, search: "not" }, ...stretches];
     if (phase) this.#stay(phase);
     else {

@@ -16,24 +16,25 @@ export interface Found {
   readonly written: string;
 }
 
+/** Those that count everywhere. */
+interface Anywhere {
+  readonly triggers: readonly Sought[];
+  /** What all of them begin with: hundreds of tools need not be looked for in text that does not hold it. */
+  readonly head: string;
+  readonly longest: number;
+}
+
 export class Triggers {
-  readonly #anywhere: readonly Sought[];
+  readonly #anywhere: Anywhere;
   readonly #atStart: readonly Sought[];
-  readonly #longest: number;
   /** The end of the text so far: as much as a trigger may have begun in. */
   readonly #tail: string;
   /** The text so far without white space in front; undefined once no trigger of the start can come of it. */
   readonly #lead: string | undefined;
 
-  private constructor(
-    anywhere: readonly Sought[],
-    atStart: readonly Sought[],
-    longest: number,
-    { tail, lead }: { readonly tail: string; readonly lead: string | undefined },
-  ) {
+  private constructor(anywhere: Anywhere, atStart: readonly Sought[], tail: string, lead: string | undefined) {
     this.#anywhere = anywhere;
     this.#atStart = atStart;
-    this.#longest = longest;
     this.#tail = tail;
     this.#lead = lead;
   }
@@ -45,16 +46,22 @@ export class Triggers {
         .filter((each) => (each.atStart === true) === atStart && each.text !== "")
         .map(({ text, written = "" }) => ({ text: binary(text), written: binary(written) }));
     const [anywhere, first] = [sought(false), behind ? [] : sought(true)];
-    const longest = Math.max(1, ...anywhere.map(({ text }) => text.length));
-    return new Triggers(anywhere, first, longest, { tail: "", lead: first.length > 0 ? "" : undefined });
+    const texts = anywhere.map(({ text }) => text);
+    const shared = {
+      triggers: anywhere,
+      head: texts.reduce(sharedHead, texts[0] ?? ""),
+      longest: Math.max(1, ...texts.map(({ length }) => length)),
+    };
+    return new Triggers(shared, first, "", first.length > 0 ? "" : undefined);
   }
 
   /** The trigger that ends first in the next piece of text; undefined: none does. */
   find(text: string): Found | undefined {
     const known = this.#tail + text;
     let first: Found | undefined;
-    for (const { text: trigger, written } of this.#anywhere) {
-      const at = known.indexOf(trigger);
+    const from = known.indexOf(this.#anywhere.head);
+    for (const { text: trigger, written } of from < 0 ? [] : this.#anywhere.triggers) {
+      const at = known.indexOf(trigger, from);
       const end = at + trigger.length - this.#tail.length;
       if (at >= 0 && (!first || end < first.end)) first = { end, written };
     }
@@ -72,13 +79,19 @@ export class Triggers {
     const known = this.#tail + text;
     const lead = this.#leadWith(text);
     const possible = lead !== undefined && this.#atStart.some((trigger) => trigger.text.startsWith(lead));
-    const tail = known.slice(Math.max(0, known.length - this.#longest + 1));
-    return new Triggers(this.#anywhere, possible ? this.#atStart : [], this.#longest, { tail, lead: possible ? lead : undefined });
+    const tail = known.slice(Math.max(0, known.length - this.#anywhere.longest + 1));
+    return new Triggers(this.#anywhere, possible ? this.#atStart : [], tail, possible ? lead : undefined);
   }
 
   #leadWith(text: string): string | undefined {
     return this.#lead === undefined ? undefined : withoutWhite(this.#lead + text);
   }
+}
+
+function sharedHead(a: string, b: string): string {
+  let length = 0;
+  while (length < a.length && a[length] === b[length]) length++;
+  return a.slice(0, length);
 }
 
 /** A character for each byte of the text's UTF-8. */
