@@ -91,7 +91,7 @@ describe.each(MODELS)("$label", ({ path, ends, missing }) => {
     test("a token that closes it and goes on wrongly is drawn again, from all others", async () => {
       // The thought ends with a word's last letters, so some token holds them and what the grammar refuses.
       const thought = { ...OPENED, close: "e", closing: "e" };
-      const constraint = { gbnf: String.raw`root ::= "{}"` };
+      const constraint = { gbnf: 'root ::= "{}"' };
       for (let seed = 0; seed < 6; seed++) {
         const { text, reason } = await ask(engine, {
           text: begun,
