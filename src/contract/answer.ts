@@ -20,19 +20,22 @@ export interface EngineConstraint {
 export interface Trigger {
   readonly text: string;
   readonly atStart?: boolean;
+  /** What the grammar begins with is written already, as a part of the trigger: it decides how the grammar goes on. Absent: nothing. */
+  readonly written?: string;
 }
 
 /**
  * The marks around the model's thoughts, in the text. Within a thought no constraint holds, no trigger counts and no stop string ends the
- * answer; a thought may come only at the start of an answer.
+ * answer; a thought may come only at the start of an answer. A model that ends its answer within a thought closes it with `closing` where
+ * a constraint without triggers waits behind it.
  */
 export interface ThoughtMarks {
   readonly open: string;
   readonly close: string;
   /** The prompt ends within a thought. */
   readonly opened: boolean;
-  /** Most tokens of it; then `closing` is written in the model's name. */
+  /** Most tokens of it; then `closing` is written. */
   readonly budgetTokens?: number;
-  /** What closes a thought that has used up its budget; it contains `close`. */
+  /** What closes a thought in the model's name; it contains `close`. */
   readonly closing: string;
 }

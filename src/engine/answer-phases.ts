@@ -3,7 +3,7 @@
  * Called by answer-state.ts for each token. Pure. Texts are binary strings.
  */
 import type { StopSearch } from "./text.ts";
-import { type Triggers, whiteAtStart } from "./triggers.ts";
+import { type Found, type Triggers, whiteAtStart } from "./triggers.ts";
 
 export type TextPhase =
   /** `tail`: the end of the text, in which the mark that closes the thought may have begun. */
@@ -23,6 +23,8 @@ export interface Reading {
   readonly stretches: readonly Stretch[];
   /** Undefined: a grammar begins where the last stretch ends. */
   readonly phase: TextPhase | undefined;
+  /** What of that grammar is written already. */
+  readonly written: string;
 }
 
 /** White space that is read over; more of it is text: a model that writes nothing else must end. */
@@ -41,6 +43,7 @@ export function readOn(
 ): Reading {
   const stretches: Stretch[] = [];
   let phase: TextPhase | undefined = from;
+  let written = "";
   for (let end = at; phase && end < text.length; ) {
     const rest = text.slice(end);
     let search: StopSearch = "not";
@@ -55,11 +58,12 @@ export function readOn(
       phase = end < text.length || phase.white + white === MOST_WHITE ? answer : { kind: "gap", white: phase.white + white };
     } else {
       search = "now";
-      const triggered: number | undefined = phase.triggers?.end(rest);
-      end += triggered ?? rest.length;
-      phase = triggered === undefined ? { kind: "free", triggers: phase.triggers?.behind(rest) } : undefined;
+      const trigger: Found | undefined = phase.triggers?.find(rest);
+      end += trigger?.end ?? rest.length;
+      written = trigger?.written ?? "";
+      phase = trigger ? undefined : { kind: "free", triggers: phase.triggers?.behind(rest) };
     }
     stretches.push({ end, search });
   }
-  return { stretches, phase };
+  return { stretches, phase, written };
 }

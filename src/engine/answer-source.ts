@@ -29,7 +29,7 @@ export class AnswerSources {
   readonly #model: LlamaModel;
   readonly #constraints: Constraints | undefined;
   readonly #message: Pick<GenerateMessage, "thought" | "constraint">;
-  readonly #grammar: Grammar | undefined;
+  readonly #grammar: SharedGrammar | undefined;
 
   /** @throws invalid_value when libllama cannot use the grammar */
   constructor(
@@ -44,30 +44,51 @@ export class AnswerSources {
     // Marks and triggers are texts of the answer whether they are listed or not.
     const marks = [...markers, ...(thought ? [thought.open, thought.close] : []), ...(constraint?.triggers ?? []).map(({ text }) => text)];
     this.vocabulary = new MarkedVocabulary(model, marks);
-    this.#grammar = constraint && this.#constraints?.compile(constraint.gbnf);
+    const grammar = constraint && this.#constraints?.compile(constraint.gbnf);
+    this.#grammar = grammar && new SharedGrammar(grammar);
   }
 
   /** Takes over the sampler: what it returns frees it. */
   next(sampler: Sampler): TokenSource {
     const { thought, constraint } = this.#message;
     if (!thought && !constraint) return sampler;
-    const grammar = this.#grammar?.clone();
+    const grammar = this.#grammar?.share();
     const { triggers = [], once = false, calls = false } = constraint ?? {};
-    // One that holds from the very first token is begun once, and a copy of a large grammar takes milliseconds.
-    const begunOnce = !thought && triggers.length === 0;
-    const begin = () => new GrammarText(this.#constraints!, this.vocabulary, begunOnce ? grammar! : grammar!.clone());
+    const begin = () => new GrammarText(this.#constraints!, this.vocabulary, grammar!.begin());
     const rules: AnswerRules<GrammarText> = {
       thought,
       closing: () => this.vocabulary.write(Buffer.from(thought!.closing)),
       constraint: grammar && { begin, triggers, once, calls },
     };
-    const state = new AnswerState(rules);
-    const parts = { model: this.#model, vocabulary: this.vocabulary, constraints: this.#constraints, sampler, state };
-    return new AnswerSource(parts, () => void (begunOnce || grammar?.free()));
+    const parts = { model: this.#model, vocabulary: this.vocabulary, constraints: this.#constraints, sampler, rules };
+    return new AnswerSource(parts, () => grammar?.free());
   }
 
   free(): void {
     this.#grammar?.free();
+  }
+}
+
+/** A grammar that is compiled once for all choices of a request: the last who is done with it frees it. */
+class SharedGrammar {
+  readonly #grammar: Grammar;
+  #users = 1;
+
+  constructor(grammar: Grammar) {
+    this.#grammar = grammar;
+  }
+
+  share(): this {
+    this.#users++;
+    return this;
+  }
+
+  begin(): Grammar {
+    return this.#grammar.clone();
+  }
+
+  free(): void {
+    if (--this.#users === 0) this.#grammar.free();
   }
 }
 
@@ -76,7 +97,7 @@ interface Parts {
   readonly vocabulary: MarkedVocabulary;
   readonly constraints: Constraints | undefined;
   readonly sampler: Sampler;
-  readonly state: AnswerState<GrammarText>;
+  readonly rules: AnswerRules<GrammarText>;
 }
 
 class AnswerSource implements TokenSource {
@@ -84,18 +105,25 @@ class AnswerSource implements TokenSource {
   readonly #vocabulary: MarkedVocabulary;
   readonly #constraints: Constraints | undefined;
   readonly #sampler: Sampler;
-  readonly #state: AnswerState<GrammarText>;
+  readonly #rules: AnswerRules<GrammarText>;
+  /** Made with the first token: grammars of tools take megabytes, and whoever waits in the queue needs none. */
+  #begun: AnswerState<GrammarText> | undefined;
   readonly #onFree: () => void;
   /** Of the last token. */
   parts: readonly TextPart[] = [];
 
-  constructor({ model, vocabulary, constraints, sampler, state }: Parts, onFree: () => void) {
+  constructor({ model, vocabulary, constraints, sampler, rules }: Parts, onFree: () => void) {
     this.#model = model;
     this.#vocabulary = vocabulary;
     this.#constraints = constraints;
     this.#sampler = sampler;
-    this.#state = state;
+    this.#rules = rules;
     this.#onFree = onFree;
+  }
+
+  get #state(): AnswerState<GrammarText> {
+    this.#begun ??= new AnswerState(this.#rules);
+    return this.#begun;
   }
 
   /** Draws the next token from the logits at this index; undefined when no token of the vocabulary may follow. */
@@ -123,7 +151,7 @@ class AnswerSource implements TokenSource {
   }
 
   free(): void {
-    this.#state.free();
+    this.#begun?.free();
     this.#sampler.free();
     this.#onFree();
   }
@@ -168,7 +196,7 @@ class AnswerSource implements TokenSource {
   /** The tokens that may follow, and perhaps some more. */
   #possible(logits: Float32Array, refused: ReadonlySet<number>): number[] {
     const { held, strict, possible } = this.#state;
-    // Free text, where only a token was refused that goes on wrongly behind a trigger.
+    // Text that is free, where only a token was refused that goes on wrongly behind a trigger or a thought.
     if (!held && !strict) return Array.from(logits.keys()).filter((token) => !refused.has(token));
     const allowed = possible?.candidates(logits, this.#sampler.reach) ?? [];
     if (held) return allowed;

@@ -174,6 +174,20 @@ describe("a lazy grammar", () => {
     expect(answer({ ...atStart, thought: {} }).write("<think>{2", "</think>", "\nx{", "2")).toBe(true);
   });
 
+  test("a trigger may be the beginning of the grammar, which then knows which of them it was", () => {
+    const named: Shape = {
+      grammar: ["one:1", "two:2"],
+      triggers: ["one:", "two:"].flatMap((written) => [
+        { text: written, written, atStart: true },
+        { text: `>${written}`, written },
+      ]),
+    };
+    expect([answer(named).write("one:", "1", ">two", ":2"), answer(named).write("x >one:1")]).toEqual([true, true]);
+    for (const last of ["one:2", ">two:1"]) expect(answer(named).write(last), last).toBe(false);
+    const it = answer(named);
+    expect([it.write(">two:"), it.refuses("1"), it.write("2")]).toEqual([true, true, true]);
+  });
+
   test("the end of a grammar does not count as the beginning of a trigger", () => {
     const it = answer({ grammar: ["<ca"], triggers: CALLS });
     expect(it.write("<call>", "<ca", "ll>free")).toBe(true);
@@ -201,12 +215,24 @@ describe("a thought", () => {
     expect(it.watched).toBe("|now");
   });
 
-  test("may end the answer where no text is promised", () => {
+  test("may end the answer, unless a grammar waits behind it: then the model's end closes the thought alone", () => {
     for (const opened of [true, false]) {
-      const it = answer({ thought: { opened }, grammar: ["ab"], triggers: CALLS });
-      expect(it.write("<think>", "hm", END)).toBe(true);
-      expect(it.state.ended).toBe(false);
+      for (const lazy of [{}, { grammar: ["ab"], triggers: CALLS }]) {
+        const it = answer({ thought: { opened }, ...lazy });
+        expect([it.state.endThought(), it.write("<think>", "hm", END), it.state.endThought()]).toEqual([false, true, false]);
+      }
+      const it = answer({ thought: { opened }, grammar: ["ab"] });
+      expect([it.write("<think>", "hm"), it.refuses(END), it.state.endThought()]).toEqual([true, true, true]);
+      expect(it.state.forced.map((token) => TEXTS[token])).toEqual(["enough", "</think>", "\n"]);
+      expect([it.write("enough", "</think>", "\n", "ab"), it.state.ended, it.state.thoughtTokens]).toEqual([true, true, 5]);
+      expect(it.state.endThought()).toBe(false);
     }
+  });
+
+  test("a token that closes it and goes on as the grammar does not leaves all others free", () => {
+    const it = answer({ thought: { opened: true }, grammar: ["ab"] });
+    expect([it.state.strict, it.write("hm</think"), it.refuses(">x"), it.state.strict]).toEqual([false, true, true, false]);
+    expect([it.write(">"), it.state.strict, it.write("ab")]).toEqual([true, true, true]);
   });
 
   test("before a grammar: the mark or the grammar, whichever the model writes, and white space behind the thought", () => {
@@ -326,4 +352,13 @@ test("no grammar outlives its answer", () => {
   for (const text of ["<call>x", "<call>a", "b", "free", "<call>ab", "<call>ab", "<call>x"]) lazy.write(text);
   lazy.state.free();
   expect(FewTexts.alive).toBe(0);
+});
+
+test("hundreds of triggers cost a token of free text next to nothing", () => {
+  const triggers = Array.from({ length: 512 }, (_, i) => ({ text: `>>>tool_${i}\n` }));
+  const it = answer({ grammar: ["ab"], triggers });
+  const before = performance.now();
+  for (let i = 0; i < 20_000; i++) it.write("word ");
+  expect(performance.now() - before).toBeLessThan(1000);
+  expect([it.write(">>", ">tool_51"), it.refuses("1\nx"), it.write("1\na")]).toEqual([true, true, true]);
 });

@@ -28,7 +28,7 @@ export interface GrammarRun {
 
 export interface AnswerRules<G extends GrammarRun> {
   readonly thought?: ThoughtMarks | undefined;
-  /** The tokens of what closes a thought; asked for where it has a budget, or must not be the end. */
+  /** The tokens of what closes a thought in the model's name. */
   readonly closing?: () => readonly number[];
   readonly constraint?: ConstraintRules<G> | undefined;
 }
@@ -61,6 +61,8 @@ export class AnswerState<G extends GrammarRun> {
   readonly #rules: AnswerRules<G>;
   /** The constraint, if it holds from the start. */
   readonly #strict: ConstraintRules<G> | undefined;
+  /** What holds where the answer begins; undefined: the grammar. */
+  readonly #answer: TextPhase | undefined;
   readonly #open: string;
   readonly #close: string;
   #phase: Phase;
@@ -80,13 +82,14 @@ export class AnswerState<G extends GrammarRun> {
     const mayThink = thought !== undefined && thought.open !== "";
     this.#rules = rules;
     this.#strict = constraint?.triggers.length === 0 ? constraint : undefined;
+    this.#answer = this.#strict ? undefined : { kind: "free", triggers: constraint && Triggers.of(constraint.triggers) };
     this.#open = binary(thought?.open ?? "");
     this.#close = binary(thought?.close ?? "");
     if (thought) this.thoughtTokens = 0;
     if (thought?.opened) this.#phase = { kind: "thought", tail: "" };
     else {
       this.#grammar = this.#strict?.begin();
-      this.#phase = mayThink ? { kind: "opening", read: "" } : (this.#answer() ?? { kind: "held" });
+      this.#phase = mayThink ? { kind: "opening", read: "" } : (this.#answer ?? { kind: "held" });
     }
     this.#closeInTime();
   }
@@ -106,9 +109,9 @@ export class AnswerState<G extends GrammarRun> {
     return this.#grammar;
   }
 
-  /** Whether a grammar holds as soon as the text begins; without it every token is possible that completes no trigger. */
+  /** Whether only what a grammar or a mark begins with may come: one holds as soon as the text begins, and no thought is open. */
   get strict(): boolean {
-    return this.#strict !== undefined;
+    return this.#strict !== undefined && this.#phase.kind !== "thought";
   }
 
   /** Whether a text that comes next is a part of the mark that opens a thought, or all of it. */
@@ -128,12 +131,11 @@ export class AnswerState<G extends GrammarRun> {
   }
 
   /**
-   * The model would end its answer in a thought, yet a text is promised behind it: what closes the thought is forced instead.
-   * @returns false: this is no such place
+   * The model would end its answer within a thought. Where a grammar waits behind it that ends the thought alone.
+   * @returns whether the thought is closed: `forced` says how
    */
   endThought(): boolean {
-    if (this.#phase.kind !== "thought" || !this.#strict) return false;
-    return this.#closeBy(this.#rules.closing?.() ?? []);
+    return this.#phase.kind === "thought" && this.#strict !== undefined && this.#beginClosing();
   }
 
   free(): void {
@@ -141,16 +143,8 @@ export class AnswerState<G extends GrammarRun> {
     this.#grammar = undefined;
   }
 
-  /** What holds where the answer begins; undefined: the grammar. */
-  #answer(): TextPhase | undefined {
-    if (this.#strict) return undefined;
-    const { constraint } = this.#rules;
-    return { kind: "free", triggers: constraint && Triggers.of(constraint.triggers) };
-  }
-
   #mayEnd(token: number): boolean {
-    const { kind } = this.#phase;
-    if (kind !== "held" && !this.#strict) return true;
+    if (this.#phase.kind !== "held" && !this.#strict) return true;
     return this.#grammar?.allows(token) ?? false;
   }
 
@@ -176,7 +170,7 @@ export class AnswerState<G extends GrammarRun> {
       return parts;
     }
     const undecided = begun === "" ? text.length <= MOST_WHITE : this.#open.startsWith(begun);
-    if (!undecided && !this.#strict) return this.#read(written, this.#answer()!, text, { own: read.length, at: 0 });
+    if (!undecided && !this.#strict) return this.#read(written, this.#answer!, text, { own: read.length, at: 0 });
     const allowed = this.#grammar?.allows(written.token) ?? false;
     if (this.#strict && !allowed && (!undecided || begun === "" || own === "")) return undefined;
     if (allowed) this.#grammar!.accept(written.token);
@@ -213,12 +207,12 @@ export class AnswerState<G extends GrammarRun> {
 
   /** `own`: where in the text the token's own begins; what is before came earlier. `at`: from where it is read. */
   #read(written: Written, from: TextPhase, text: string, { own, at }: { own: number; at: number }): readonly TextPart[] | undefined {
-    const { stretches, phase } = readOn(from, text, at, { close: this.#close, answer: this.#answer() });
+    const { stretches, phase, written: spelled } = readOn(from, text, at, { close: this.#close, answer: this.#answer });
     const all: Stretch[] = [{ end: at, search: "not" }, ...stretches];
     if (phase) this.#stay(phase);
     else {
       const begins = all.at(-1)!.end;
-      const grammar = this.#enter(written, Buffer.from(text.slice(begins), "latin1"), begins === own);
+      const grammar = this.#enter(written, Buffer.from(spelled + text.slice(begins), "latin1"), begins === own);
       if (!grammar) return undefined;
       this.#settle(grammar);
       all.push({ end: text.length, search: this.#searchHeld });
@@ -271,11 +265,11 @@ export class AnswerState<G extends GrammarRun> {
   /** Not within a character. */
   #closeInTime(): void {
     const { budgetTokens = Number.POSITIVE_INFINITY } = this.#rules.thought ?? {};
-    if (this.#phase.kind !== "thought" || this.#used < budgetTokens || this.#utf8.missing > 0) return;
-    this.#closeBy(this.#rules.closing?.() ?? []);
+    if (this.#phase.kind === "thought" && this.#used >= budgetTokens) this.#beginClosing();
   }
 
-  #closeBy(left: readonly number[]): boolean {
+  #beginClosing(): boolean {
+    const left = this.#utf8.missing > 0 ? [] : (this.#rules.closing?.() ?? []);
     if (left.length > 0) this.#phase = { kind: "closing", left };
     return left.length > 0;
   }

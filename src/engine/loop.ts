@@ -146,8 +146,7 @@ export class EngineLoop {
     try {
       this.#arrive(message);
     } catch (error) {
-      const { code, details } = ShimmyError.from(error);
-      this.#events.push({ id: message.id, error: { code, details } });
+      this.#fail(message.id, error);
     }
     this.#flush();
     void this.#run();
@@ -157,6 +156,13 @@ export class EngineLoop {
     this.#grammars.forget(id);
     this.#remove(id);
     this.#flush();
+  }
+
+  /** The end of one request, and of no other. */
+  #fail(id: number, error: unknown): void {
+    this.#remove(id);
+    const { code, details } = ShimmyError.from(error);
+    this.#events.push({ id, error: { code, details } });
   }
 
   /** Takes a request out, wherever it is. */
@@ -197,16 +203,19 @@ export class EngineLoop {
     const ends = "infill" in message.prompt ? infillEnds(this.#model) : undefined;
     const allLogits = message.promptLogprobs === true && topLogprobs !== undefined;
     const size = { vocabSize: this.#model.vocabSize, contextTokens: this.#contextTokens };
-    for (let choice = 0; choice < message.choices; choice++) {
-      const key = this.#nextKey++;
-      const source = sources.next(new Sampler(sampling, (seed + choice) >>> 0, size, prompt));
-      this.#choices.set(key, new Choice(this.#model, { id, choice, source, vocabulary, stop, topLogprobs, ends, tellsEnd: allLogits }));
-      const limits = { maxTokens, allLogits, ...(maxDraft !== undefined && { maxDraft }) };
-      this.#scheduler.arrive({ key, prompt, ...limits, tenant, salt: adapterSalt + salt, priority, group });
-      if (message.progress) this.#progress.watch(key, choice);
-      if (allLogits) this.#promptLogprobs.watch(key, choice, prompt, topLogprobs);
+    try {
+      for (let choice = 0; choice < message.choices; choice++) {
+        const key = this.#nextKey++;
+        const source = sources.next(new Sampler(sampling, (seed + choice) >>> 0, size, prompt));
+        this.#choices.set(key, new Choice(this.#model, { id, choice, source, vocabulary, stop, topLogprobs, ends, tellsEnd: allLogits }));
+        const limits = { maxTokens, allLogits, ...(maxDraft !== undefined && { maxDraft }) };
+        this.#scheduler.arrive({ key, prompt, ...limits, tenant, salt: adapterSalt + salt, priority, group });
+        if (message.progress) this.#progress.watch(key, choice);
+        if (allLogits) this.#promptLogprobs.watch(key, choice, prompt, topLogprobs);
+      }
+    } finally {
+      sources.free();
     }
-    sources.free();
     this.#waits.arrived(message.id, performance.now());
     this.#events.push({ id: message.id, event: { type: "started", promptTokens: prompt.length } });
   }
@@ -259,14 +268,19 @@ export class EngineLoop {
     }
     for (const [key, event] of this.#progress.computed(plan.entries, performance.now())) this.#emit(key, event);
     for (const [key, event] of this.#promptLogprobs.computed(plan.entries, (index) => this.#context.logits(index))) this.#emit(key, event);
-    const broken = plan.group === 0 ? [] : this.#broken(outputs);
-    const sampled = this.#sample(broken.length === 0 ? outputs : outputs.filter((output) => !broken.includes(output)));
+    const failed = new Map<number, unknown>();
+    if (plan.group !== 0) for (const { key } of this.#broken(outputs)) failed.set(key, this.#adapters.broken(plan.group));
+    const sampled = this.#sample(failed.size === 0 ? outputs : outputs.filter(({ key }) => !failed.has(key)), failed);
     const ms = performance.now() - decodesAt;
     if (!changed) this.#speculation?.observe(plan, sampled.length, { ms, threads });
     const full = this.#scheduler.apply(plan, sampled, ms);
     for (const { key, ended } of sampled) if (ended) this.#finish(key, "stop");
     for (const key of full) this.#finish(key, "length");
-    for (const output of broken) this.#refuse(output, plan.group);
+    // Now that the step was applied, for its cells are computed.
+    for (const [key, error] of failed) {
+      const id = this.#choices.get(key)?.id;
+      if (id !== undefined) this.#fail(id, error); // unless another choice of the same request has failed
+    }
   }
 
   /** Those whose logits an adapter has broken: a NaN anywhere before the last product makes all of them NaN. */
@@ -274,29 +288,29 @@ export class EngineLoop {
     return outputs.filter(({ index }) => Number.isNaN(this.#context.logits(index)[0]));
   }
 
-  /** After the step was applied, for its cells are computed. */
-  #refuse({ key }: Output, group: number): void {
-    const id = this.#choices.get(key)?.id;
-    if (id === undefined) return; // another choice of the same request was
-    const { code, details } = this.#adapters.broken(group);
-    this.#remove(id);
-    this.#events.push({ id, error: { code, details } });
-  }
-
-  /** Each token is drawn from the logits of the one before, so after a draft only where that one was what was drawn. */
-  #sample(outputs: readonly Output[]): Sampled[] {
+  /** `failed` gets those whose tokens cannot be drawn, by key: what is wrong with one answer must not end the others. */
+  #sample(outputs: readonly Output[], failed: Map<number, unknown>): Sampled[] {
     const sampled: Sampled[] = [];
-    for (const { key, index, draft } of outputs) {
-      const choice = this.#choices.get(key)!;
-      for (let i = 0; i <= draft.length; i++) {
-        const { token, ended, event } = choice.step(this.#context, index + i);
-        if (event) this.#emit(key, event);
-        sampled.push({ key, token, ended });
-        this.#speculation?.follow(key, token);
-        if (ended || token !== draft[i]) break;
+    for (const output of outputs) {
+      try {
+        this.#sampleOne(output, sampled);
+      } catch (error) {
+        failed.set(output.key, error);
       }
     }
     return sampled;
+  }
+
+  /** Each token is drawn from the logits of the one before, so after a draft only where that one was what was drawn. */
+  #sampleOne({ key, index, draft }: Output, sampled: Sampled[]): void {
+    const choice = this.#choices.get(key)!;
+    for (let i = 0; i <= draft.length; i++) {
+      const { token, ended, event } = choice.step(this.#context, index + i);
+      if (event) this.#emit(key, event);
+      sampled.push({ key, token, ended });
+      this.#speculation?.follow(key, token);
+      if (ended || token !== draft[i]) break;
+    }
   }
 
   /** `changed`: the adapter did, and what that costs says nothing about steps. */

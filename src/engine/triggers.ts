@@ -4,58 +4,94 @@
  */
 import type { Trigger } from "../contract/answer.ts";
 
+/** A trigger as it is looked for. */
+interface Sought {
+  readonly text: string;
+  readonly written: string;
+}
+
+/** Where in the last piece of text a trigger ends, and what of the grammar is written with it. */
+export interface Found {
+  readonly end: number;
+  readonly written: string;
+}
+
+/** Those that count everywhere. */
+interface Anywhere {
+  readonly triggers: readonly Sought[];
+  /** What all of them begin with: hundreds of tools need not be looked for in text that does not hold it. */
+  readonly head: string;
+  readonly longest: number;
+}
+
 export class Triggers {
-  readonly #anywhere: readonly string[];
-  readonly #atStart: readonly string[];
-  readonly #longest: number;
+  readonly #anywhere: Anywhere;
+  readonly #atStart: readonly Sought[];
   /** The end of the text so far: as much as a trigger may have begun in. */
   readonly #tail: string;
   /** The text so far without white space in front; undefined once no trigger of the start can come of it. */
   readonly #lead: string | undefined;
 
-  private constructor(anywhere: readonly string[], atStart: readonly string[], tail: string, lead: string | undefined) {
+  private constructor(anywhere: Anywhere, atStart: readonly Sought[], tail: string, lead: string | undefined) {
     this.#anywhere = anywhere;
     this.#atStart = atStart;
-    this.#longest = Math.max(1, ...anywhere.map(({ length }) => length));
     this.#tail = tail;
     this.#lead = lead;
   }
 
   /** No empty ones. `behind`: the text is not the start of the answer. */
   static of(triggers: readonly Trigger[], { behind = false } = {}): Triggers {
-    const texts = (atStart: boolean) =>
-      triggers.filter((each) => (each.atStart === true) === atStart && each.text !== "").map(({ text }) => binary(text));
-    const first = behind ? [] : texts(true);
-    return new Triggers(texts(false), first, "", first.length > 0 ? "" : undefined);
+    const sought = (atStart: boolean) =>
+      triggers
+        .filter((each) => (each.atStart === true) === atStart && each.text !== "")
+        .map(({ text, written = "" }) => ({ text: binary(text), written: binary(written) }));
+    const [anywhere, first] = [sought(false), behind ? [] : sought(true)];
+    const texts = anywhere.map(({ text }) => text);
+    const shared = {
+      triggers: anywhere,
+      head: texts.reduce(sharedHead, texts[0] ?? ""),
+      longest: Math.max(1, ...texts.map(({ length }) => length)),
+    };
+    return new Triggers(shared, first, "", first.length > 0 ? "" : undefined);
   }
 
-  /** Where in the next piece of text the first trigger ends; undefined: none does. */
-  end(text: string): number | undefined {
+  /** The trigger that ends first in the next piece of text; undefined: none does. */
+  find(text: string): Found | undefined {
     const known = this.#tail + text;
-    let first = Number.POSITIVE_INFINITY;
-    for (const trigger of this.#anywhere) {
-      const at = known.indexOf(trigger);
-      if (at >= 0) first = Math.min(first, at + trigger.length - this.#tail.length);
+    let first: Found | undefined;
+    const from = known.indexOf(this.#anywhere.head);
+    for (const { text: trigger, written } of from < 0 ? [] : this.#anywhere.triggers) {
+      const at = known.indexOf(trigger, from);
+      const end = at + trigger.length - this.#tail.length;
+      if (at >= 0 && (!first || end < first.end)) first = { end, written };
     }
     const lead = this.#leadWith(text);
-    for (const trigger of this.#atStart) {
-      if (lead?.startsWith(trigger)) first = Math.min(first, text.length - lead.length + trigger.length);
+    for (const { text: trigger, written } of this.#atStart) {
+      if (!lead?.startsWith(trigger)) continue;
+      const end = text.length - lead.length + trigger.length;
+      if (!first || end < first.end) first = { end, written };
     }
-    return first === Number.POSITIVE_INFINITY ? undefined : first;
+    return first;
   }
 
   /** Behind a text in which none ended. */
   behind(text: string): Triggers {
     const known = this.#tail + text;
     const lead = this.#leadWith(text);
-    const possible = lead !== undefined && this.#atStart.some((trigger) => trigger.startsWith(lead));
-    const tail = known.slice(Math.max(0, known.length - this.#longest + 1));
+    const possible = lead !== undefined && this.#atStart.some((trigger) => trigger.text.startsWith(lead));
+    const tail = known.slice(Math.max(0, known.length - this.#anywhere.longest + 1));
     return new Triggers(this.#anywhere, possible ? this.#atStart : [], tail, possible ? lead : undefined);
   }
 
   #leadWith(text: string): string | undefined {
     return this.#lead === undefined ? undefined : withoutWhite(this.#lead + text);
   }
+}
+
+function sharedHead(a: string, b: string): string {
+  let length = 0;
+  while (length < a.length && a[length] === b[length]) length++;
+  return a.slice(0, length);
 }
 
 /** A character for each byte of the text's UTF-8. */

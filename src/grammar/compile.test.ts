@@ -184,3 +184,9 @@ test("thousands of properties compile in a time nobody notices", () => {
   expect(refusalOf(object(properties))).toBe("s"); // each of them might be the next
   expect(performance.now() - before).toBeLessThan(2000);
 });
+
+test("a name that others must differ from has its limit, and no other", () => {
+  const named = (length: number, more = {}) => ({ ...object({ ["n".repeat(length)]: {} }), ...more });
+  expect(refusalOf(named(20_000))).toBe("accepted");
+  expect([500, 501, 20_000].map((length) => refusalOf(named(length, { additionalProperties: true })))).toEqual(["accepted", "s", "s"]);
+});

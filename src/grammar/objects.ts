@@ -16,6 +16,9 @@ import { noneOfTexts } from "./trie.ts";
 /** Each may be the next one, and libllama follows all that may. */
 const MAX_OPTIONAL = 1000;
 
+/** Characters of a name that others must differ from: a rule for each, made by recursion. */
+const MAX_NAME = 500;
+
 /** A schema of unknown shape, and its path. */
 export interface Subschema {
   readonly schema: unknown;
@@ -100,6 +103,9 @@ export function objectOf(all: readonly Located[], compiler: Compiler): Expressio
 function keyOf(all: readonly Located[], declared: readonly string[], compiler: Compiler): Expression {
   const names = all.filter(({ keywords }) => keywords.propertyNames !== undefined);
   if (names.length === 0 && declared.length === 0) return compiler.json.anyOf("string");
+  const long = declared.find((name) => name.length > MAX_NAME);
+  if (long !== undefined)
+    throw refusal(compiler.path, `beside additionalProperties a property's name must have at most ${MAX_NAME} characters`);
   if (names.length === 0) return sequence(text('"'), noneOfTexts(declared, compiler.grammar, unescaped), text('"'));
   const path = below(names[0]!.path, "propertyNames");
   if (declared.length > 0) throw refusal(path, "it cannot be enforced beside properties");

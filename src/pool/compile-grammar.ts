@@ -16,6 +16,9 @@ const REMEMBERED = 8;
 /** Values in a schema, or characters of one of its strings, that are compiled in passing: a few milliseconds. */
 const SMALL = 1000;
 
+/** At once: each takes a core, and may take all of its memory. */
+const MOST_THREADS = 3;
+
 /** What the worker sends. */
 export type Compilation = CompiledAnswer | { readonly code: ErrorCode; readonly details: ErrorDetails };
 
@@ -25,12 +28,51 @@ const known = new Map<string, CompiledAnswer>();
 /** @throws invalid_value as the compiler does, or when the limits are reached; client_closed */
 export async function compileGrammar(job: GrammarJob, signal: AbortSignal): Promise<CompiledAnswer> {
   const key = keyOf(job);
-  const compiled = known.get(key) ?? (isSmall(job) ? compileAnswer(job) : await compileInThread(job, signal));
+  const here = known.get(key);
+  if (here) return remember(key, here);
+  if (isSmall(job)) return remember(key, compileAnswer(job));
+  return inTurn(async () => known.get(key) ?? remember(key, await compileInThread(job, signal)), signal);
+}
+
+function remember(key: string, compiled: CompiledAnswer): CompiledAnswer {
   known.delete(key);
   known.set(key, compiled);
   const [oldest] = known.keys();
   if (known.size > REMEMBERED) known.delete(oldest!);
   return compiled;
+}
+
+let threads = 0;
+/** Who waits for a thread, the first who came first. */
+const waiting: Array<() => void> = [];
+
+/** `work`: what is the same may have been compiled meanwhile. */
+async function inTurn<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  if (threads < MOST_THREADS) threads++;
+  else await turn(signal);
+  try {
+    return await work();
+  } finally {
+    const next = waiting.shift();
+    if (next) next();
+    else threads--;
+  }
+}
+
+/** Until somebody is through, whose thread it takes over. @throws client_closed */
+function turn(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const go = () => {
+      signal.removeEventListener("abort", leave);
+      resolve();
+    };
+    const leave = () => {
+      waiting.splice(waiting.indexOf(go), 1);
+      reject(new ShimmyError("client_closed"));
+    };
+    waiting.push(go);
+    signal.addEventListener("abort", leave, { once: true });
+  });
 }
 
 /** @throws invalid_value for what is nested deeper than JSON.stringify goes */

@@ -88,6 +88,23 @@ describe.each(MODELS)("$label", ({ path, ends, missing }) => {
       expect(unopened.text.split("</think>").at(-1)!.trim()).toMatch(ANSWER);
     });
 
+    test("a token that closes it and goes on wrongly is drawn again, from all others", async () => {
+      // The thought ends with a word's last letters, so some token holds them and what the grammar refuses.
+      const thought = { ...OPENED, close: "e", closing: "e" };
+      const constraint = { gbnf: 'root ::= "{}"' };
+      for (let seed = 0; seed < 6; seed++) {
+        const { text, reason } = await ask(engine, {
+          text: begun,
+          thought,
+          constraint,
+          maxTokens: 400,
+          sampling: { ...sampling, temperature: 1, seed },
+        });
+        expect(text).toMatch(/^[^e]*e\s*\{\}$/);
+        expect(reason).toBe("stop");
+      }
+    });
+
     test("T17 a stop string in a thought ends nothing, one behind it ends the answer", async () => {
       const thought = { ...OPENED, budgetTokens: 12 };
       const whole = await ask(engine, { text: begun, thought, sampling, maxTokens: 30 });

@@ -37,8 +37,8 @@ describe.each(FIXTURES.map((fixture) => [fixture.format.name, fixture] as const)
 
   test("behind its trigger", () => {
     const { gbnf, triggers } = compileAnswer({ format: name, tools: TOOLS, parallel: true }).constraint;
-    const trigger = triggers!.find(({ text }) => fixture.one.includes(text) && !text.includes("{"))!.text;
+    const { text: trigger, written = "" } = triggers!.find(({ text }) => fixture.one.includes(text) && !text.includes("{"))!;
     const behind = fixture.one.slice(fixture.one.indexOf(trigger) + trigger.length);
-    expect(matcher.grammar(gbnf)(behind)).toBe(true);
+    expect(matcher.grammar(gbnf)(written + behind)).toBe(true);
   });
 });

@@ -22,6 +22,8 @@ export class ToolGrammar implements CallGrammar {
   readonly #json: Json;
   readonly #tools: readonly Tool[];
   readonly #arguments = new Map<Tool, Expression>();
+  /** By the mark that ends them: properties have many, and marks few. */
+  readonly #texts = new Map<string, Expression>();
 
   /** @param tools all of the request: their places in it name them in errors */
   constructor(grammar: Grammar, tools: readonly Tool[]) {
@@ -43,7 +45,11 @@ export class ToolGrammar implements CallGrammar {
   }
 
   until(end: string): Expression {
-    return untilText(end, this.#grammar);
+    const known = this.#texts.get(end);
+    if (known) return known;
+    const built = untilText(end, this.#grammar);
+    this.#texts.set(end, built);
+    return built;
   }
 
   anyValue(): Expression {

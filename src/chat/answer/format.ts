@@ -33,8 +33,8 @@ export interface AnswerFormat {
   readonly thought?: Marks;
   /** Absent: its models call no tools. */
   readonly calls?: CallFormat;
-  /** Behind which of these texts a constrained answer begins (harmony's final channel). Absent: at the start, or behind the thought. */
-  readonly textTriggers?: readonly Trigger[];
+  /** A constrained text with what must stand before it (harmony's final channel). Absent: nothing. */
+  framed?(text: Expression): Expression;
   /** Where an answer is more than one thought, then text and calls (harmony): reads it all. Absent: reader.ts does. */
   reader?(context: ReaderContext): AnswerReader;
 }
@@ -45,7 +45,7 @@ export interface CallFormat {
   triggers(tools: readonly Tool[]): readonly Trigger[];
   /**
    * What may follow a trigger, up to the end of the calls that it begins: one call, or, in formats that list several behind one trigger,
-   * all of them. Only one where `parallel` is false.
+   * all of them. Only one where `parallel` is false. It begins with what its triggers have `written`.
    */
   behind(grammar: CallGrammar, tools: readonly Tool[], parallel: boolean): Expression;
   /** A whole answer of one call or (with `parallel`) several, triggers included: for `tool_choice` "required". */

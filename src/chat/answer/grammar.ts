@@ -43,9 +43,15 @@ export function compileAnswer(job: GrammarJob): CompiledAnswer {
   if (job.tools.length > 0) return compileCalls(job, format, callsOf(format));
   const { constraint } = job;
   if (!constraint) throw new Error("nothing to compile");
-  const gbnf = "gbnf" in constraint ? constraint.gbnf : compileSchema(constraint.schema, constraint.param);
-  const triggers = format.textTriggers;
-  return { constraint: { gbnf, ...(triggers && { triggers, once: true }) }, warnings: [] };
+  return { constraint: { gbnf: compileText(constraint, format) }, warnings: [] };
+}
+
+function compileText(constraint: Constraint, format: AnswerFormat): string {
+  if (format.framed) {
+    const grammar = new Grammar("gbnf" in constraint ? "grammar" : constraint.param);
+    return grammar.render(format.framed(textOf(constraint, grammar)));
+  }
+  return "gbnf" in constraint ? constraint.gbnf : compileSchema(constraint.schema, constraint.param);
 }
 
 function compileCalls(job: GrammarJob, format: AnswerFormat, calls: CallFormat): CompiledAnswer {
@@ -61,9 +67,7 @@ function compileCalls(job: GrammarJob, format: AnswerFormat, calls: CallFormat):
   const triggers = calls.triggers(tools);
   if (!job.constraint) return done(calls.behind(arguments_, tools, job.parallel), { triggers, ...(!job.parallel && { once: true }) });
   const text = textOf(job.constraint, grammar);
-  if (!format.textTriggers) return done(choice(text, calls.whole(arguments_, tools, job.parallel)));
-  const root = choice(text, calls.behind(arguments_, tools, job.parallel));
-  return done(root, { triggers: [...format.textTriggers, ...triggers], once: true });
+  return done(choice(format.framed?.(text) ?? text, calls.whole(arguments_, tools, job.parallel)));
 }
 
 /** @throws invalid_value when the named tool is not there */

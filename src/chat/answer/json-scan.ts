@@ -6,25 +6,28 @@
 /** What stands between brackets and strings. */
 const IN_JSON = /[\s\w+\-.,:]/;
 
+/** "none": it is no object, array or string, or what stands at `end` cannot be in one. */
+export interface ScannedTo {
+  readonly end: number;
+  readonly is: "whole" | "open" | "none";
+}
+
 export class JsonScan {
   readonly #brackets: string[] = [];
   #begun = false;
   #string = false;
   #escaped = false;
 
-  /**
-   * Looks at the text from `from` on, which goes on where the last one ended.
-   * @returns the place behind the value; "open": it goes on; "none": it is no object, array or string, or none of JSON.
-   */
-  push(text: string, from: number): number | "open" | "none" {
+  /** Looks at the text from `from` on, which goes on where the last one ended. @returns how far it is the value's */
+  push(text: string, from: number): ScannedTo {
     for (let at = from; at < text.length; at++) {
       const char = text[at]!;
-      if (!this.#begun && !'{["'.includes(char)) return "none";
+      if (!this.#begun && !'{["'.includes(char)) return { end: at, is: "none" };
       this.#begun = true;
-      if (!this.#step(char)) return "none";
-      if (!this.#string && this.#brackets.length === 0) return at + 1;
+      if (!this.#step(char)) return { end: at, is: "none" };
+      if (!this.#string && this.#brackets.length === 0) return { end: at + 1, is: "whole" };
     }
-    return "open";
+    return { end: text.length, is: "open" };
   }
 
   /** @returns false: this character cannot be here. */

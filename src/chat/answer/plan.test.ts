@@ -3,6 +3,8 @@ import { describe, expect, test } from "vitest";
 import type { ChatMessage, ChatPrompt, ReasoningWish } from "../../contract/generation.ts";
 import { CHATML, MISTRAL_V13, QWEN3, THINKING } from "../fixtures.ts";
 import { ChatTemplate } from "../template.ts";
+import { formatOf } from "./formats/index.ts";
+import { thoughtMarks } from "./plan.ts";
 import { folded, toolNamed } from "./test-support.ts";
 
 const user: ChatMessage = { role: "user", content: "U" };
@@ -148,4 +150,11 @@ test("an effort goes to a template that reads it, and to no other", () => {
   expect(render(QWEN3, wish({ effort: "high" })).text).toBe(render(QWEN3).text);
   const refuses = `{% if reasoning_effort == 'high' %}{{ raise_exception('no') }}{% endif %}${EFFORT}`;
   expect(render(refuses, wish({ effort: "high" })).text).toMatch(/^Reasoning: medium/);
+});
+
+test("a template that is made to be searched for ever is searched once", () => {
+  const before = performance.now();
+  expect(thoughtMarks(`</${"think".repeat(200_000)}`, formatOf(""))).toBeUndefined();
+  expect(thoughtMarks("…</seed-think:1>", formatOf(""))).toEqual({ open: "<seed-think:1>", close: "</seed-think:1>" });
+  expect(performance.now() - before).toBeLessThan(1000);
 });

@@ -45,11 +45,14 @@ const MARKS: readonly Marks[] = [
   { open: "Here are my reasoning steps:", close: "[BEGIN FINAL RESPONSE]" }, // Apriel
 ];
 
+/** Bounded, for a template is as long as its author likes, and may be made to be searched for ever. */
+const CLOSING_TAG = /<\/([\w:-]{0,24}think[\w:-]{0,24})>/;
+
 /** The marks around the thoughts of a template's models; undefined: they do not think. */
 export function thoughtMarks(template: string, format: AnswerFormat): Marks | undefined {
   const known = format.thought ? [format.thought] : format.reader ? [] : MARKS;
   const found = known.find((marks) => template.includes(marks.known ?? marks.close));
-  const [, tag] = found || format.reader ? [] : (/<\/([\w:-]*think[\w:-]*)>/.exec(template) ?? []);
+  const [, tag] = found || format.reader ? [] : (CLOSING_TAG.exec(template) ?? []);
   return tag === undefined ? found : { open: `<${tag}>`, close: `</${tag}>` };
 }
 

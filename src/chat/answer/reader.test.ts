@@ -57,6 +57,32 @@ describe("thoughts", () => {
     expect(read(["<thin"], { marks: THINK }).text).toBe("<thin");
   });
 
+  test("only the white space that the engine knows stands before a mark or a call of the start", () => {
+    const call = '{"name": "weather", "parameters": {}}';
+    for (const char of ["\u00a0", "\v", "\ufeff"]) {
+      expect(read([char, "<think>", "a</think>"], { marks: THINK })).toEqual({ reasoning: "", text: `${char}<think>a</think>`, calls: [] });
+      expect(read([char, call], { format: llama3 })).toEqual({ reasoning: "", text: char + call, calls: [] });
+    }
+    expect(read([" \t\r\n", call], { format: llama3 }).calls).toHaveLength(1);
+  });
+
+  test("T50 a mark that is opened once more is left out once, however it comes", () => {
+    for (const pieces of [["<think><think>hm</think>"], ["<think>", "<think>hm</think>"], [..."<think><think>hm</think>"]])
+      expect(read(pieces, { marks: THINK, opened: true }).reasoning).toBe("<think>hm");
+  });
+
+  test("a call whose arguments turn out to be none is not whole, however it comes", () => {
+    const text = '<tool_call>{"name": "weather", "arguments": {"a": §}}</tool_call>';
+    for (const pieces of [[text], [...text]])
+      expect(read(pieces)).toEqual({
+        reasoning: "",
+        text: "§}}</tool_call>",
+        calls: [{ name: "weather", arguments: '{"a": ', whole: false }],
+      });
+    const named = '[TOOL_CALLS]weather[ARGS]{"a": §}';
+    expect(read([named], { format: mistralNamed }).calls).toEqual([{ name: "weather", arguments: '{"a": ', whole: false }]);
+  });
+
   test("a thought that was cut is a thought", () => {
     expect(read(["<think>half </thi"], { marks: THINK })).toEqual({ reasoning: "half </thi", text: "", calls: [] });
   });

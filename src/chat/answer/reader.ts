@@ -36,6 +36,7 @@ export class GeneralReader implements AnswerReader {
   #space = "";
   #textBegun = false;
   #thoughtBegun = false;
+  #reopened = false;
   /** A thought or a call came last: white space behind it is none of the text's. */
   #behindOther = false;
   #call: CallReader | undefined;
@@ -97,7 +98,7 @@ export class GeneralReader implements AnswerReader {
   }
 
   #start({ open, close, inText }: ThoughtOptions): boolean {
-    const rest = this.#held.trimStart();
+    const rest = trimStart(this.#held);
     if (rest.startsWith(open)) {
       const before = this.#held.slice(0, this.#held.length - rest.length);
       this.#pieces.push(inText ? { kind: "text", text: before + open } : { kind: "reasoning", text: "" });
@@ -117,20 +118,21 @@ export class GeneralReader implements AnswerReader {
 
   #thought({ open, close, opened, inText }: ThoughtOptions): boolean {
     // Some models open it once more, behind a template that has.
-    if (opened && !inText && !this.#thoughtBegun) {
-      const rest = this.#held.trimStart();
-      if (rest.startsWith(open)) this.#held = rest.slice(open.length);
+    if (opened && !inText && !this.#thoughtBegun && !this.#reopened) {
+      const rest = trimStart(this.#held);
+      this.#reopened = rest.startsWith(open);
+      if (this.#reopened) this.#held = rest.slice(open.length);
       else if (rest !== "" && open.startsWith(rest)) return false;
     }
     const at = this.#held.indexOf(close);
     if (at >= 0) {
       const rest = this.#held.slice(at + close.length);
-      this.#tellThought(inText ? this.#held.slice(0, at + close.length) : this.#held.slice(0, at).trimEnd());
+      this.#tellThought(inText ? this.#held.slice(0, at + close.length) : trimEnd(this.#held.slice(0, at)));
       this.#leaveThought(rest);
       return true;
     }
     const sure = this.#held.slice(0, this.#held.length - partialLength(this.#held, [close]));
-    const told = inText ? sure : sure.trimEnd();
+    const told = inText ? sure : trimEnd(sure);
     this.#tellThought(told);
     this.#held = this.#held.slice(told.length);
     return false;
@@ -138,7 +140,7 @@ export class GeneralReader implements AnswerReader {
 
   #tellThought(thought: string): void {
     const { inText } = this.#options.thought!;
-    const text = this.#thoughtBegun || inText ? thought : thought.trimStart();
+    const text = this.#thoughtBegun || inText ? thought : trimStart(thought);
     if (text === "") return;
     this.#thoughtBegun = true;
     this.#pieces.push({ kind: inText ? "text" : "reasoning", text });
@@ -171,7 +173,7 @@ export class GeneralReader implements AnswerReader {
   /** Those that count here. */
   #triggers(): string[] {
     const atStart = !this.#textBegun && !this.#call;
-    const leading = this.#held.trimStart();
+    const leading = trimStart(this.#held);
     const mayStart = (text: string) => atStart && (leading.startsWith(text) || text.startsWith(leading));
     return this.#options.triggers.filter((trigger) => !trigger.atStart || mayStart(trigger.text)).map(({ text }) => text);
   }
@@ -180,10 +182,10 @@ export class GeneralReader implements AnswerReader {
   #tellText(given: string): void {
     const text = this.#space + given;
     const waits = this.#options.triggers.length > 0 || !this.#textBegun;
-    const body = waits ? text.trimEnd() : text;
+    const body = waits ? trimEnd(text) : text;
     this.#space = text.slice(body.length);
     if (body === "") return;
-    const told = !this.#textBegun && this.#behindOther ? body.trimStart() : body;
+    const told = !this.#textBegun && this.#behindOther ? trimStart(body) : body;
     this.#textBegun = true;
     this.#behindOther = false;
     this.#pieces.push({ kind: "text", text: told });
@@ -226,6 +228,21 @@ export class GeneralReader implements AnswerReader {
     this.#phase = "text";
     this.#tellText(this.#trigger);
   }
+}
+
+/** The white space of JSON and templates, no more: the engine looks for triggers and marks behind no other either (triggers.ts). */
+const WHITE = " \t\r\n";
+
+function trimStart(text: string): string {
+  let at = 0;
+  while (at < text.length && WHITE.includes(text[at]!)) at++;
+  return text.slice(at);
+}
+
+function trimEnd(text: string): string {
+  let end = text.length;
+  while (end > 0 && WHITE.includes(text[end - 1]!)) end--;
+  return text.slice(0, end);
 }
 
 /** The one that is complete first, as if the text came one character at a time: so it does not matter how it was cut. */

@@ -169,10 +169,10 @@ export class Scanner {
     }
     const scan = new JsonScan();
     while ((yield* this.peek()) !== "") {
-      const end = scan.push(this.#text, this.#at);
-      if (end === "none") return false;
-      this.#pass(end === "open" ? this.#text.length : end, sink);
-      if (end !== "open") return true;
+      const { end, is } = scan.push(this.#text, this.#at);
+      // Also of what turns out to be none: it does not matter how the text was cut.
+      this.#pass(end, sink);
+      if (is !== "open") return is === "whole";
     }
     return false;
   }

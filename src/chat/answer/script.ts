@@ -84,7 +84,7 @@ export function* jsonCall(text: Scanner, names: CallNames, { tools, newId }: Rea
       if (name === undefined || (yield* text.peek()) !== "{") return false;
       text.tell({ kind: "call", name, id: newId() });
       told = true;
-      yield* text.arguments();
+      if (!(yield* text.arguments())) return true;
       text.tell({ kind: "end" });
     } else if (!(yield* text.json(() => undefined))) return told;
     yield* text.space();

@@ -1,7 +1,9 @@
 import { describe, expect, test } from "vitest";
 import type { Tool } from "../../../contract/generation.ts";
+import { grammarFault } from "../../../grammar/gbnf-check.ts";
 import type { AnswerFormat } from "../format.ts";
 import { compileAnswer } from "../grammar.ts";
+import { toolNamed } from "../test-support.ts";
 import { DEEPSEEK_V3_1 } from "./deepseek.ts";
 import { TOOLS } from "./fixtures.ts";
 import { FUNCTIONARY_3_2 } from "./functionary.ts";
@@ -11,7 +13,7 @@ import { HARMONY } from "./harmony.ts";
 import { KIMI_K2 } from "./kimi.ts";
 import { LFM2 } from "./lfm2.ts";
 import { QWEN3_CODER } from "./qwen3-coder.ts";
-import { read } from "./test-support.ts";
+import { read, Sampler } from "./test-support.ts";
 
 const PARIS = { name: "weather", arguments: '{"city": "Paris"}', whole: true };
 
@@ -142,10 +144,23 @@ describe("harmony", () => {
     });
   });
 
-  test("a constraint holds behind the header of the final message", () => {
-    const { constraint } = compileAnswer({ format: "harmony", tools: [], parallel: true, constraint: { gbnf: 'root ::= "a"' } });
-    expect(constraint.triggers!.map(({ text }) => text)).toContain("<|channel|>final<|message|>");
-    expect(constraint.triggers!.map(({ text }) => text)).toContain("<|channel|>final <|constrain|>json<|message|>");
+  test("a constrained text stands on the final channel, and nothing else can be said but a call", () => {
+    const job = { format: "harmony", parallel: true, constraint: { gbnf: 'root ::= "a" b\nb ::= "b"' } };
+    const texts = new Set<string>();
+    for (const tools of [[], TOOLS]) {
+      const { constraint } = compileAnswer({ ...job, tools });
+      expect([grammarFault(constraint.gbnf), constraint.triggers, constraint.once]).toEqual([undefined, undefined, undefined]);
+      const sampler = new Sampler(constraint.gbnf);
+      for (let i = 0; i < 60; i++) {
+        const text = sampler.text(Math.random);
+        const answer = readHarmony(text);
+        if (tools.length === 0) texts.add(text);
+        if (answer.calls.length === 0) expect(answer).toEqual({ reasoning: "", text: "ab", calls: [] });
+        else expect([tools.length > 0, answer.text, answer.calls[0]!.whole]).toEqual([true, "", true]);
+      }
+    }
+    expect(texts).toContain("<|channel|>final<|message|>ab");
+    expect(texts).toContain("<|start|>assistant<|channel|>final <|constrain|>json<|message|>ab");
   });
 });
 
@@ -169,4 +184,11 @@ describe("what follows a call", () => {
   ])("%s: is text where it is no further call", (_, format, text) => {
     expect(read(format, [`${text}and so on`], TOOLS)).toEqual({ reasoning: "", text: "and so on", calls: [PARIS] });
   });
+});
+
+test("many raw strings share the rules of the mark that ends them", () => {
+  const properties = Object.fromEntries(Array.from({ length: 50 }, (_, i) => [`p${i}`, { type: "string" }]));
+  const tools = Array.from({ length: 100 }, (_, i) => toolNamed(`t${i}`, { type: "object", properties }));
+  for (const format of ["qwen3-coder", "gemma-4"])
+    expect(compileAnswer({ format, tools, parallel: true }).constraint.gbnf.length, format).toBeLessThan(2e6);
 });

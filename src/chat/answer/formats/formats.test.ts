@@ -107,8 +107,7 @@ describe.each(FIXTURES.map((fixture) => [fixture.format.name, fixture] as const)
       const [trigger] = format.calls!.triggers(TOOLS);
       const samplers = [
         { sampler: new Sampler(whole), before: "" },
-        // A trigger that is a whole header holds for its tool alone.
-        ...(trigger!.text.includes("weather") ? [] : [{ sampler: new Sampler(lazy.gbnf), before: trigger!.text }]),
+        { sampler: new Sampler(lazy.gbnf), before: trigger!.text.slice(0, trigger!.text.length - (trigger!.written ?? "").length) },
       ];
       fc.assert(
         fc.property(fc.constantFrom(...samplers), fc.integer({ min: 1 }), ({ sampler, before }, seed) => {
@@ -126,6 +125,40 @@ describe.each(FIXTURES.map((fixture) => [fixture.format.name, fixture] as const)
         { numRuns: 100 },
       );
     }
+  });
+
+  test("noise of its marks is read alike however it is cut, and no error comes of it", () => {
+    const thought = format.thought ?? { open: "<think>", close: "</think>" };
+    const marks = [...format.markers, ...format.calls!.triggers(TOOLS).map(({ text }) => text), thought.open, thought.close];
+    const bits = [
+      ..."{}[]\"':,=()<>\\;\n \u0001é🙂",
+      "</",
+      ">\n",
+      '"name": ',
+      '"arguments": ',
+      '"parameters": ',
+      '{"city": "Paris"}',
+      "call:",
+    ];
+    const whole = [
+      '{"name": "weather", "arguments": {"city": "x"}}',
+      "<function=weather>\n",
+      "<parameter=city>\n",
+      "city",
+      " to=functions.weather",
+    ];
+    const names = TOOLS.map((tool) => tool.function.name);
+    const noise = fc.array(fc.constantFrom(...marks, ...bits, ...whole, ...names), { maxLength: 20 });
+    fc.assert(
+      fc.property(noise, fc.array(fc.integer({ min: 1, max: 7 }), { minLength: 1 }), fc.boolean(), (parts, lengths, opened) => {
+        const text = parts.join("");
+        const cut: string[] = [];
+        for (let at = 0; at < text.length; at += cut.at(-1)!.length) cut.push(text.slice(at, at + lengths[cut.length % lengths.length]!));
+        const options = { thought: { ...thought, opened, inText: false } };
+        expect(read(format, cut, TOOLS, options)).toEqual(read(format, [text], TOOLS, options));
+      }),
+      { numRuns: 500 },
+    );
   });
 
   test("a tool that is named is the only one that its grammar allows", () => {

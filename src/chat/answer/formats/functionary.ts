@@ -5,7 +5,7 @@
  *     v3.1  <function=NAME>{…}</function>
  *     v3.2  all\n… >>>NAME\n{…}
  */
-import { choice, sequence, text } from "../../../grammar/expression.ts";
+import { sequence, text } from "../../../grammar/expression.ts";
 import type { AnswerFormat, ReaderContext } from "../format.ts";
 import { severalCalls } from "../json-calls.ts";
 import type { Reading, Scanner } from "../scanner.ts";
@@ -64,9 +64,13 @@ export const FUNCTIONARY_3_2: AnswerFormat = {
   fits: (template) => template.includes(">>>all") || template.includes(`${TO}\${recipient}`),
   markers: [],
   calls: {
-    triggers: (tools) => tools.flatMap(({ function: { name } }) => [{ text: `${name}\n`, atStart: true }, { text: `${TO}${name}\n` }]),
-    // The name belongs to the trigger, since `>>>` alone begins lines of Python too: so the grammar knows no more than all tools' arguments.
-    behind: (grammar, tools) => choice(...new Set(tools.map((tool) => grammar.arguments(tool)))),
+    // The name belongs to the trigger, since `>>>` alone begins lines of Python too.
+    triggers: (tools) =>
+      tools.flatMap(({ function: { name } }) => [
+        { text: `${name}\n`, atStart: true, written: `${name}\n` },
+        { text: `${TO}${name}\n`, written: `${name}\n` },
+      ]),
+    behind: (grammar, tools) => anyTool(tools, (tool) => sequence(text(`${tool.function.name}\n`), grammar.arguments(tool))),
     whole(grammar, tools, parallel) {
       const call = anyTool(tools, (tool) => sequence(text(`${tool.function.name}\n`), grammar.arguments(tool)));
       return severalCalls(grammar, call, text(TO), parallel);

@@ -23,7 +23,7 @@ const END = "<|end|>";
 const ENDS = [END, START, CHANNEL, "<|call|>", "<|return|>"];
 const FUNCTIONS = " to=functions.";
 
-/** Both ways to say that the arguments are JSON, or none. */
+/** Both ways to say that a message is JSON, or none. */
 const JSON_TYPE = optional(choice(text(` ${CONSTRAIN}json`), text(" json")));
 
 /** Behind `FUNCTIONS`; the channel comes here where it did not come before. */
@@ -112,7 +112,7 @@ export const HARMONY: AnswerFormat = {
     // Only `reader` knows where a message begins.
     reader: (trigger, context) => new ScriptReader((scan) => readTriggered(scan, trigger, context)),
   },
-  textTriggers: ["", ` ${CONSTRAIN}json`, " json"].map((type) => ({ text: `${CHANNEL}final${type}${MESSAGE}` })),
+  framed: (answer) => sequence(optional(text(`${START}assistant`)), text(`${CHANNEL}final`), JSON_TYPE, text(MESSAGE), answer),
   reader: (context) => new AnswerScript((scan) => readAnswer(scan, context)),
 };
 

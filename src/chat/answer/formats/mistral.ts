@@ -83,8 +83,7 @@ function named(withId: boolean): CallFormat {
           else if (!(yield* scanner.accept(ARGUMENTS))) return false;
           if ((yield* scanner.peek()) !== "{") return false;
           scanner.tell({ kind: "call", name, id: newId() });
-          yield* scanner.arguments();
-          scanner.tell({ kind: "end" });
+          if (yield* scanner.arguments()) scanner.tell({ kind: "end" });
           return true;
         }
         return false;

@@ -1,23 +1,36 @@
 /** Reads answers as the pool does, and writes texts that a grammar allows. For the tests of formats/. */
 import type { Tool } from "../../../contract/generation.ts";
 import type { AnswerFormat, AnswerReader } from "../format.ts";
-import { GeneralReader } from "../reader.ts";
+import { GeneralReader, type ReaderOptions } from "../reader.ts";
 import { type Folded, folded } from "../test-support.ts";
 
-/** @param parts the answer's text, as it came */
-export function read(format: AnswerFormat, parts: readonly string[], tools: readonly Tool[]): Folded {
+/**
+ * @param parts the answer's text, as it came
+ * @param options of the reader, where the format has none of its own
+ */
+export function read(
+  format: AnswerFormat,
+  parts: readonly string[],
+  tools: readonly Tool[],
+  options: Pick<ReaderOptions, "thought"> = {},
+): Folded {
   let ids = 0;
   const context = { tools, newId: () => `call_${ids++}` };
-  const reader: AnswerReader = format.reader?.(context) ?? generalReader(format, context);
+  const reader: AnswerReader = format.reader?.(context) ?? generalReader(format, context, options);
   return folded([...parts.flatMap((part) => reader.push(part)), ...reader.end()]);
 }
 
-function generalReader(format: AnswerFormat, context: { tools: readonly Tool[]; newId(): string }): AnswerReader {
+function generalReader(
+  format: AnswerFormat,
+  context: { tools: readonly Tool[]; newId(): string },
+  options: Pick<ReaderOptions, "thought">,
+): AnswerReader {
   const { calls, thought } = format;
   return new GeneralReader({
     ...(thought && { thought: { ...thought, opened: false, inText: false } }),
     triggers: context.tools.length > 0 && calls ? calls.triggers(context.tools) : [],
     calls: (trigger) => calls!.reader(trigger, context),
+    ...options,
   });
 }
 
