@@ -5,20 +5,14 @@
 import * as z from "zod/mini";
 import { BATCH_ENDPOINTS, type Batch, type BatchWish } from "../../contract/batches.ts";
 import { expiresAfter, page, queryObject } from "./files.ts";
-import { wholeRange } from "./schema.ts";
+import { metadata, wholeRange } from "./schema.ts";
 import { validate } from "./validate.ts";
-
-const MAX_METADATA = 16;
 
 export const batchBodySchema = z.object({
   input_file_id: z.string(),
   endpoint: z.enum(BATCH_ENDPOINTS),
   completion_window: z.literal("24h"),
-  metadata: z.nullish(
-    z
-      .record(z.string().check(z.maxLength(64)), z.string().check(z.maxLength(512)))
-      .check(z.refine((entries) => Object.keys(entries).length <= MAX_METADATA, `must have at most ${MAX_METADATA} entries`)),
-  ),
+  metadata,
   output_expires_after: expiresAfter,
 });
 

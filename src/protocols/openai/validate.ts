@@ -31,6 +31,15 @@ export function boundedArray<Item extends z.core.$ZodType>(item: Item, max: numb
   return documentedAs(z.pipe(z.array(z.unknown()).check(z.maxLength(max)), z.array(item)), z.array(item).check(z.maxLength(max)));
 }
 
+/** An object whose entries are counted before they are looked at, as in `boundedArray`. */
+export function boundedRecord<Value extends z.core.$ZodType>(key: z.ZodMiniString, value: Value, max: number) {
+  const counted = z
+    .record(z.string(), z.unknown())
+    .check(z.refine((entries) => Object.keys(entries).length <= max, `must have at most ${max} entries`));
+  const entries = z.record(key, value);
+  return documentedAs(z.pipe(counted, entries), entries);
+}
+
 /**
  * A list that is judged item by item up to the first wrong one, which is the one that is told. Its items stay as they came: no defaults,
  * no key moved or left out, so `item` may hold loose objects and nothing that transforms.

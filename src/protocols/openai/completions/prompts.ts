@@ -5,7 +5,7 @@
 import * as z from "zod/mini";
 import type { Prompt } from "../../../contract/generation.ts";
 import { documentedAs } from "../../document.ts";
-import { tokenId } from "../schema.ts";
+import { isTokenId, tokenId } from "../schema.ts";
 import { invalid, validate } from "../validate.ts";
 
 /** As many as OpenAI takes; evaluation harnesses send them by the thousand. */
@@ -38,7 +38,7 @@ export function promptsOf(prompt: string | readonly unknown[]): PlainPrompt[] {
 
 function tokensOf(items: readonly unknown[], at: string): PlainPrompt {
   if (items.length === 0) throw invalid(at, "must not be empty");
-  // One by one, so that the first wrong item ends the work.
-  const tokens = items.map((item, index) => validate(tokenId, item, `${at}[${index}]`));
-  return { kind: "tokens", tokens };
+  const wrong = items.findIndex((item) => !isTokenId(item));
+  if (wrong >= 0) validate(tokenId, items[wrong], `${at}[${wrong}]`); // says what is wrong with it
+  return { kind: "tokens", tokens: items as readonly number[] };
 }

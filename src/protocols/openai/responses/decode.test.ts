@@ -295,12 +295,6 @@ describe("the rest", () => {
       expect(wish(off)).toEqual({ enabled: false });
   });
 
-  test("what is nested too deep to be told back is refused", () => {
-    const deep = JSON.parse(`${"[".repeat(50_000)}${"]".repeat(50_000)}`);
-    expect(refusal(() => decode({ input: "Q", tools: [{ type: "web_search", deep }] }))).toMatchObject({ param: "tools" });
-    expect(refusal(() => decode({ input: [{ ...user("Q"), deep }] }))).toMatchObject({ param: "input" });
-  });
-
   test("what is not here is refused, never ignored", () => {
     expect(refusal(() => decode({ input: "Q", conversation: "conv_1" }))).toMatchObject({ param: "conversation" });
     expect(refusal(() => decode({ input: "Q", prompt: { id: "pmpt_1" } }))).toMatchObject({ param: "prompt" });
