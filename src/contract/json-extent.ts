@@ -5,8 +5,8 @@
  * all memory. Numbers and strings in lists are cheap and not counted: a prompt may be millions of token ids.
  */
 
-/** Objects, lists and members. A conversation of two thousand turns with five hundred tools has less than half of it. */
-export const MAX_PARTS = 250_000;
+/** Objects, lists and members. A conversation of two thousand turns with two hundred tools has half of it. */
+export const MAX_PARTS = 131_072;
 /** Everything that walks a value by recursion holds so much. */
 export const MAX_DEPTH = 1000;
 

@@ -35,6 +35,7 @@ const STDERR_KEPT = 4096;
 
 interface Request {
   readonly queue: EventQueue<GenerationEvent>;
+  readonly priority: number;
   unfinished: number;
   /** The engine has nothing to do for it any more, though its events may not have been read. */
   readonly onDone: () => void;
@@ -141,10 +142,10 @@ export class EngineProcess {
     return this.#gone !== undefined;
   }
 
-  /** Choices that are not finished, those that wait in the engine included. */
-  get unfinished(): number {
+  /** Choices of this priority and of more urgent ones that are not finished, those that wait in the engine included. */
+  unfinished(priority = Number.POSITIVE_INFINITY): number {
     let n = 0;
-    for (const { unfinished } of this.#requests.values()) n += unfinished;
+    for (const request of this.#requests.values()) if (request.priority <= priority) n += request.unfinished;
     return n;
   }
 
@@ -168,7 +169,7 @@ export class EngineProcess {
       this.#abort(id);
     };
     signal.addEventListener("abort", abandon, { once: true });
-    this.#requests.set(id, { queue, unfinished: message.choices, onDone });
+    this.#requests.set(id, { queue, priority: message.priority ?? 0, unfinished: message.choices, onDone });
     this.#send({ type: "generate", id, ...message });
     try {
       yield* queue;

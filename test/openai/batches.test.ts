@@ -323,6 +323,25 @@ describe("beside others", () => {
     await ended(batch, by);
   });
 
+  test("its lines take no place in the queue from whoever wants an answer now, though the queue has none", async () => {
+    const tight = await startServer({ args: ["--threads", "1", "--parallel", "1", ...WIDE, "--max-queue", "0", "--batch-parallel", "2"] });
+    const its = clientOf(tight);
+    const long = { ...ENDLESS, max_tokens: 600 };
+    const batch = await submit(
+      Array.from({ length: 4 }, (_, i) => request(`${i}`, long, "/v1/completions")),
+      { endpoint: "/v1/completions" },
+      its,
+    );
+    // One has the slot; another one is refused, and asks again later.
+    await until(async () => (await load(tight)).running === 1);
+    expect((await post(tight, CHATS, chat())).status).toBe(200);
+    const own = post(tight, "/v1/completions", long);
+    await until(async () => (await load(tight)).running === 1);
+    expect((await own).status).toBe(200);
+    expect((await ended(batch, its)).request_counts).toEqual({ total: 4, completed: 4, failed: 0 });
+    await tight.stop();
+  }, 60_000);
+
   test("cancel ends the lines in flight, keeps the answers and tells of the others", async () => {
     const batch = await submit(
       [request("p", { ...ENDLESS, max_tokens: 1 }, "/v1/completions"), ...["a", "b", "c"].map(endless)],
