@@ -94,6 +94,17 @@ describe("files", () => {
     await expect(client.files.retrieve(file.id)).rejects.toBeInstanceOf(NotFoundError);
   });
 
+  test("whoever asks for the head of its content opens nothing", async () => {
+    const { id } = await client.files.create({ file: await toFile(Buffer.from("four"), "x"), purpose: "user_data" });
+    const opened = () => readdirSync(`/proc/${server.pid}/fd`).length;
+    const before = opened();
+    for (let i = 0; i < 20; i++) {
+      const answer = await fetch(`${server.url}/v1/files/${id}/content`, { method: "HEAD" });
+      expect([answer.status, answer.headers.get("content-length")]).toEqual([200, "4"]);
+    }
+    expect(opened() - before).toBeLessThan(10);
+  });
+
   test("its sender says when it expires", async () => {
     const expires_after = { anchor: "created_at", seconds: 3600 } as const;
     const file = await client.files.create({ file: await toFile(Buffer.from("x"), "x"), purpose: "assistants", expires_after });

@@ -4,8 +4,9 @@
  */
 import * as z from "zod/mini";
 import { BATCH_ENDPOINTS, type Batch, type BatchWish } from "../../contract/batches.ts";
-import { expiresAfter, page, queryObject } from "./files.ts";
-import { metadata, wholeRange } from "./schema.ts";
+import { expiresAfter } from "./files.ts";
+import { page, pageQuery, queryFields } from "./page.ts";
+import { metadata } from "./schema.ts";
 import { validate } from "./validate.ts";
 
 export const batchBodySchema = z.object({
@@ -16,7 +17,7 @@ export const batchBodySchema = z.object({
   output_expires_after: expiresAfter,
 });
 
-export const batchQuery = { limit: wholeRange(1, 100), after: z.nullish(z.string()) };
+export const batchQuery = pageQuery(100);
 
 const time = z.optional(z.number());
 
@@ -122,6 +123,6 @@ function times(batch: Batch) {
 
 /** @throws invalid_value */
 export function encodeBatches(batches: readonly Batch[], query: URLSearchParams) {
-  const { limit, after } = validate(z.object(batchQuery), queryObject(query));
+  const { limit, after } = queryFields(batchQuery, query);
   return page(batches, encodeBatch, after, limit ?? 20);
 }

@@ -6,6 +6,7 @@ import * as z from "zod/mini";
 import { ShimmyError } from "../../contract/errors.ts";
 import type { FileDraft, Files, ReceivedFile, StoredFile } from "../../contract/files.ts";
 import { decodeFileFields, encodeFile, encodeFiles, fileQuery, fileSchema, fileUploadSchema } from "../../protocols/openai/files.ts";
+import { pageAnswer } from "../../protocols/openai/page.ts";
 import { boundaryOf, multipart, type Part } from "../multipart.ts";
 import type { Services } from "../services.ts";
 import type { ApiCall, ApiRoute } from "./route.ts";
@@ -29,7 +30,7 @@ export const FILE_ROUTES: readonly ApiRoute[] = [
   {
     method: "GET",
     path: "/v1/files",
-    doc: { summary: "List the files", tag: TAG, query: fileQuery, answer: listOf(fileSchema) },
+    doc: { summary: "List the files", tag: TAG, query: fileQuery, answer: pageAnswer(fileSchema) },
     handle: async ({ jobs }, { query, caller }) => Response.json(encodeFiles(await (await jobs.files()).list(caller), query)),
   },
   {
@@ -70,11 +71,6 @@ function contentHeaders({ bytes }: StoredFile): Record<string, string> {
     "x-content-type-options": "nosniff",
     "content-length": String(bytes),
   };
-}
-
-export function listOf<Item extends z.core.$ZodType>(item: Item) {
-  const id = z.nullable(z.string());
-  return z.object({ object: z.literal("list"), data: z.array(item), first_id: id, last_id: id, has_more: z.boolean() });
 }
 
 async function upload({ jobs, config, state }: Services, { request, caller }: ApiCall) {
