@@ -183,6 +183,13 @@ describe("earlier responses", () => {
     });
   });
 
+  test("an item of a type that is some property of every object gets an id like any other", () => {
+    expect(decode({ input: [user("Q"), { type: "constructor" }] }).items[1]).toEqual({
+      type: "constructor",
+      id: expect.stringMatching(/^item_[0-9a-f]{32}_in1$/),
+    });
+  });
+
   test("are kept with ids and parts", () => {
     const items = [user("Q"), { role: "assistant", content: "A" }, { type: "function_call_output", id: "own", call_id: "c", output: "x" }];
     const base = "0123456789abcdef0123456789abcdef";
