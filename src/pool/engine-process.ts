@@ -44,6 +44,7 @@ interface Request {
 interface Asked {
   /** False: a look at the engine, which counts for nothing. */
   readonly isWork: boolean;
+  readonly priority: number;
   readonly resolve: (answer: Answer) => void;
   readonly reject: (error: ShimmyError) => void;
   readonly onDone: () => void;
@@ -179,10 +180,10 @@ export class EngineProcess {
     }
   }
 
-  /** Questions that are not answered. */
-  get asked(): number {
+  /** Questions of this priority and of more urgent ones that are not answered. */
+  asked(priority = Number.POSITIVE_INFINITY): number {
     let n = 0;
-    for (const { isWork } of this.#asked.values()) if (isWork) n++;
+    for (const asked of this.#asked.values()) if (asked.isWork && asked.priority <= priority) n++;
     return n;
   }
 
@@ -194,8 +195,9 @@ export class EngineProcess {
     if (this.#gone) throw this.#gone;
     if (signal.aborted) throw new ShimmyError("client_closed");
     const id = this.#nextId++;
+    const priority = "priority" in question ? (question.priority ?? 0) : 0;
     const answered = new Promise<Answer>((resolve, reject) =>
-      this.#asked.set(id, { isWork: question.kind !== "slots", resolve, reject, onDone }),
+      this.#asked.set(id, { isWork: question.kind !== "slots", priority, resolve, reject, onDone }),
     );
     const abandon = () => {
       this.#takeAsked(id)?.reject(new ShimmyError("client_closed"));

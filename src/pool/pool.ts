@@ -196,8 +196,8 @@ export class Pool implements Generator, Embedder, Tokenizer, PromptRenderer, Ins
   gauges(): ModelGauges[] {
     return [...this.#residents.values()].map(({ info, loaded, bytes, phase }) => ({
       model: info.id,
-      queued: (loaded?.process.waiting ?? 0) + Math.max(0, (loaded?.process.asked ?? 0) - 1),
-      running: (loaded?.process.running ?? 0) + Math.min(1, loaded?.process.asked ?? 0),
+      queued: (loaded?.process.waiting ?? 0) + Math.max(0, (loaded?.process.asked() ?? 0) - 1),
+      running: (loaded?.process.running ?? 0) + Math.min(1, loaded?.process.asked() ?? 0),
       loaded: loaded !== undefined,
       ...(phase !== "waiting" && { memoryBytes: bytes }),
       ...(loaded?.process.state && { engine: { ...loaded.process.state, slots: loaded.serving.slots, cells: loaded.serving.kvCells } }),

@@ -6,7 +6,7 @@
 import * as z from "zod/mini";
 import { keepAliveMs } from "../../contract/keep-alive.ts";
 import { documentedAs } from "../document.ts";
-import { boundedArray, boundedRecord } from "./validate.ts";
+import { boundedArray, boundedRecord, validate } from "./validate.ts";
 
 const range = (min: number, max: number) => z.nullish(z.number().check(z.gte(min), z.lte(max)));
 
@@ -31,6 +31,13 @@ export const tokenId = wholeBetween(0, INT32_MAX);
 /** The same for lists of millions, in a hundredth of the time. */
 export function isTokenId(value: unknown): value is number {
   return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= INT32_MAX;
+}
+
+/** However many. @throws invalid_value for the first that is none */
+export function tokenList(items: readonly unknown[], at: string): readonly number[] {
+  const wrong = items.findIndex((item) => !isTokenId(item));
+  if (wrong >= 0) validate(tokenId, items[wrong], `${at}[${wrong}]`); // says what is wrong with it
+  return items as readonly number[];
 }
 
 const stopString = z.string().check(z.maxLength(MAX_STOP_LENGTH));

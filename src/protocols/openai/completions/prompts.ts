@@ -5,8 +5,8 @@
 import * as z from "zod/mini";
 import type { Prompt } from "../../../contract/generation.ts";
 import { documentedAs } from "../../document.ts";
-import { isTokenId, tokenId } from "../schema.ts";
-import { invalid, validate } from "../validate.ts";
+import { tokenId, tokenList } from "../schema.ts";
+import { invalid } from "../validate.ts";
 
 /** As many as OpenAI takes; evaluation harnesses send them by the thousand. */
 export const MAX_PROMPTS = 2048;
@@ -38,7 +38,5 @@ export function promptsOf(prompt: string | readonly unknown[]): PlainPrompt[] {
 
 function tokensOf(items: readonly unknown[], at: string): PlainPrompt {
   if (items.length === 0) throw invalid(at, "must not be empty");
-  const wrong = items.findIndex((item) => !isTokenId(item));
-  if (wrong >= 0) validate(tokenId, items[wrong], `${at}[${wrong}]`); // says what is wrong with it
-  return { kind: "tokens", tokens: items as readonly number[] };
+  return { kind: "tokens", tokens: tokenList(items, at) };
 }
