@@ -442,11 +442,11 @@ test("with keys each caller sees its own, and the lines are asked in its name", 
   const done = await ended(batch, one);
   expect(done.request_counts).toEqual({ total: 1, completed: 1, failed: 0 });
   for (const hidden of [
-    two.files.retrieve(batch.input_file_id),
-    two.files.content(done.output_file_id!),
-    two.files.delete(batch.input_file_id),
+    () => two.files.retrieve(batch.input_file_id),
+    () => two.files.content(done.output_file_id!),
+    () => two.files.delete(batch.input_file_id),
   ])
-    await expect(hidden).rejects.toMatchObject({ status: 404, code: "file_not_found" });
+    await expect(hidden()).rejects.toMatchObject({ status: 404, code: "file_not_found" });
   await expect(two.batches.retrieve(batch.id)).rejects.toMatchObject({ status: 404 });
   await expect(two.batches.cancel(batch.id)).rejects.toMatchObject({ status: 404 });
   await expect(submit([], { input_file_id: batch.input_file_id }, two)).rejects.toMatchObject({ status: 404 });
