@@ -66,6 +66,11 @@ export class Records {
     return records.sort(({ batch: a }, { batch: b }) => b.createdAt - a.createdAt || (a.id < b.id ? 1 : -1));
   }
 
+  /** How many there are, over or not. */
+  async count(): Promise<number> {
+    return (await namesIn(this.#folder)).length;
+  }
+
   async forget(id: string): Promise<void> {
     await rm(this.#path(id), { force: true });
   }
@@ -88,9 +93,15 @@ export class Records {
     await rm(this.work(id), { recursive: true, force: true });
   }
 
-  /** A wish of whoever asked, which outlives the process that heard it. */
-  async markCancelled(id: string, now: number): Promise<void> {
-    await writeFile(this.work(id, "cancel"), String(now), { mode: 0o600 });
+  /** A wish of whoever asked, which outlives the process that heard it. @returns false if it is over meanwhile */
+  async markCancelled(id: string, now: number): Promise<boolean> {
+    return writeFile(this.work(id, "cancel"), String(now), { mode: 0o600 }).then(
+      () => true,
+      (error: NodeJS.ErrnoException) => {
+        if (error.code === "ENOENT") return false;
+        throw error;
+      },
+    );
   }
 
   /** When it was wished, in milliseconds since the epoch. */
@@ -127,7 +138,13 @@ async function namesIn(folder: string): Promise<string[]> {
 /** Somebody may have edited it; what is wrong in its depth fails the batch, not the server. */
 function isRecord(record: Partial<BatchRecord> | null, id: string): boolean {
   const { batch, owner, planned } = record ?? {};
-  if (batch?.id !== id || typeof owner !== "object" || typeof planned?.output !== "string" || typeof planned.error !== "string")
+  if (
+    batch?.id !== id ||
+    typeof owner !== "object" ||
+    owner === null ||
+    typeof planned?.output !== "string" ||
+    typeof planned.error !== "string"
+  )
     return false;
   const { createdAt, expiresAt, counts, status, endpoint } = batch;
   return (

@@ -3,6 +3,7 @@
  * Called before a batch begins, for the whole file, and for each line when its turn comes. Source: the guide "Batch API" of OpenAI.
  */
 import type { BatchEndpoint, BatchError } from "../contract/batches.ts";
+import { excessOf } from "../contract/json-extent.ts";
 import { type Line, readLines } from "./lines.ts";
 
 export interface BatchRequest {
@@ -23,12 +24,19 @@ const MAX_ID_LENGTH = 512;
 /** More tell nobody more. */
 const MAX_ERRORS = 100;
 
-export async function validateInput(source: AsyncIterable<Uint8Array>, endpoint: BatchEndpoint, maxLineBytes: number): Promise<Verdict> {
+/** @param stopped looked at before each line. @returns undefined when it was stopped */
+export async function validateInput(
+  source: AsyncIterable<Uint8Array>,
+  endpoint: BatchEndpoint,
+  maxLineBytes: number,
+  stopped: () => boolean = () => false,
+): Promise<Verdict | undefined> {
   const errors: BatchError[] = [];
   const seen = new Set<string>();
   let total = 0;
   let model: unknown;
   for await (const line of readLines(source, maxLineBytes)) {
+    if (stopped()) return undefined;
     if (isBlank(line)) continue;
     total++;
     if (total > MAX_REQUESTS) {
@@ -53,6 +61,8 @@ export function isBlank({ text }: Line): boolean {
 
 export function requestOf({ text, problem }: Line, endpoint: BatchEndpoint): BatchRequest | BatchError {
   if (text === undefined) return { code: "invalid_json_line", message: `This line cannot be read: ${problem}.` };
+  const excess = excessOf(text);
+  if (excess !== undefined) return { code: "invalid_json_line", message: `This line cannot be taken: ${excess}.` };
   const value = parsed(text);
   if (typeof value !== "object" || value === null || Array.isArray(value))
     return { code: "invalid_json_line", message: "This line is not a JSON object." };
@@ -63,9 +73,17 @@ export function requestOf({ text, problem }: Line, endpoint: BatchEndpoint): Bat
     return { code: "invalid_method", message: "The method must be POST.", param: "method" };
   if (url !== endpoint) return { code: "url_mismatch", message: `The url must be the endpoint of the batch, ${endpoint}.`, param: "url" };
   if (typeof body !== "object" || body === null || Array.isArray(body)) return missing("body", "must be an object");
-  if ((body as { stream?: unknown }).stream === true)
-    return { code: "invalid_request", message: "A batch has whole answers only, no streams.", param: "body.stream" };
-  return { customId, body: body as BatchRequest["body"] };
+  const fields = body as BatchRequest["body"];
+  // In the background it would be answered at once with nothing, and go on beside all that holds batches back.
+  const unfit = ["stream", "background"].find((name) => fields[name] === true);
+  if (unfit !== undefined)
+    return { code: "invalid_request", message: `A batch has whole answers only: ${unfit} cannot be true.`, param: `body.${unfit}` };
+  return { customId, body: endpoint === "/v1/responses" ? unkept(fields) : fields };
+}
+
+/** Kept only if it says so itself: the answers of one batch would push out all conversations. */
+function unkept(body: BatchRequest["body"]): BatchRequest["body"] {
+  return body.store === true ? body : { ...body, store: false };
 }
 
 function missing(param: string, reason: string): BatchError {

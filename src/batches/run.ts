@@ -99,10 +99,14 @@ export class BatchRun {
     return { ...outputs, counts: { total: this.#record.batch.counts.total, ...results.counts }, usage: results.usage };
   }
 
+  /** @returns false when there is nothing to answer: it has failed, or was stopped. */
   async #validate(): Promise<boolean> {
     const { now, maxLineBytes } = this.#options;
     const { endpoint } = this.#record.batch;
-    const { errors, total, model } = await validateInput(createReadStream(this.#path("input.jsonl")), endpoint, maxLineBytes);
+    const input = createReadStream(this.#path("input.jsonl"));
+    const verdict = await validateInput(input, endpoint, maxLineBytes, () => this.#stopped);
+    if (!verdict) return false;
+    const { errors, total, model } = verdict;
     if (errors.length > 0) {
       await this.#set({ status: "failed", failedAt: now(), errors });
       return false;

@@ -253,19 +253,55 @@ test("no more than a hundred are unfinished, and what is long over is forgotten"
   await expect(submit(w, lines(1))).rejects.toMatchObject({ code: "batches_full", status: 429 });
   rmSync(join(folder, "batches", "work"), { recursive: true });
   time += 86_400_000 * 31;
-  await worker(dispatch).resume();
-  expect(readdirSync(join(folder, "batches")).filter((name) => name.endsWith(".json"))).toEqual([]);
+  const fresh = await submit(w, lines(1));
+  expect(readdirSync(join(folder, "batches")).filter((name) => name.endsWith(".json"))).toEqual([`${fresh.id}.json`]);
   await w.close();
 });
 
-test.each(["", "{", "null", "{}", '{"batch":{"id":"ID"},"owner":{},"planned":{"output":"a","error":"b"}}'])(
-  "a record %j of whoever edited it is no batch",
-  async (record) => {
-    const w = worker(async () => good());
-    const batch = await submit(w, lines(1));
-    await ended(w, batch);
-    writeFileSync(join(folder, "batches", `${batch.id}.json`), record.replace("ID", batch.id));
-    await expect(w.get(batch.id, undefined)).rejects.toMatchObject({ code: "batch_not_found" });
-    expect(await w.list(undefined)).toEqual([]);
-  },
-);
+test("one that ends in the very moment of its cancel is over", async () => {
+  const { dispatch, waits } = held();
+  const w = worker(dispatch);
+  const batch = await submit(w, lines(1));
+  await waits(1);
+  rmSync(workOf(batch), { recursive: true });
+  await expect(w.cancel(batch.id, undefined)).rejects.toMatchObject({ code: "batch_over" });
+  await w.close();
+});
+
+test("a long check does not hold up the end of the server", async () => {
+  const w = worker(() => Promise.reject(new Error("nothing is to be asked")));
+  const batch = await submit(w, lines(3));
+  await w.close();
+  expect((await w.get(batch.id, undefined)).status).toBe("validating");
+});
+
+test("a file that is deleted while a batch is made of it is not found", async () => {
+  const store = files();
+  const w = worker(held().dispatch, { files: store });
+  const file = await (await store.receive(ReadableStream.from([Buffer.from(lines(1))]))).keep({ filename: "in", purpose: "batch" });
+  rmSync(join(folder, "files", file.id));
+  const get = store.get.bind(store);
+  let asked = 0;
+  store.get = (...of) => (++asked < 3 ? get(...of) : store.remove(file.id, undefined).then(() => get(...of)));
+  vi.spyOn(store, "remove").mockImplementation(async () => rmSync(join(folder, "files", `${file.id}.json`)));
+  await expect(w.create({ inputFileId: file.id, endpoint: "/v1/embeddings" }, {})).rejects.toMatchObject({ code: "file_not_found" });
+  expect(readdirSync(join(folder, "batches", "work"))).toEqual([]);
+});
+
+const EDITED = '{"batch":{"id":"ID","createdAt":1,"expiresAt":2,"counts":{"total":0,"completed":0,"failed":0},"status":"failed",';
+
+test.each([
+  "",
+  "{",
+  "null",
+  "{}",
+  '{"batch":{"id":"ID"},"owner":{},"planned":{"output":"a","error":"b"}}',
+  `${EDITED}"endpoint":"/v1/embeddings"},"owner":null,"planned":{"output":"a","error":"b"}}`,
+])("a record %j of whoever edited it is no batch", async (record) => {
+  const w = worker(async () => good());
+  const batch = await submit(w, lines(1));
+  await ended(w, batch);
+  writeFileSync(join(folder, "batches", `${batch.id}.json`), record.replace("ID", batch.id));
+  await expect(w.get(batch.id, undefined)).rejects.toMatchObject({ code: "batch_not_found" });
+  expect(await w.list(undefined)).toEqual([]);
+});

@@ -34,6 +34,11 @@ const WINDOW_MS = 24 * 3_600_000;
 const MAX_UNFINISHED = 100;
 /** A folder without a record is this old when nobody is making it any more. */
 const ABANDONED_AFTER_MS = 3_600_000;
+/** Most that are remembered: lists are read from the disk. */
+const MAX_BATCHES = 10_000;
+const FORGET_EVERY_MS = 3_600_000;
+/** As long as the lock of a process that has gone may hold. */
+const LOOK_AGAIN_MS = 60_000;
 
 export class BatchWorker implements Batches {
   readonly #options: WorkerOptions;
@@ -44,6 +49,8 @@ export class BatchWorker implements Batches {
   /** A batch is begun once, however many ask for it. */
   readonly #beginning = new Map<string, Promise<void>>();
   #closed = false;
+  #forgotAt = Number.NEGATIVE_INFINITY;
+  #lookAgain: NodeJS.Timeout | undefined;
 
   constructor(options: WorkerOptions) {
     this.#options = options;
@@ -52,13 +59,15 @@ export class BatchWorker implements Batches {
     this.#gate = new Gate(options.parallel);
   }
 
-  /** Goes on with all that is unfinished and nobody works on; forgets what is long over. */
+  /** Goes on with all that is unfinished and nobody works on; what another server works on is looked at again, for that may end. */
   async resume(): Promise<void> {
-    for (const id of await this.#records.unfinished()) await this.#begin(id);
-    const { expiryMs } = this.#options;
-    if (expiryMs === 0) return;
-    for (const { batch } of await this.#records.all())
-      if (isOver(batch) && this.#now() - batch.createdAt > expiryMs) await this.#records.forget(batch.id);
+    clearTimeout(this.#lookAgain);
+    const unfinished = await this.#records.unfinished();
+    for (const id of unfinished) await this.#begin(id);
+    if (this.#closed || unfinished.every((id) => this.#runs.has(id))) return;
+    const again = () =>
+      this.resume().catch((error: unknown) => this.#options.log.warn("batches were not looked at", { err: asError(error) }));
+    this.#lookAgain = setTimeout(again, LOOK_AGAIN_MS).unref();
   }
 
   async create(wish: BatchWish, owner: BatchOwner): Promise<Batch> {
@@ -71,8 +80,10 @@ export class BatchWorker implements Batches {
     });
     if (purpose !== "batch")
       throw new ShimmyError("invalid_value", { param: "input_file_id", reason: "the purpose of the file must be batch" });
-    const { length } = await this.#records.unfinished();
-    if (length >= MAX_UNFINISHED) throw new ShimmyError("batches_full", { open: length });
+    await this.#forgetOld();
+    const { length: open } = await this.#records.unfinished();
+    if (open >= MAX_UNFINISHED) throw new ShimmyError("batches_full", { open });
+    if ((await this.#records.count()) >= MAX_BATCHES) throw new ShimmyError("files_full", { limit: `${MAX_BATCHES} batches` });
     const record = this.#newRecord(wish, owner);
     const { id } = record.batch;
     try {
@@ -106,7 +117,10 @@ export class BatchWorker implements Batches {
     const { batch, ending } = { ending: record.ending, batch: this.#runs.get(id)?.run.batch ?? record.batch };
     if (isOver(batch) || (ending && ending !== "cancelled")) throw new ShimmyError("batch_over", { status: batch.status });
     const at = this.#now();
-    await this.#records.markCancelled(id, at);
+    if (!(await this.#records.markCancelled(id, at))) {
+      const { batch: over } = await this.#recordOf(id, caller);
+      throw new ShimmyError("batch_over", { status: over.status });
+    }
     await this.#begin(id);
     await this.#runs.get(id)?.run.cancel(at);
     return { ...batch, status: "cancelling", cancellingAt: batch.cancellingAt ?? at };
@@ -115,6 +129,7 @@ export class BatchWorker implements Batches {
   /** Resolves when nothing is worked on any more; what is unfinished stays for the next process. */
   async close(): Promise<void> {
     this.#closed = true;
+    clearTimeout(this.#lookAgain);
     await Promise.all(this.#beginning.values());
     const runs = [...this.#runs.values()];
     for (const { run } of runs) run.stop();
@@ -138,6 +153,15 @@ export class BatchWorker implements Batches {
       planned: { output: newFileId(), error: newFileId() },
       ...(outputExpiresAfterMs !== undefined && { outputExpiresAfterMs }),
     };
+  }
+
+  /** What is long over; looked for now and then, when one more comes. */
+  async #forgetOld(): Promise<void> {
+    const { expiryMs } = this.#options;
+    if (expiryMs === 0 || this.#now() - this.#forgotAt < FORGET_EVERY_MS) return;
+    this.#forgotAt = this.#now();
+    for (const { batch } of await this.#records.all())
+      if (isOver(batch) && this.#now() - batch.createdAt > expiryMs) await this.#records.forget(batch.id);
   }
 
   /** @throws batch_not_found */
@@ -171,22 +195,31 @@ export class BatchWorker implements Batches {
     this.#runs.set(id, { run, ended });
   }
 
+  /** Never rejects: nobody waits for it until the end. */
   async #work(run: BatchRun, id: string, lock: Lock): Promise<void> {
     const { log } = this.#options;
     try {
       await run.work();
     } catch (error) {
-      log.error("batch failed", { id, err: error instanceof Error ? error : new Error(String(error)) });
+      log.error("batch failed", { id, err: asError(error) });
       const reason = (error as NodeJS.ErrnoException).code ?? "unknown";
       // If even that cannot be written, the next process finds the batch as it was.
       await run.fail(`The batch could not go on (${reason}).`).catch(() => undefined);
     }
     const { status, counts } = run.batch;
     log.info("batch", { id, status, total: counts.total, completed: counts.completed, failed: counts.failed });
-    if (isOver((await this.#records.read(id))?.batch ?? run.batch)) await this.#records.endWork(id);
-    await lock.release();
+    try {
+      if (isOver((await this.#records.read(id))?.batch ?? run.batch)) await this.#records.endWork(id);
+      await lock.release();
+    } catch (error) {
+      log.warn("the work folder of a batch could not be tidied up", { id, err: asError(error) });
+    }
     this.#runs.delete(id);
   }
+}
+
+function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
 }
 
 /** @returns undefined if somebody else has it, or there is no such folder. */

@@ -29,9 +29,11 @@ export async function serve(loaded: LoadedConfig, flags: { json?: boolean }): Pr
       log.info("draining");
       // What was fetched stays: a pull of hours does not hold up the end.
       await Promise.all([puller.close(), services.jobs.close()]);
-      await listening?.close(config.drainTimeout);
+      const { runningOf } = await import("../server/responses/running.ts");
+      // Those in the background have no connection that would wait for them.
+      await Promise.all([listening?.close(config.drainTimeout), runningOf(services).ended(config.drainTimeout)]);
       await Promise.all([pool.stop(), catalogue.close()]);
-      // What ran in the background has ended with the pool, and is kept as it ended.
+      // What ran in the background has ended, with the pool at the latest, and is kept as it ended.
       await responseStore.close();
     });
     announce(listening, flags.json || config.logFormat === "json");

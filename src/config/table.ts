@@ -3,14 +3,14 @@
  * configuration all come from here; a setting exists if and only if it has a row. Read by the other files of this room.
  */
 
+import { ENGINE_SETTINGS } from "./engine-settings.ts";
 import { FILE_SETTINGS } from "./file-settings.ts";
 import { HUB_SETTINGS } from "./hub-settings.ts";
 import { INTEGRITY_SETTINGS } from "./integrity-settings.ts";
-import { address, allowance, boolean, bytes, choice, duration, integer, optional, path, paths, text, words } from "./kinds.ts";
+import { address, boolean, bytes, choice, duration, integer, optional, path, paths, text, words } from "./kinds.ts";
+import { LIFECYCLE_SETTINGS } from "./lifecycle-settings.ts";
 import { KEY_SETTINGS, NAME_SETTINGS } from "./name-settings.ts";
 import { RESPONSE_SETTINGS } from "./responses-settings.ts";
-import { HARDWARE_ROWS } from "./rows-hardware.ts";
-import { LIFECYCLE_ROWS } from "./rows-lifecycle.ts";
 import { CONNECTING, ENGINE, LISTING, SERVE, type Setting, setting } from "./setting.ts";
 
 export type { CommandName, Setting } from "./setting.ts";
@@ -143,7 +143,7 @@ const table = {
     help: "Models to load at start (default is the default model); until they are loaded, /health says loading.",
     commands: SERVE,
   }),
-  ...LIFECYCLE_ROWS,
+  ...LIFECYCLE_SETTINGS,
   chatTemplateFile: setting({
     kind: optional(path),
     default: undefined,
@@ -158,125 +158,7 @@ const table = {
   ...RESPONSE_SETTINGS,
   ...INTEGRITY_SETTINGS,
 
-  // Engine
-  ctx: setting({
-    kind: integer("tokens", 0, 16_777_216, "auto"),
-    default: 0,
-    flag: "ctx",
-    env: ["SHIMMY_CTX", "SHIMMY_MAX_CTX"],
-    file: "ctx",
-    help: "Context of one request in tokens; auto is what the model was trained for, as far as memory allows.",
-    commands: ENGINE,
-  }),
-  parallel: setting({
-    kind: integer("n", 0, 256, "auto"),
-    default: 0,
-    flag: "parallel",
-    env: ["SHIMMY_PARALLEL"],
-    file: "parallel",
-    help: "Requests a model works on at once.",
-    commands: SERVE,
-  }),
-  kv: setting({
-    kind: choice("auto", "unified", "separate"),
-    default: "auto",
-    flag: "kv",
-    env: ["SHIMMY_KV"],
-    file: "kv",
-    help: "KV cache of concurrent requests: unified shares memory and prefixes, separate is faster for unrelated prompts.",
-    commands: SERVE,
-  }),
-  kvType: setting({
-    kind: choice("auto", "f16", "q8_0"),
-    default: "auto",
-    flag: "kv-type",
-    env: ["SHIMMY_KV_TYPE"],
-    file: "kv_type",
-    help: "Elements of the KV cache: q8_0 takes half the memory of f16; auto is f16 unless the context that was asked for fits with q8_0 only.",
-    commands: ENGINE,
-  }),
-  flashAttention: setting({
-    kind: choice("auto", "on", "off"),
-    default: "auto",
-    flag: "flash-attention",
-    env: ["SHIMMY_FLASH_ATTENTION"],
-    file: "flash_attention",
-    help: "Flash attention; auto is on where it is faster. A q8_0 cache needs it.",
-    commands: ENGINE,
-  }),
-  threads: setting({
-    kind: integer("n", 0, 1024, "auto"),
-    default: 0,
-    flag: "threads",
-    env: ["SHIMMY_THREADS", "SHIMMY_CPU_THREADS"],
-    file: "threads",
-    help: "Threads of an engine; auto is the number of physical cores it may use.",
-    commands: ENGINE,
-  }),
-  ...HARDWARE_ROWS,
-  batchTokens: setting({
-    kind: integer("tokens", 32, 65_536),
-    default: 512,
-    flag: "batch-tokens",
-    env: ["SHIMMY_BATCH_TOKENS"],
-    file: "batch_tokens",
-    help: "Most tokens that an engine computes in one step.",
-    commands: ENGINE,
-  }),
-  stepTime: setting({
-    kind: duration,
-    default: 100,
-    flag: "step-time",
-    env: ["SHIMMY_STEP_TIME"],
-    file: "step_time",
-    help: "How long a step of an engine should take while somebody reads: longer computes prompts faster, shorter keeps streams smoother.",
-    commands: SERVE,
-  }),
-  speculation: setting({
-    kind: choice("auto", "off"),
-    default: "auto",
-    flag: "speculation",
-    env: ["SHIMMY_SPECULATION"],
-    file: "speculation",
-    help: "Guess tokens from what the text repeats and compute them beside the next one; auto does so while it measurably pays.",
-    commands: ENGINE,
-  }),
-  isolateKeys: setting({
-    kind: choice("auto", "on", "off"),
-    default: "auto",
-    flag: "isolate-keys",
-    env: ["SHIMMY_ISOLATE_KEYS"],
-    file: "isolate_keys",
-    help: "Keep the prompt caches of different API keys apart; auto does so unless only this machine can connect.",
-    commands: SERVE,
-  }),
-  cacheRam: setting({
-    kind: optional(allowance),
-    default: undefined,
-    flag: "cache-ram",
-    env: ["SHIMMY_CACHE_RAM"],
-    file: "cache_ram",
-    help: "Memory for the KV cells of conversations that lost their slot, for each model; unset: as much as its weights take, at most an eighth of what is free.",
-    commands: ENGINE,
-  }),
-  cacheDir: setting({
-    kind: optional(path),
-    default: undefined,
-    flag: "cache-dir",
-    env: ["SHIMMY_CACHE_DIR"],
-    file: "cache_dir",
-    help: "Folder where conversations outlive a restart: their next turn computes only what is new. Prompts can be read from it.",
-    commands: SERVE,
-  }),
-  cacheDisk: setting({
-    kind: bytes,
-    default: 1024 ** 3,
-    flag: "cache-disk",
-    env: ["SHIMMY_CACHE_DISK"],
-    file: "cache_disk",
-    help: "Most that the files in the cache folder may take; the longest unused go first.",
-    commands: SERVE,
-  }),
+  ...ENGINE_SETTINGS,
   maxQueue: setting({
     kind: integer("n", 0, 100_000),
     default: 64,

@@ -109,7 +109,12 @@ export class FileStore implements Files {
   /** Gives the content a second name outside of the store, so that it outlives the file. @throws file_not_found */
   async linkTo(id: string, owner: string | undefined, path: string): Promise<void> {
     await this.get(id, owner);
-    await link(this.#path(id), path);
+    try {
+      await link(this.#path(id), path);
+    } catch (error) {
+      await this.get(id, owner); // it may have been deleted meanwhile
+      throw error;
+    }
   }
 
   /** Takes a finished file of the same disk under an id of `newFileId`; one that is there already is replaced. No limit of size holds. */

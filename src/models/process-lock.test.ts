@@ -40,6 +40,16 @@ test("the lock of a process that is gone is taken over at once", async () => {
   expect(waited).toEqual([]);
 });
 
+test("a lock of this process's own number that it does not hold is one of an earlier process: containers restart with the same", async () => {
+  writeFileSync(path, JSON.stringify({ pid: process.pid, host: hostname(), token: "old" }));
+  const waited: number[] = [];
+  const lock = await get(live(), (owner) => void waited.push(owner));
+  expect(waited).toEqual([]);
+  const stop = new AbortController();
+  await expect(get(stop.signal, () => stop.abort())).rejects.toMatchObject({ code: "client_closed" });
+  await lock.release();
+});
+
 test.each([
   ["another machine's", JSON.stringify({ pid: 1, host: "elsewhere", token: "old" })],
   ["a broken", "{"],

@@ -30,6 +30,9 @@ const LOOK_EVERY_MS = 500;
 const TOUCH_EVERY_MS = 10_000;
 const STALE_AFTER_MS = 60_000;
 
+/** Tokens of the locks that this process holds: one with its number and another token was left by a process that had the number before. */
+const held = new Set<string>();
+
 /** @throws client_closed when the signal is aborted while it waits. */
 export async function acquire(
   path: string,
@@ -38,7 +41,7 @@ export async function acquire(
   const own: Owner = { pid: process.pid, host: hostname(), token: randomUUID() };
   for (;;) {
     if (signal.aborted) throw new ShimmyError("client_closed");
-    if (await create(path, own)) return held(path, own);
+    if (await create(path, own)) return keep(path, own);
     const owner = await readOwner(path);
     if (await isStale(path, owner, staleAfterMs)) await takeAway(path, owner);
     else {
@@ -51,6 +54,7 @@ export async function acquire(
 async function create(path: string, own: Owner): Promise<boolean> {
   // Written aside and linked: nobody ever reads half a lock.
   const aside = `${path}.${own.token}`;
+  held.add(own.token);
   try {
     const handle = await open(aside, "wx");
     await handle.writeFile(JSON.stringify(own));
@@ -58,6 +62,7 @@ async function create(path: string, own: Owner): Promise<boolean> {
     await link(aside, path);
     return true;
   } catch (error) {
+    held.delete(own.token);
     if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
     throw error;
   } finally {
@@ -65,7 +70,7 @@ async function create(path: string, own: Owner): Promise<boolean> {
   }
 }
 
-function held(path: string, own: Owner): Lock {
+function keep(path: string, own: Owner): Lock {
   const timer = setInterval(() => {
     const now = new Date();
     utimes(path, now, now).catch(() => undefined); // taken away: the file's checksum decides then
@@ -75,6 +80,7 @@ function held(path: string, own: Owner): Lock {
     release: async () => {
       clearInterval(timer);
       if ((await readOwner(path))?.token === own.token) await rm(path, { force: true });
+      held.delete(own.token);
     },
   };
 }
@@ -91,7 +97,7 @@ async function readOwner(path: string): Promise<Owner | undefined> {
 }
 
 async function isStale(path: string, owner: Owner | undefined, staleAfterMs: number): Promise<boolean> {
-  if (owner?.host === hostname() && !isAlive(owner.pid)) return true;
+  if (owner?.host === hostname() && !isHeld(owner)) return true;
   const touched = await stat(path).then(
     ({ mtimeMs }) => mtimeMs,
     () => Number.POSITIVE_INFINITY, // just released
@@ -99,7 +105,9 @@ async function isStale(path: string, owner: Owner | undefined, staleAfterMs: num
   return Date.now() - touched > staleAfterMs;
 }
 
-function isAlive(pid: number): boolean {
+/** In a container each start has the same process number. */
+function isHeld({ pid, token }: Owner): boolean {
+  if (pid === process.pid) return held.has(token);
   try {
     process.kill(pid, 0);
     return true;

@@ -1,8 +1,9 @@
 /** A request as its engine gets it: the prompt rendered with the model's template, caches kept apart where asked. Called by pool.ts. */
 import type { AnswerPlan } from "../chat/answer/plan.ts";
 import type { ChatTemplate } from "../chat/template.ts";
+import { ShimmyError } from "../contract/errors.ts";
 import type { ChatMessage, GenerationRequest } from "../contract/generation.ts";
-import type { EnginePrompt, GenerateMessage } from "../engine/ipc.ts";
+import type { EnginePrompt, EngineReady, GenerateMessage } from "../engine/ipc.ts";
 import type { AuthorWords } from "../models/author-sampling.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { type AnswerGrammar, RAW } from "./answer-grammar.ts";
@@ -12,6 +13,7 @@ import { withDefaults } from "./sampling-defaults.ts";
 interface Served {
   readonly template: Pick<ChatTemplate, "render">;
   readonly info: AuthorWords;
+  readonly ready: Pick<EngineReady, "contextPerSequence">;
 }
 
 export interface Asked {
@@ -25,7 +27,7 @@ interface Rendered {
   readonly answer?: AnswerPlan;
 }
 
-/** @throws template_error, and what the grammar throws */
+/** @throws template_error, context_length_exceeded, and what the grammar throws */
 export async function engineMessage(
   model: Served,
   request: GenerationRequest,
@@ -55,9 +57,10 @@ export async function engineMessage(
   return { message, ...(answer && { answer }) };
 }
 
-function render({ template, info }: Served, { id, prompt }: GenerationRequest, log: Logger): Rendered {
+function render({ template, info, ready }: Served, { id, prompt }: GenerationRequest, log: Logger): Rendered {
   switch (prompt.kind) {
     case "tokens":
+      refuseTooLong(prompt.tokens, ready.contextPerSequence);
       return { prompt: { tokens: prompt.tokens } };
     case "text":
       // A raw prompt is the caller's own business: its control tokens are meant.
@@ -70,6 +73,11 @@ function render({ template, info }: Served, { id, prompt }: GenerationRequest, l
       return { prompt: { segments }, answer };
     }
   }
+}
+
+/** The engine would say the same; sending it millions of numbers to hear it holds up all streams for a second. */
+function refuseTooLong({ length }: readonly number[], context: number): void {
+  if (length > context) throw new ShimmyError("context_length_exceeded", { n_prompt_tokens: length, n_ctx: context });
 }
 
 /** A store may give a model a system message (SYSTEM of an Ollama Modelfile): it holds where the conversation has none. */

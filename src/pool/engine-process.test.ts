@@ -31,7 +31,18 @@ test("a signal aborts in the engine at once, though nobody reads the events", as
   expect((await events.next()).value).toMatchObject({ type: "started" });
   leave.abort();
   expect(await aborted()).toEqual([0]);
-  expect(engine.unfinished).toBe(0);
+  expect(engine.unfinished()).toBe(0);
+});
+
+test("what is unfinished is counted by urgency", async () => {
+  const later = engine.generate(
+    { prompt: { tokens: [1] }, choices: 3, stop: [], priority: 1 } as unknown as Omit<GenerateMessage, "type" | "id">,
+    new AbortController().signal,
+  );
+  const now = ask([1]);
+  await Promise.all([later.next(), now.next()]);
+  expect([engine.unfinished(0), engine.unfinished(1), engine.unfinished()]).toEqual([1, 4, 4]);
+  await Promise.all([later.return(), now.return()]);
 });
 
 test("a reader that waits hears client_closed", async () => {

@@ -35,6 +35,7 @@ const STDERR_KEPT = 4096;
 
 interface Request {
   readonly queue: EventQueue<GenerationEvent>;
+  readonly priority: number;
   unfinished: number;
   /** The engine has nothing to do for it any more, though its events may not have been read. */
   readonly onDone: () => void;
@@ -43,6 +44,7 @@ interface Request {
 interface Asked {
   /** False: a look at the engine, which counts for nothing. */
   readonly isWork: boolean;
+  readonly priority: number;
   readonly resolve: (answer: Answer) => void;
   readonly reject: (error: ShimmyError) => void;
   readonly onDone: () => void;
@@ -141,10 +143,10 @@ export class EngineProcess {
     return this.#gone !== undefined;
   }
 
-  /** Choices that are not finished, those that wait in the engine included. */
-  get unfinished(): number {
+  /** Choices of this priority and of more urgent ones that are not finished, those that wait in the engine included. */
+  unfinished(priority = Number.POSITIVE_INFINITY): number {
     let n = 0;
-    for (const { unfinished } of this.#requests.values()) n += unfinished;
+    for (const request of this.#requests.values()) if (request.priority <= priority) n += request.unfinished;
     return n;
   }
 
@@ -168,7 +170,7 @@ export class EngineProcess {
       this.#abort(id);
     };
     signal.addEventListener("abort", abandon, { once: true });
-    this.#requests.set(id, { queue, unfinished: message.choices, onDone });
+    this.#requests.set(id, { queue, priority: message.priority ?? 0, unfinished: message.choices, onDone });
     this.#send({ type: "generate", id, ...message });
     try {
       yield* queue;
@@ -178,10 +180,10 @@ export class EngineProcess {
     }
   }
 
-  /** Questions that are not answered. */
-  get asked(): number {
+  /** Questions of this priority and of more urgent ones that are not answered. */
+  asked(priority = Number.POSITIVE_INFINITY): number {
     let n = 0;
-    for (const { isWork } of this.#asked.values()) if (isWork) n++;
+    for (const asked of this.#asked.values()) if (asked.isWork && asked.priority <= priority) n++;
     return n;
   }
 
@@ -193,8 +195,9 @@ export class EngineProcess {
     if (this.#gone) throw this.#gone;
     if (signal.aborted) throw new ShimmyError("client_closed");
     const id = this.#nextId++;
+    const priority = "priority" in question ? (question.priority ?? 0) : 0;
     const answered = new Promise<Answer>((resolve, reject) =>
-      this.#asked.set(id, { isWork: question.kind !== "slots", resolve, reject, onDone }),
+      this.#asked.set(id, { isWork: question.kind !== "slots", priority, resolve, reject, onDone }),
     );
     const abandon = () => {
       this.#takeAsked(id)?.reject(new ShimmyError("client_closed"));

@@ -105,14 +105,15 @@ export class Pool implements Generator, Embedder, Tokenizer, PromptRenderer, Ins
   async *generate(model: ResolvedModel, request: GenerationRequest, signal: AbortSignal): AsyncGenerator<GenerationEvent, void, undefined> {
     const { info } = model;
     if (!info.generative) throw new ShimmyError("model_not_generative", { model: info.id, what: `an encoder (${info.architecture})` });
+    const { choices, priority = 0, keepAliveMs } = request;
     const grammar = await answerGrammar(request, model.info, signal, this.#options.log);
     // Again, when a backend has failed before it had said anything: the next one answers.
     for (const answer = new FirstWords(); ; ) {
-      const { resident, release } = await this.#residents.join(model.info, signal);
-      if (request.keepAliveMs !== undefined) resident.keepAliveMs = request.keepAliveMs;
+      const { resident, release } = await this.#residents.join(model.info, signal, priority);
+      if (keepAliveMs !== undefined) resident.keepAliveMs = keepAliveMs;
       try {
         const loaded = await abortable(resident.opening, signal);
-        this.#admit(loaded, request.choices);
+        this.#admit(loaded, choices, priority);
         const asked = await engineMessage(loaded, request, this.#options.log, this.#options.settings.isolateCallers, grammar);
         const message = model.adapter ? { ...asked.message, adapter: model.adapter } : asked.message;
         const startedAt = performance.now();
@@ -123,7 +124,7 @@ export class Pool implements Generator, Embedder, Tokenizer, PromptRenderer, Ins
           yield* asked.answer?.reader ? (await import("./read-answers.ts")).readAnswers(watched, asked.answer) : watched;
         } catch (error) {
           if (await fallsBack(loaded, answer, error)) continue;
-          throw withRetry(loaded, error);
+          throw withRetry(loaded, priority, error);
         }
         loaded.pace.finished(performance.now() - startedAt);
         this.#residents.backoff.succeeded(loaded.info.id);
@@ -195,8 +196,8 @@ export class Pool implements Generator, Embedder, Tokenizer, PromptRenderer, Ins
   gauges(): ModelGauges[] {
     return [...this.#residents.values()].map(({ info, loaded, bytes, phase }) => ({
       model: info.id,
-      queued: (loaded?.process.waiting ?? 0) + Math.max(0, (loaded?.process.asked ?? 0) - 1),
-      running: (loaded?.process.running ?? 0) + Math.min(1, loaded?.process.asked ?? 0),
+      queued: (loaded?.process.waiting ?? 0) + Math.max(0, (loaded?.process.asked() ?? 0) - 1),
+      running: (loaded?.process.running ?? 0) + Math.min(1, loaded?.process.asked() ?? 0),
       loaded: loaded !== undefined,
       ...(phase !== "waiting" && { memoryBytes: bytes }),
       ...(loaded?.process.state && { engine: { ...loaded.process.state, slots: loaded.serving.slots, cells: loaded.serving.kvCells } }),
@@ -260,26 +261,26 @@ export class Pool implements Generator, Embedder, Tokenizer, PromptRenderer, Ins
     return this.#residents.backoff.get(id) ? "failed" : "unloaded";
   }
 
-  /** @throws queue_full, with the seconds after which a place should be free. */
-  #admit(loaded: Loaded, choices: number): void {
-    const waiting = waitingFor(loaded);
+  /** Only those who are as urgent stand in one's way. @throws queue_full, with the seconds after which a place should be free. */
+  #admit(loaded: Loaded, choices: number, priority: number): void {
+    const waiting = waitingFor(loaded, priority);
     if (waiting + choices <= this.#options.settings.maxQueue) return;
-    throw new ShimmyError("queue_full", { model: loaded.info.id, queued: Math.max(0, waiting), retry_after: retryAfter(loaded) });
+    throw new ShimmyError("queue_full", { model: loaded.info.id, queued: Math.max(0, waiting), retry_after: retryAfter(loaded, priority) });
   }
 }
 
-/** Choices that have no slot. */
-function waitingFor({ process, serving }: Loaded): number {
-  return process.unfinished - serving.slots;
+/** Choices of this priority and of more urgent ones that have no slot. */
+function waitingFor({ process, serving }: Loaded, priority: number): number {
+  return process.unfinished(priority) - serving.slots;
 }
 
 /** Seconds after which a place should be free. */
-function retryAfter(loaded: Loaded): number {
-  return loaded.pace.secondsUntil(waitingFor(loaded), loaded.serving.slots);
+function retryAfter(loaded: Loaded, priority: number): number {
+  return loaded.pace.secondsUntil(waitingFor(loaded, priority), loaded.serving.slots);
 }
 
 /** What an engine cannot know of a request that waited too long. */
-function withRetry(loaded: Loaded, error: unknown): unknown {
+function withRetry(loaded: Loaded, priority: number, error: unknown): unknown {
   if (!(error instanceof ShimmyError) || error.code !== "queue_timeout") return error;
-  return new ShimmyError("queue_timeout", { ...error.details, model: loaded.info.id, retry_after: retryAfter(loaded) });
+  return new ShimmyError("queue_timeout", { ...error.details, model: loaded.info.id, retry_after: retryAfter(loaded, priority) });
 }

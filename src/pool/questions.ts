@@ -105,14 +105,20 @@ async function vectorsOf(
 }
 
 /** Again, when a backend has failed and another one is to be tried (pool.ts). */
-async function ask(parts: AskParts, info: ModelInfo, question: Question, { keepAliveMs }: Limits, signal: AbortSignal): Promise<Answer> {
+async function ask(
+  parts: AskParts,
+  info: ModelInfo,
+  question: Question,
+  { keepAliveMs, priority = 0 }: Limits,
+  signal: AbortSignal,
+): Promise<Answer> {
   for (;;) {
-    const { resident, release } = await parts.residents.join(info, signal);
+    const { resident, release } = await parts.residents.join(info, signal, priority);
     if (keepAliveMs !== undefined) resident.keepAliveMs = keepAliveMs;
     try {
       const loaded = await abortable(resident.opening, signal);
-      if (loaded.process.asked > parts.maxQueue)
-        throw new ShimmyError("queue_full", { model: info.id, queued: loaded.process.asked, retry_after: RETRY_SECONDS });
+      const queued = loaded.process.asked(priority);
+      if (queued > parts.maxQueue) throw new ShimmyError("queue_full", { model: info.id, queued, retry_after: RETRY_SECONDS });
       try {
         const answer = await loaded.process.ask(question, signal, release);
         parts.residents.backoff.succeeded(info.id);

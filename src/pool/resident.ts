@@ -9,6 +9,7 @@ import type { LoadProgress, Residence } from "../contract/lifecycle.ts";
 import type { ModelInfo } from "../contract/model.ts";
 import { residentMemory } from "../models/machine.ts";
 import { type MemoryPlan, residentCost } from "../models/memory.ts";
+import { Crowd } from "./crowd.ts";
 import { KeepAlive } from "./keep-alive.ts";
 import type { Loaded } from "./open-engine.ts";
 import { UNUSED_IS_FREE } from "./plan.ts";
@@ -37,14 +38,15 @@ export class Resident {
   /** Resolves when it has gone; absent while it stays. */
   leaving: Promise<void> | undefined;
   /** Requests that wait until it has gone, to load it again. */
-  behind = 0;
+  readonly behind = new Crowd();
+  /** Who needs it now. */
+  readonly users = new Crowd();
   progress: LoadProgress = { phase: "waiting", fraction: 0 };
   readonly watchers = new Set<(progress: LoadProgress) => void>();
   /** Ends the load, with the reason that its waiters hear. */
   readonly #stopLoad = new AbortController();
   readonly keepAlive: KeepAlive;
   keepAliveMs: number;
-  #users = 0;
   #wasUsed = false;
   #usedAt = performance.now();
   #usedAtDate = Date.now();
@@ -59,10 +61,6 @@ export class Resident {
     this.keepAlive = new KeepAlive(options.onExpired);
   }
 
-  get users(): number {
-    return this.#users;
-  }
-
   /** Whether somebody has ever used it, or wanted to. */
   get wasUsed(): boolean {
     return this.#wasUsed;
@@ -73,8 +71,8 @@ export class Resident {
   }
 
   /** It is needed until the returned function is called; further calls do nothing. */
-  use(): () => void {
-    this.#users++;
+  use(priority: number): () => void {
+    const leave = this.users.add(priority);
     this.#wasUsed = true;
     this.#touch();
     this.keepAlive.cancel();
@@ -82,9 +80,9 @@ export class Resident {
     return () => {
       if (!inUse) return;
       inUse = false;
-      this.#users--;
+      leave();
       this.#touch();
-      if (this.#users > 0) return;
+      if (this.users.size > 0) return;
       this.#becameIdle?.();
       this.options.onIdle();
     };
@@ -92,7 +90,7 @@ export class Resident {
 
   /** When nobody uses it. One waits for it, who has seen to it that nobody new comes. */
   async idle(): Promise<void> {
-    if (this.#users === 0) return;
+    if (this.users.size === 0) return;
     await new Promise<void>((resolve) => {
       this.#becameIdle = resolve;
     });
@@ -128,7 +126,7 @@ export class Resident {
     return {
       id: this.info.id,
       bytes: this.bytes,
-      busy: this.#users > 0 || this.phase !== "loaded",
+      busy: this.users.size > 0 || this.phase !== "loaded",
       pinned: this.options.pinned,
       leaving: this.leaving !== undefined,
       usedAt: this.#usedAt,

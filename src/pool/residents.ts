@@ -90,24 +90,25 @@ export class Residents {
   }
 
   /**
-   * The model, loading if need be, kept until it is released. Ends with the signal while it waits for an old engine to go.
+   * The model, loading if need be, kept until it is released. Ends with the signal while it waits for an old engine to go. `priority`: as
+   * in `GenerationRequest`.
    * @throws model_not_generative, model_load_failed while it is in back-off, queue_full, shutting_down, client_closed
    */
-  async join(info: ModelInfo, signal?: AbortSignal): Promise<Use> {
+  async join(info: ModelInfo, signal?: AbortSignal, priority = 0): Promise<Use> {
     for (;;) {
       if (this.#stopped) throw new ShimmyError("shutting_down");
       if (!isServable(info)) throw new ShimmyError("model_not_generative", { model: info.id, what: `of the kind ${info.architecture}` });
       const known = this.#all.get(info.id);
       const pinned = known?.options.pinned ?? (await this.#isPinned(info));
       if (!known) await this.#refuseInBackoff(info);
-      else if (known.leaving) await this.#waitBehind(known, signal);
+      else if (known.leaving) await this.#waitBehind(known, priority, signal);
       else await this.#noticeOtherFile(known, info);
       // Others may have acted meanwhile: what is true now counts.
       const now = this.#all.get(info.id);
       if (now !== known || now?.leaving || this.#stopped) continue;
       const resident = now ?? this.#start(info, pinned);
-      if (!resident.loaded) this.#refuseCrowd(resident, resident.users);
-      return { resident, release: resident.use() };
+      if (!resident.loaded) this.#refuseCrowd(resident, resident.users.upTo(priority));
+      return { resident, release: resident.use(priority) };
     }
   }
 
@@ -202,7 +203,7 @@ export class Residents {
     log.info("model loaded", { model: info.id, ms: Math.round(ms), context, flashAttention, pid: loaded.process.pid });
     void loaded.process.exited.then(() => this.#died(resident, loaded));
     // Who wanted it may have left.
-    if (resident.users === 0 && (resident.wasUsed || resident.keepAliveMs > 0)) this.#idle(resident);
+    if (resident.users.size === 0 && (resident.wasUsed || resident.keepAliveMs > 0)) this.#idle(resident);
     this.#room.advance();
   }
 
@@ -238,7 +239,7 @@ export class Residents {
     const error = new ShimmyError("model_unloaded", { model: resident.info.id });
     resident.stopLoad(error);
     this.#room.cancel(resident.info.id, error);
-    if (resident.users > 0) void resident.loaded?.process.stop(0, "it was unloaded");
+    if (resident.users.size > 0) void resident.loaded?.process.stop(0, "it was unloaded");
   }
 
   #ended(resident: Resident): Promise<void> {
@@ -319,16 +320,16 @@ export class Residents {
     throw this.#withRetry(info.id, failure.error);
   }
 
-  async #waitBehind(resident: Resident, signal?: AbortSignal): Promise<void> {
-    this.#refuseCrowd(resident, resident.behind);
-    resident.behind++;
+  async #waitBehind(resident: Resident, priority: number, signal?: AbortSignal): Promise<void> {
+    this.#refuseCrowd(resident, resident.behind.upTo(priority));
+    const leave = resident.behind.add(priority);
     try {
       const { maxQueueTime } = this.#options.settings;
       const late = () =>
         new ShimmyError("queue_timeout", { model: resident.info.id, seconds: maxQueueTime / 1000, retry_after: RETRY_SECONDS });
       await abortable(within(resident.leaving!, maxQueueTime, late), signal);
     } finally {
-      resident.behind--;
+      leave();
     }
   }
 

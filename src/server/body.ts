@@ -1,13 +1,16 @@
 /** The JSON body of a request, or the error that says why it is none. Called by generate.ts. */
 import { ShimmyError } from "../contract/errors.ts";
+import { excessOf } from "../contract/json-extent.ts";
 
 /**
  * @param limit bytes.
- * @throws unsupported_content_type, body_too_large, invalid_json, client_closed
+ * @throws unsupported_content_type, body_too_large, invalid_json, client_closed; invalid_value for more structure than can be decoded
  */
 export async function readJson(request: Request, limit: number): Promise<unknown> {
   checkContentType(request);
   const text = await readText(request, limit);
+  const excess = excessOf(text);
+  if (excess !== undefined) throw new ShimmyError("invalid_value", { param: "body", reason: excess });
   try {
     return JSON.parse(text);
   } catch (cause) {

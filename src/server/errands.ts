@@ -3,7 +3,7 @@
  * a header, so nobody can send one from outside. Asked by app.ts; made by the dispatch of a batch.
  */
 
-import type { BatchOwner, Dispatch, Errand } from "../contract/batches.ts";
+import type { BatchOwner, Dispatch, Errand, ErrandAnswer } from "../contract/batches.ts";
 import type { Services } from "./services.ts";
 
 /** Behind all who wait for their answer now. */
@@ -27,18 +27,31 @@ export function createDispatch(services: Services): Dispatch {
   let app: Promise<{ fetch(request: Request): Promise<Response> | Response }> | undefined;
   return async (errand) => {
     app ??= import("./app.ts").then(({ createApp }) => createApp(services));
-    const response = await (await app).fetch(requestOf(errand));
-    const retryAfter = Number(response.headers.get("retry-after"));
-    return {
-      status: response.status,
-      requestId: response.headers.get("x-request-id") ?? "",
-      body: await bodyOf(response),
-      ...(retryAfter > 0 && { retryAfterMs: retryAfter * 1000 }),
-    };
+    const { fetch: answer } = await app;
+    // A signal of its own: that of a batch lives as long as fifty thousand lines, and each of them would stay among its listeners.
+    const leave = new AbortController();
+    const abort = () => leave.abort();
+    errand.signal.addEventListener("abort", abort, { once: true });
+    if (errand.signal.aborted) abort();
+    try {
+      return await answerOf(await answer(requestOf(errand, leave.signal)));
+    } finally {
+      errand.signal.removeEventListener("abort", abort);
+    }
   };
 }
 
-function requestOf({ path, body, owner, signal }: Errand): Request {
+async function answerOf(response: Response): Promise<ErrandAnswer> {
+  const retryAfter = Number(response.headers.get("retry-after"));
+  return {
+    status: response.status,
+    requestId: response.headers.get("x-request-id") ?? "",
+    body: await bodyOf(response),
+    ...(retryAfter > 0 && { retryAfterMs: retryAfter * 1000 }),
+  };
+}
+
+function requestOf({ path, body, owner }: Errand, signal: AbortSignal): Request {
   const headers = { "content-type": "application/json" };
   const request = new Request(`http://localhost${path}`, { method: "POST", headers, body: JSON.stringify(body), signal });
   mandates.set(request, { owner, priority: BATCH_PRIORITY });

@@ -29,7 +29,10 @@ export interface Asker {
 export async function generate(services: Services, protocol: Protocol, exchange: Exchange, asker: Asker = {}): Promise<Response> {
   const { request: sent, id } = exchange;
   const leave = new AbortController();
-  for (const signal of [sent.signal, asker.signal]) signal?.addEventListener("abort", () => leave.abort(), { once: true });
+  for (const signal of [sent.signal, asker.signal]) {
+    if (signal?.aborted) leave.abort();
+    else signal?.addEventListener("abort", () => leave.abort(), { once: true });
+  }
   try {
     if (services.state() === "draining") throw new ShimmyError("shutting_down");
     const asking = await inlineFiles(await readJson(sent, services.config.maxBodySize), services, asker.caller);

@@ -103,6 +103,12 @@ test("an unknown file is told with the field that names it", async () => {
   await expect(inline({ input })).rejects.toMatchObject({ param: "input[0].content[1].file_id" });
 });
 
+test("no more than a hundred are read, however small", async () => {
+  const parts = (count: number) => Array.from({ length: count }, () => ({ type: "file", file: { file_id: "text" } }));
+  await inline(chat(...parts(100)));
+  await expect(inline(chat(...parts(101)))).rejects.toMatchObject({ details: { param: "messages[1].content[100].file.file_id" } });
+});
+
 test("files count together against the size of a body", async () => {
   const part = { type: "file", file: { file_id: "text" } };
   await inline(chat(structuredClone(part), structuredClone(part)), { maxBodySize: 12 });

@@ -9,7 +9,10 @@ import type { Services } from "./services.ts";
 
 type Fields = Record<string, unknown>;
 
-/** @throws file_not_found, body_too_large, files_off, with the field that names the file */
+/** Each is opened and read in full, an empty one too. */
+const MAX_FILES = 100;
+
+/** @throws file_not_found, body_too_large, files_off, invalid_value for too many, with the field that names the file */
 export async function inlineFiles(
   body: unknown,
   services: Pick<Services, "jobs" | "config">,
@@ -17,6 +20,8 @@ export async function inlineFiles(
 ): Promise<unknown> {
   const places = placesIn(body);
   if (places.length === 0) return body;
+  const beyond = places[MAX_FILES];
+  if (beyond) throw new ShimmyError("invalid_value", { param: beyond.param, reason: `there are more than ${MAX_FILES} files` });
   const files = await services.jobs.files();
   let room = services.config.maxBodySize;
   for (const { holder, param } of places) {

@@ -63,6 +63,12 @@ test.each([
   expect(await read(cut(Buffer.from(body), 1000), "b")).toEqual([{ name: "file", filename, bytes: Buffer.alloc(0) }]);
 });
 
+test("a parameter within a quoted name is a part of the name", async () => {
+  const head = 'form-data; filename="a; name=evil; filename=b"; name="file"';
+  const body = `--b\r\nContent-Disposition: ${head}\r\n\r\n1\r\n--b--`;
+  expect(await read(cut(Buffer.from(body), 9), "b")).toMatchObject([{ name: "file", filename: "a; name=evil; filename=b" }]);
+});
+
 test("garbage is an error of its own, never a hang", async () => {
   await fc.assert(
     fc.asyncProperty(

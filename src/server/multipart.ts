@@ -108,20 +108,28 @@ class Reader {
 
 function namesIn(head: string): { name: string; filename: string | undefined } {
   const line = /^content-disposition:\s*form-data\b(.*)$/im.exec(head)?.[1] ?? "";
-  const name = parameter(line, "name");
+  const parameters = parametersOf(line);
+  const name = parameters.get("name");
   if (name === undefined) throw invalid("a field has no name");
-  return { name, filename: extended(line) ?? parameter(line, "filename") };
+  return { name, filename: extended(parameters.get("filename*")) ?? parameters.get("filename") };
 }
 
-/** Quotes are %22 to browsers and \" to curl. */
-function parameter(line: string, name: string): string | undefined {
-  const match = new RegExp(`;\\s*${name}=(?:"((?:[^"\\\\]|\\\\.)*)"|([^\\s;"]+))`, "i").exec(line);
-  return (match?.[1]?.replace(/\\(["\\])/g, "$1") ?? match?.[2])?.replace(/%(22|0D|0A)/gi, (code) => decodeURIComponent(code));
+/** One after the other, for a quoted name may look like a parameter. Quotes are %22 to browsers and \" to curl. */
+function parametersOf(line: string): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const [, name, quoted, bare] of line.matchAll(/\s*;\s*([\w*-]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s;"]+))/gy)) {
+    const text = quoted?.replace(/\\(["\\])/g, "$1") ?? bare!;
+    found.set(
+      name!.toLowerCase(),
+      text.replace(/%(22|0D|0A)/gi, (code) => decodeURIComponent(code)),
+    );
+  }
+  return found;
 }
 
 /** `filename*=UTF-8''…`, which RFC 7578 forbids and clients send. */
-function extended(line: string): string | undefined {
-  const encoded = /;\s*filename\*=utf-8''([^\s;]+)/i.exec(line)?.[1];
+function extended(value: string | undefined): string | undefined {
+  const encoded = /^utf-8''(.+)$/i.exec(value ?? "")?.[1];
   try {
     return encoded === undefined ? undefined : decodeURIComponent(encoded);
   } catch {

@@ -128,4 +128,19 @@ describe("frameStream", () => {
     await reader.cancel();
     await later("", 5); // an unhandled rejection would fail the run
   });
+
+  test("a frame that comes when its reader has left is nobody's, and no failure", async () => {
+    let give: (frame: string) => void = () => undefined;
+    const frame = new Promise<string>((resolve) => {
+      give = resolve;
+    });
+    const { body, onError } = bodyOf(gen(frame, "b"));
+    const reader = body.getReader();
+    const first = reader.read();
+    await reader.cancel();
+    give("a");
+    await first;
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(onError).not.toHaveBeenCalled();
+  });
 });

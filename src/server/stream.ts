@@ -35,21 +35,25 @@ export interface FrameSource {
 export function frameStream(source: FrameSource): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
   let next: Promise<IteratorResult<string>> | undefined = source.first;
+  let left = false;
   return new ReadableStream({
     async pull(controller) {
       try {
         next ??= source.frames.next();
         const result = await nextWithin(next, source.pingMs);
+        if (left) return;
         if (result === "silence") return controller.enqueue(encoder.encode(PING));
         next = undefined;
         if (result.done) controller.close();
         else controller.enqueue(encoder.encode(result.value));
       } catch (error) {
+        if (left) return;
         controller.enqueue(encoder.encode(source.onError(error)));
         controller.close();
       }
     },
     cancel() {
+      left = true;
       source.onCancel();
       // Nobody asks for the next frame any more, so whoever waits to give it would wait for ever. How it ends is no concern here.
       source.frames.return?.().catch(() => undefined);

@@ -94,6 +94,17 @@ describe("files", () => {
     await expect(client.files.retrieve(file.id)).rejects.toBeInstanceOf(NotFoundError);
   });
 
+  test("whoever asks for the head of its content opens nothing", async () => {
+    const { id } = await client.files.create({ file: await toFile(Buffer.from("four"), "x"), purpose: "user_data" });
+    const opened = () => readdirSync(`/proc/${server.pid}/fd`).length;
+    const before = opened();
+    for (let i = 0; i < 20; i++) {
+      const answer = await fetch(`${server.url}/v1/files/${id}/content`, { method: "HEAD" });
+      expect([answer.status, answer.headers.get("content-length")]).toEqual([200, "4"]);
+    }
+    expect(opened() - before).toBeLessThan(10);
+  });
+
   test("its sender says when it expires", async () => {
     const expires_after = { anchor: "created_at", seconds: 3600 } as const;
     const file = await client.files.create({ file: await toFile(Buffer.from("x"), "x"), purpose: "assistants", expires_after });
@@ -323,6 +334,25 @@ describe("beside others", () => {
     await ended(batch, by);
   });
 
+  test("its lines take no place in the queue from whoever wants an answer now, though the queue has none", async () => {
+    const tight = await startServer({ args: ["--threads", "1", "--parallel", "1", ...WIDE, "--max-queue", "0", "--batch-parallel", "2"] });
+    const its = clientOf(tight);
+    const long = { ...ENDLESS, max_tokens: 600 };
+    const batch = await submit(
+      Array.from({ length: 4 }, (_, i) => request(`${i}`, long, "/v1/completions")),
+      { endpoint: "/v1/completions" },
+      its,
+    );
+    // One has the slot; another one is refused, and asks again later.
+    await until(async () => (await load(tight)).running === 1);
+    expect((await post(tight, CHATS, chat())).status).toBe(200);
+    const own = post(tight, "/v1/completions", long);
+    await until(async () => (await load(tight)).running === 1);
+    expect((await own).status).toBe(200);
+    expect((await ended(batch, its)).request_counts).toEqual({ total: 4, completed: 4, failed: 0 });
+    await tight.stop();
+  }, 60_000);
+
   test("cancel ends the lines in flight, keeps the answers and tells of the others", async () => {
     const batch = await submit(
       [request("p", { ...ENDLESS, max_tokens: 1 }, "/v1/completions"), ...["a", "b", "c"].map(endless)],
@@ -412,11 +442,11 @@ test("with keys each caller sees its own, and the lines are asked in its name", 
   const done = await ended(batch, one);
   expect(done.request_counts).toEqual({ total: 1, completed: 1, failed: 0 });
   for (const hidden of [
-    two.files.retrieve(batch.input_file_id),
-    two.files.content(done.output_file_id!),
-    two.files.delete(batch.input_file_id),
+    () => two.files.retrieve(batch.input_file_id),
+    () => two.files.content(done.output_file_id!),
+    () => two.files.delete(batch.input_file_id),
   ])
-    await expect(hidden).rejects.toMatchObject({ status: 404, code: "file_not_found" });
+    await expect(hidden()).rejects.toMatchObject({ status: 404, code: "file_not_found" });
   await expect(two.batches.retrieve(batch.id)).rejects.toMatchObject({ status: 404 });
   await expect(two.batches.cancel(batch.id)).rejects.toMatchObject({ status: 404 });
   await expect(submit([], { input_file_id: batch.input_file_id }, two)).rejects.toMatchObject({ status: 404 });

@@ -6,7 +6,7 @@ import { isUtf8 } from "node:buffer";
 import * as z from "zod/mini";
 import type { TokenizeOptions, VocabularyToken } from "../../contract/embedding.ts";
 import { UNNAMED_MODEL } from "../openai/request.ts";
-import { tokenId } from "../openai/schema.ts";
+import { isTokenId, tokenId } from "../openai/schema.ts";
 import { list, validate } from "../openai/validate.ts";
 
 /** More than the context of any model. */
@@ -22,7 +22,7 @@ export const tokenizeSchema = z.object({
   with_pieces: z.nullish(z.boolean()).check(z.describe("Tells the text of each token too. Default: false.")),
 });
 
-export const detokenizeSchema = z.object({ model, tokens: list(tokenId, MAX_TOKENS) });
+export const detokenizeSchema = z.object({ model, tokens: list(tokenId, MAX_TOKENS, isTokenId) });
 
 /** A piece that is no whole text is told as its bytes. */
 const piece = z.union([z.string(), z.array(z.int().check(z.gte(0), z.lte(255)))]);

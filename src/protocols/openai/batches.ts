@@ -4,25 +4,20 @@
  */
 import * as z from "zod/mini";
 import { BATCH_ENDPOINTS, type Batch, type BatchWish } from "../../contract/batches.ts";
-import { expiresAfter, page, queryObject } from "./files.ts";
-import { wholeRange } from "./schema.ts";
+import { expiresAfter } from "./files.ts";
+import { page, pageQuery, queryFields } from "./page.ts";
+import { metadata } from "./schema.ts";
 import { validate } from "./validate.ts";
-
-const MAX_METADATA = 16;
 
 export const batchBodySchema = z.object({
   input_file_id: z.string(),
   endpoint: z.enum(BATCH_ENDPOINTS),
   completion_window: z.literal("24h"),
-  metadata: z.nullish(
-    z
-      .record(z.string().check(z.maxLength(64)), z.string().check(z.maxLength(512)))
-      .check(z.refine((entries) => Object.keys(entries).length <= MAX_METADATA, `must have at most ${MAX_METADATA} entries`)),
-  ),
+  metadata,
   output_expires_after: expiresAfter,
 });
 
-export const batchQuery = { limit: wholeRange(1, 100), after: z.nullish(z.string()) };
+export const batchQuery = pageQuery(100);
 
 const time = z.optional(z.number());
 
@@ -128,6 +123,6 @@ function times(batch: Batch) {
 
 /** @throws invalid_value */
 export function encodeBatches(batches: readonly Batch[], query: URLSearchParams) {
-  const { limit, after } = validate(z.object(batchQuery), queryObject(query));
+  const { limit, after } = queryFields(batchQuery, query);
   return page(batches, encodeBatch, after, limit ?? 20);
 }

@@ -5,8 +5,8 @@
 import type { FileObject } from "openai/resources/files";
 import * as z from "zod/mini";
 import type { StoredFile } from "../../contract/files.ts";
-import { wholeRange } from "./schema.ts";
-import { invalid, validate } from "./validate.ts";
+import { orderQuery, page, pageQuery, queryFields } from "./page.ts";
+import { validate } from "./validate.ts";
 
 /** From an hour to thirty days after the creation; `anchor` has one value. */
 export const expiresAfter = z.nullish(
@@ -21,8 +21,7 @@ export const fileFieldsSchema = z.object({
 /** An upload as the document shows it. */
 export const fileUploadSchema = z.extend(fileFieldsSchema, { file: z.string().check(z.describe("The content of the file")) });
 
-const order = z.nullish(z.enum(["asc", "desc"]));
-export const fileQuery = { purpose: z.nullish(z.string()), limit: wholeRange(1, 10_000), after: z.nullish(z.string()), order };
+export const fileQuery = { purpose: z.nullish(z.string()), ...pageQuery(10_000), order: orderQuery };
 
 const purposes = z.enum([
   "assistants",
@@ -80,32 +79,8 @@ export function encodeFile({ id, bytes, createdAt, expiresAt, filename, purpose 
 
 /** @throws invalid_value */
 export function encodeFiles(files: readonly StoredFile[], query: URLSearchParams) {
-  const fields = validate(z.object(fileQuery), queryObject(query));
+  const fields = queryFields(fileQuery, query);
   const wanted = fields.purpose ? files.filter(({ purpose }) => purpose === fields.purpose) : files;
   const ordered = fields.order === "asc" ? [...wanted].reverse() : wanted;
   return page(ordered, encodeFile, fields.after, fields.limit ?? 10_000);
-}
-
-/** Numbers as numbers, so that the schema of a body judges them. */
-export function queryObject(query: URLSearchParams): Record<string, unknown> {
-  return Object.fromEntries([...query].map(([name, value]) => [name, name === "limit" && /^\d+$/.test(value) ? Number(value) : value]));
-}
-
-/** What stands behind `after`: cursor pages ask on with the last id. @throws invalid_value when it is gone, or a client would begin anew. */
-export function page<T extends { readonly id: string }, Wire>(
-  items: readonly T[],
-  encode: (item: T) => Wire,
-  after: string | null | undefined,
-  limit: number,
-) {
-  const start = after ? items.findIndex(({ id }) => id === after) + 1 : 0;
-  if (after && start === 0) throw invalid("after", "there is nothing of that id in this list");
-  const shown = items.slice(start, start + limit);
-  return {
-    object: "list" as const,
-    data: shown.map(encode),
-    first_id: shown[0]?.id ?? null,
-    last_id: shown.at(-1)?.id ?? null,
-    has_more: start + limit < items.length,
-  };
 }

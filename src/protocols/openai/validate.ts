@@ -31,20 +31,31 @@ export function boundedArray<Item extends z.core.$ZodType>(item: Item, max: numb
   return documentedAs(z.pipe(z.array(z.unknown()).check(z.maxLength(max)), z.array(item)), z.array(item).check(z.maxLength(max)));
 }
 
+/** An object whose entries are counted before they are looked at, as in `boundedArray`. */
+export function boundedRecord<Value extends z.core.$ZodType>(key: z.ZodMiniString, value: Value, max: number) {
+  const counted = z
+    .record(z.string(), z.unknown())
+    .check(z.refine((entries) => Object.keys(entries).length <= max, `must have at most ${max} entries`));
+  const entries = z.record(key, value);
+  return documentedAs(z.pipe(counted, entries), entries);
+}
+
 /**
  * A list that is judged item by item up to the first wrong one, which is the one that is told. Its items stay as they came: no defaults,
  * no key moved or left out, so `item` may hold loose objects and nothing that transforms.
+ * @param sound a quick look that is enough for most items, where there may be millions
  */
-export function list<Item extends z.core.$ZodType>(item: Item, max = Number.MAX_SAFE_INTEGER) {
-  const judged = z.array(z.unknown()).check(z.maxLength(max, { abort: true }), z.check(firstFault(item)));
+export function list<Item extends z.core.$ZodType>(item: Item, max = Number.MAX_SAFE_INTEGER, sound?: (value: unknown) => boolean) {
+  const judged = z.array(z.unknown()).check(z.maxLength(max, { abort: true }), z.check(firstFault(item, sound)));
   const shape = z.array(item);
   const shown = max < Number.MAX_SAFE_INTEGER ? shape.check(z.maxLength(max)) : shape;
   return documentedAs(judged as unknown as z.ZodMiniType<z.output<Item>[], unknown[]>, shown);
 }
 
-function firstFault(item: z.core.$ZodType) {
+function firstFault(item: z.core.$ZodType, sound: (value: unknown) => boolean = () => false) {
   return ({ value, issues }: z.core.ParsePayload<unknown[]>) => {
     for (const [index, each] of value.entries()) {
+      if (sound(each)) continue;
       const judged = item._zod.run({ value: each, issues: [] }, { async: false, reportInput: true });
       if (judged instanceof Promise || judged.issues.length === 0) continue;
       issues.push(...judged.issues.map((issue) => ({ ...issue, path: [index, ...(issue.path ?? [])] })));

@@ -20,7 +20,7 @@ export const vectorFields = {
   truncate_prompt_tokens: wholeRange(-1, 2 ** 31 - 1),
   keep_alive: keepAlive,
   ttl: keepAlive,
-  /** vLLM's: larger is later. */
+  /** vLLM's: larger is later. Before the others is nobody, so what is below 0 counts as 0. */
   priority: wholeRange(-1_000_000, 1_000_000),
   user: z.nullish(z.string()),
 };
@@ -38,7 +38,7 @@ export function commonRequest(fields: VectorFields, { requestId }: DecodeContext
     model: fields.model || UNNAMED_MODEL,
     ...(truncate && { truncate }),
     ...(typeof cut === "number" && cut > 0 && { truncateTo: cut }),
-    ...(typeof fields.priority === "number" && { priority: fields.priority }),
+    ...(typeof fields.priority === "number" && { priority: Math.max(0, fields.priority) }),
     ...(keepMs !== undefined && { keepAliveMs: keepMs }),
   };
 }

@@ -1,7 +1,7 @@
 /** /v1/batches as OpenAI has it. With API keys each caller sees its own batches only. The work is done by batches/. */
 import { ShimmyError } from "../../contract/errors.ts";
 import { batchBodySchema, batchQuery, batchSchema, decodeBatch, encodeBatch, encodeBatches } from "../../protocols/openai/batches.ts";
-import { listOf } from "./files.ts";
+import { pageAnswer } from "../../protocols/openai/page.ts";
 import type { ApiRoute } from "./route.ts";
 
 const TAG = "Files and batches";
@@ -21,7 +21,7 @@ export const BATCH_ROUTES: readonly ApiRoute[] = [
   {
     method: "GET",
     path: "/v1/batches",
-    doc: { summary: "List the batches", tag: TAG, query: batchQuery, answer: listOf(batchSchema) },
+    doc: { summary: "List the batches", tag: TAG, query: batchQuery, answer: pageAnswer(batchSchema) },
     handle: async ({ jobs }, { query, caller }) => Response.json(encodeBatches(await (await jobs.batches()).list(caller), query)),
   },
   {

@@ -4,8 +4,9 @@
  */
 import * as z from "zod/mini";
 import { ShimmyError } from "../../contract/errors.ts";
-import type { FileDraft, Files, ReceivedFile } from "../../contract/files.ts";
+import type { FileDraft, Files, ReceivedFile, StoredFile } from "../../contract/files.ts";
 import { decodeFileFields, encodeFile, encodeFiles, fileQuery, fileSchema, fileUploadSchema } from "../../protocols/openai/files.ts";
+import { pageAnswer } from "../../protocols/openai/page.ts";
 import { boundaryOf, multipart, type Part } from "../multipart.ts";
 import type { Services } from "../services.ts";
 import type { ApiCall, ApiRoute } from "./route.ts";
@@ -29,7 +30,7 @@ export const FILE_ROUTES: readonly ApiRoute[] = [
   {
     method: "GET",
     path: "/v1/files",
-    doc: { summary: "List the files", tag: TAG, query: fileQuery, answer: listOf(fileSchema) },
+    doc: { summary: "List the files", tag: TAG, query: fileQuery, answer: pageAnswer(fileSchema) },
     handle: async ({ jobs }, { query, caller }) => Response.json(encodeFiles(await (await jobs.files()).list(caller), query)),
   },
   {
@@ -42,11 +43,12 @@ export const FILE_ROUTES: readonly ApiRoute[] = [
     method: "GET",
     path: "/v1/files/:id/content",
     doc: { summary: "The content of a file", tag: TAG, answerType: "application/octet-stream" },
-    handle: async ({ jobs }, { params, caller }) => {
-      const { file, content } = await (await jobs.files()).open(params.id ?? "", caller);
-      // Somebody else's page must not become one of this origin.
-      const headers = { "content-disposition": "attachment", "x-content-type-options": "nosniff", "content-length": String(file.bytes) };
-      return new Response(ReadableStream.from(content), { headers: { "content-type": "application/octet-stream", ...headers } });
+    handle: async ({ jobs }, { params, caller, request }) => {
+      const files = await jobs.files();
+      // Nobody reads the body of an answer to HEAD, and what is open would stay so.
+      if (request.method === "HEAD") return new Response(null, { headers: contentHeaders(await files.get(params.id ?? "", caller)) });
+      const { file, content } = await files.open(params.id ?? "", caller);
+      return new Response(ReadableStream.from(content), { headers: contentHeaders(file) });
     },
   },
   {
@@ -61,9 +63,14 @@ export const FILE_ROUTES: readonly ApiRoute[] = [
   },
 ];
 
-export function listOf<Item extends z.core.$ZodType>(item: Item) {
-  const id = z.nullable(z.string());
-  return z.object({ object: z.literal("list"), data: z.array(item), first_id: id, last_id: id, has_more: z.boolean() });
+/** Somebody else's page must not become one of this origin. */
+function contentHeaders({ bytes }: StoredFile): Record<string, string> {
+  return {
+    "content-type": "application/octet-stream",
+    "content-disposition": "attachment",
+    "x-content-type-options": "nosniff",
+    "content-length": String(bytes),
+  };
 }
 
 async function upload({ jobs, config, state }: Services, { request, caller }: ApiCall) {

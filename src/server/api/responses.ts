@@ -5,7 +5,9 @@
 import * as z from "zod/mini";
 import { ShimmyError } from "../../contract/errors.ts";
 import type { StoredResponse, WireObject } from "../../contract/responses.ts";
+import { orderQuery, page, pageQuery, queryFields } from "../../protocols/openai/page.ts";
 import { deletedAnswer, inputItemsAnswer, replayFrames, responseAnswer, responses } from "../../protocols/openai/responses/index.ts";
+import { wholeRange } from "../../protocols/openai/schema.ts";
 import { EVENT_STREAM } from "../generate.ts";
 import { isOpen } from "../responses/earlier.ts";
 import { runningOf } from "../responses/running.ts";
@@ -13,13 +15,8 @@ import type { Services } from "../services.ts";
 import { frameStream } from "../stream.ts";
 import type { ApiCall, ApiRoute } from "./route.ts";
 
-const query = {
-  stream: z.optional(z.enum(["true", "false"])),
-  starting_after: z.optional(z.number()),
-  order: z.optional(z.enum(["asc", "desc"])),
-  limit: z.optional(z.number()),
-  after: z.optional(z.string()),
-};
+const retrieveQuery = { stream: z.nullish(z.enum(["true", "false"])), starting_after: wholeRange(-1) };
+const itemsQuery = { ...pageQuery(100), order: orderQuery };
 
 export const RESPONSE_ROUTES: readonly ApiRoute[] = [
   {
@@ -28,7 +25,7 @@ export const RESPONSE_ROUTES: readonly ApiRoute[] = [
     doc: {
       summary: "A kept answer, or one that is being made",
       tag: "OpenAI",
-      query: { stream: query.stream, starting_after: query.starting_after },
+      query: retrieveQuery,
       answer: responseAnswer,
       alsoAnswers: "text/event-stream",
     },
@@ -52,7 +49,7 @@ export const RESPONSE_ROUTES: readonly ApiRoute[] = [
     doc: {
       summary: "What an answer was made from",
       tag: "OpenAI",
-      query: { order: query.order, limit: query.limit, after: query.after },
+      query: itemsQuery,
       answer: inputItemsAnswer,
     },
     handle: inputItems,
@@ -60,16 +57,15 @@ export const RESPONSE_ROUTES: readonly ApiRoute[] = [
 ];
 
 async function retrieve(services: Services, call: ApiCall): Promise<Response> {
-  if (flagOf(call, "stream")) return replay(services, call);
+  const { stream, starting_after: after } = queryFields(retrieveQuery, call.query);
   const running = runningOf(services).get(idOf(call), call.caller);
-  return Response.json(running ? running.snapshot() : (await stored(services, call)).response);
+  if (stream !== "true") return Response.json(running ? running.snapshot() : (await stored(services, call)).response);
+  const ended = running ? running.done : Promise.resolve((await stored(services, call)).response);
+  return replay(services, call, ended, after ?? undefined);
 }
 
 /** Of one that is still made: the whole of it, when it is there. */
-async function replay(services: Services, call: ApiCall): Promise<Response> {
-  const after = numberOf(call, "starting_after", -1, Number.MAX_SAFE_INTEGER);
-  const running = runningOf(services).get(idOf(call), call.caller);
-  const ended = running ? running.done : Promise.resolve((await stored(services, call)).response);
+function replay(services: Services, call: ApiCall, ended: Promise<WireObject>, after: number | undefined): Response {
   const frames = (async function* () {
     yield* replayFrames(await ended, after);
   })();
@@ -106,25 +102,11 @@ async function cancel(services: Services, call: ApiCall): Promise<Response> {
   throw new ShimmyError("response_not_running", { id, status: String(response.status) });
 }
 
-const MOST_ITEMS = 100;
-
 async function inputItems(services: Services, call: ApiCall): Promise<Response> {
-  const { input } = await stored(services, call);
-  const order = call.query.get("order") ?? "desc";
-  if (order !== "asc" && order !== "desc") throw invalid("order", "must be 'asc' or 'desc'");
-  const limit = numberOf(call, "limit", 1, MOST_ITEMS) ?? 20;
-  const items = (order === "asc" ? input : input.toReversed()) as readonly WireObject[];
-  const after = call.query.get("after");
-  const start = after === null ? 0 : items.findIndex(({ id }) => id === after) + 1;
-  if (after !== null && start === 0) throw invalid("after", "there is no such item");
-  const data = items.slice(start, start + limit);
-  return Response.json({
-    object: "list",
-    data,
-    first_id: data[0]?.id ?? null,
-    last_id: data.at(-1)?.id ?? null,
-    has_more: start + limit < items.length,
-  });
+  const { order, after, limit } = queryFields(itemsQuery, call.query);
+  // Each was given an id when it was kept.
+  const input = (await stored(services, call)).input as ReadonlyArray<WireObject & { readonly id: string }>;
+  return Response.json(page(order === "asc" ? input : input.toReversed(), (item) => item, after, limit ?? 20));
 }
 
 async function stored({ responseStore }: Services, call: ApiCall): Promise<StoredResponse> {
@@ -138,23 +120,4 @@ async function stored({ responseStore }: Services, call: ApiCall): Promise<Store
 /** Cut, for it goes into messages. */
 function idOf({ params }: ApiCall): string {
   return (params.id ?? "").slice(0, 64);
-}
-
-function flagOf({ query }: ApiCall, name: string): boolean {
-  const value = query.get(name) ?? "false";
-  if (value !== "true" && value !== "false") throw invalid(name, "must be true or false");
-  return value === "true";
-}
-
-function numberOf({ query }: ApiCall, name: string, min: number, max: number): number | undefined {
-  const text = query.get(name);
-  if (text === null) return undefined;
-  const value = Number(text);
-  if (text.trim() === "" || !Number.isInteger(value) || value < min || value > max)
-    throw invalid(name, `must be a whole number from ${min} to ${max}`);
-  return value;
-}
-
-function invalid(param: string, reason: string): ShimmyError {
-  return new ShimmyError("invalid_value", { param, reason });
 }

@@ -1,4 +1,7 @@
-/** Responses that are being made now, by id: so that they can be looked at and called off. Used by create.ts and the routes. */
+/**
+ * Responses that are being made now, by id: so that they can be looked at and called off. Used by create.ts, the routes,
+ * and whoever waits for them at the end of the server.
+ */
 import type { WireObject } from "../../contract/responses.ts";
 
 export interface Running {
@@ -20,6 +23,16 @@ export class RunningResponses {
 
   remove(id: string): void {
     this.byId.delete(id);
+  }
+
+  /** Resolves when none runs any more, or after so many milliseconds. */
+  async ended(timeoutMs: number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise((resolve) => {
+      timer = setTimeout(resolve, timeoutMs);
+    });
+    await Promise.race([Promise.all([...this.byId.values()].map(({ done }) => done)), late]);
+    clearTimeout(timer);
   }
 
   /** Whoever did not ask for it does not find it. */

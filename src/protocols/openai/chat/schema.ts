@@ -5,9 +5,10 @@
 import type { ChatCompletionCreateParams } from "openai/resources/chat/completions";
 import * as z from "zod/mini";
 import { commonFields, wholeRange } from "../schema.ts";
-import { list } from "../validate.ts";
+import { boundedArray, list } from "../validate.ts";
 
 const MAX_TOOLS = 512;
+const MAX_MODALITIES = 16;
 
 const jsonObject = z.record(z.string(), z.unknown());
 const functionName = z
@@ -97,7 +98,7 @@ export const reasoningFields = {
 export const chatSchema = z.object({
   ...commonFields,
   messages: list(messageSchema),
-  modalities: z.nullish(z.array(z.string())),
+  modalities: z.nullish(boundedArray(z.string(), MAX_MODALITIES)),
   logprobs: z.nullish(z.boolean()),
   top_logprobs: wholeRange(0, 20),
   tools: z.nullish(list(toolSchema, MAX_TOOLS)),

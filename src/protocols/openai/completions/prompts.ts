@@ -5,8 +5,8 @@
 import * as z from "zod/mini";
 import type { Prompt } from "../../../contract/generation.ts";
 import { documentedAs } from "../../document.ts";
-import { tokenId } from "../schema.ts";
-import { invalid, validate } from "../validate.ts";
+import { tokenId, tokenList } from "../schema.ts";
+import { invalid } from "../validate.ts";
 
 /** As many as OpenAI takes; evaluation harnesses send them by the thousand. */
 export const MAX_PROMPTS = 2048;
@@ -38,7 +38,5 @@ export function promptsOf(prompt: string | readonly unknown[]): PlainPrompt[] {
 
 function tokensOf(items: readonly unknown[], at: string): PlainPrompt {
   if (items.length === 0) throw invalid(at, "must not be empty");
-  // One by one, so that the first wrong item ends the work.
-  const tokens = items.map((item, index) => validate(tokenId, item, `${at}[${index}]`));
-  return { kind: "tokens", tokens };
+  return { kind: "tokens", tokens: tokenList(items, at) };
 }

@@ -62,6 +62,7 @@ describe("wishes", () => {
       pooling: "cls",
       priority: 2,
     });
+    expect(decode({ priority: -5 }).request.priority).toBe(0);
     expect(refusal(() => decode({ pooling: "max" })).param).toBe("pooling");
   });
 });

@@ -4,7 +4,7 @@ import * as z from "zod/mini";
 import type { EmbeddingInput, EmbeddingRequest } from "../../../contract/embedding.ts";
 import { documentedAs } from "../../document.ts";
 import type { DecodeContext, VectorCall } from "../../protocol.ts";
-import { tokenId, wholeRange } from "../schema.ts";
+import { tokenId, tokenList, wholeRange } from "../schema.ts";
 import { invalid, validate } from "../validate.ts";
 import { commonRequest, MAX_INPUTS, vectorFields } from "../vectors.ts";
 
@@ -68,5 +68,5 @@ function textInput(text: string, at: string): EmbeddingInput {
 
 function tokenInput(items: readonly unknown[], at: string): EmbeddingInput {
   if (items.length === 0) throw invalid(at, "must not be empty");
-  return { tokens: items.map((item, index) => validate(tokenId, item, `${at}[${index}]`)) };
+  return { tokens: tokenList(items, at) };
 }

@@ -1,5 +1,6 @@
 /** Answers of the Responses API as /openapi.json shows them. Tests hold the encoders to it; nothing is checked by it at run time. */
 import * as z from "zod/mini";
+import { pageAnswer } from "../page.ts";
 
 const item = z.looseObject({ type: z.string(), id: z.optional(z.string()) });
 const usage = z.object({
@@ -34,12 +35,6 @@ export const compactionAnswer = z.object({
 
 export const inputTokensAnswer = z.object({ object: z.literal("response.input_tokens"), input_tokens: z.number() });
 
-export const inputItemsAnswer = z.object({
-  object: z.literal("list"),
-  data: z.array(item),
-  first_id: z.nullable(z.string()),
-  last_id: z.nullable(z.string()),
-  has_more: z.boolean(),
-});
+export const inputItemsAnswer = pageAnswer(item);
 
 export const deletedAnswer = z.object({ id: z.string(), object: z.literal("response"), deleted: z.boolean() });

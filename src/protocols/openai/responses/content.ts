@@ -5,9 +5,9 @@
  */
 import * as z from "zod/mini";
 import { resultText } from "../chat/content.ts";
-import { invalid, validate } from "../validate.ts";
+import { invalid, list, validate } from "../validate.ts";
 
-const thoughtSchema = z.array(z.looseObject({ text: z.nullish(z.string()) }));
+const thoughtSchema = list(z.looseObject({ text: z.nullish(z.string()) }));
 
 /** Parts of a thought or of its summary. */
 export function thoughtText(parts: unknown, at: string): string {

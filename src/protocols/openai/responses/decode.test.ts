@@ -183,6 +183,13 @@ describe("earlier responses", () => {
     });
   });
 
+  test("an item of a type that is some property of every object gets an id like any other", () => {
+    expect(decode({ input: [user("Q"), { type: "constructor" }] }).items[1]).toEqual({
+      type: "constructor",
+      id: expect.stringMatching(/^item_[0-9a-f]{32}_in1$/),
+    });
+  });
+
   test("are kept with ids and parts", () => {
     const items = [user("Q"), { role: "assistant", content: "A" }, { type: "function_call_output", id: "own", call_id: "c", output: "x" }];
     const base = "0123456789abcdef0123456789abcdef";
@@ -293,12 +300,6 @@ describe("the rest", () => {
     expect(wish({ reasoning: { effort: "high", summary: "auto" } })).toEqual({ enabled: true, effort: "high" });
     for (const off of [{ think: false }, { reasoning_effort: "none" }, { chat_template_kwargs: { enable_thinking: false } }])
       expect(wish(off)).toEqual({ enabled: false });
-  });
-
-  test("what is nested too deep to be told back is refused", () => {
-    const deep = JSON.parse(`${"[".repeat(50_000)}${"]".repeat(50_000)}`);
-    expect(refusal(() => decode({ input: "Q", tools: [{ type: "web_search", deep }] }))).toMatchObject({ param: "tools" });
-    expect(refusal(() => decode({ input: [{ ...user("Q"), deep }] }))).toMatchObject({ param: "input" });
   });
 
   test("what is not here is refused, never ignored", () => {

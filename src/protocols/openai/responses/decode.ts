@@ -55,7 +55,6 @@ export function decodeResponse(body: unknown, context: ResponseContext): Respons
   const fields = validate(responseSchema, body);
   if (fields.background && fields.stream)
     throw invalid("background", "cannot be combined with stream; poll the response, or stream without background");
-  refuseTooDeep(fields);
   return callOf(fields, promptOf(fields, context), context);
 }
 
@@ -187,18 +186,6 @@ function placed(items: readonly unknown[]): PlacedItem[] {
 function sinceCompaction(items: readonly unknown[]): readonly unknown[] {
   const last = items.findLastIndex((item) => (item as { type?: unknown }).type === "compaction");
   return items.slice(Math.max(0, last));
-}
-
-/** Much of a body is told back and kept as it came, and JSON that can be read may be nested too deep to be written. */
-function refuseTooDeep({ tools, tool_choice, text, input }: ResponseFields): void {
-  for (const [name, value] of Object.entries({ tools, tool_choice, text, input })) {
-    try {
-      JSON.stringify(value);
-    } catch (error) {
-      if (error instanceof RangeError) throw invalid(name, "it is nested too deep");
-      throw error;
-    }
-  }
 }
 
 function refuseForeign({ conversation, prompt }: PromptFields): void {

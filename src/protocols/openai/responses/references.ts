@@ -37,18 +37,19 @@ export function idBase(requestId: string): string {
   return requestId.replaceAll("-", "");
 }
 
-const PREFIXES: Readonly<Record<string, string>> = {
-  message: "msg",
-  reasoning: "rs",
-  function_call: "fc",
-  function_call_output: "fco",
-  custom_tool_call: "ctc",
-  custom_tool_call_output: "ctco",
-  compaction: "cmp",
-};
+/** A map, for the types of items that are skipped are any words of the caller's. */
+const PREFIXES: ReadonlyMap<string, string> = new Map([
+  ["message", "msg"],
+  ["reasoning", "rs"],
+  ["function_call", "fc"],
+  ["function_call_output", "fco"],
+  ["custom_tool_call", "ctc"],
+  ["custom_tool_call_output", "ctco"],
+  ["compaction", "cmp"],
+]);
 
 export function itemId(type: string, base: string, index: number, given = false): string {
-  return `${PREFIXES[type] ?? "item"}_${base}_${given ? "in" : ""}${index}`;
+  return `${PREFIXES.get(type) ?? "item"}_${base}_${given ? "in" : ""}${index}`;
 }
 
 /** Input items as they are kept and listed: each with an id and a type, messages with parts. */

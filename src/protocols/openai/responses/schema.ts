@@ -6,13 +6,11 @@
 import type { ResponseCreateParams } from "openai/resources/responses/responses";
 import * as z from "zod/mini";
 import { reasoningFields, reasoningShape } from "../chat/schema.ts";
-import { commonFields, wholeRange } from "../schema.ts";
+import { commonFields, metadata, wholeRange } from "../schema.ts";
+import { boundedArray } from "../validate.ts";
 
-const MAX_METADATA = 16;
-
-const metadata = z
-  .record(z.string(), z.string())
-  .check(z.refine((entries) => Object.keys(entries).length <= MAX_METADATA, `must have at most ${MAX_METADATA} entries`));
+/** There are nine. */
+const MAX_INCLUDES = 64;
 
 const text = z.nullish(z.object({ format: z.nullish(z.looseObject({ type: z.string() })), verbosity: z.nullish(z.string()) }));
 /** As in chats, and how the thoughts are to be told. */
@@ -51,9 +49,9 @@ export const responseSchema = z.object({
   ...commonFields,
   ...promptFields,
   background: z.nullish(z.boolean()),
-  include: z.nullish(z.array(z.string())),
+  include: z.nullish(boundedArray(z.string(), MAX_INCLUDES)),
   max_tool_calls: wholeRange(0),
-  metadata: z.nullish(metadata),
+  metadata,
   safety_identifier: z.nullish(z.string()),
   service_tier: z.nullish(z.string()),
   store: z.nullish(z.boolean()),

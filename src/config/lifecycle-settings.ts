@@ -2,7 +2,7 @@
 import { bytes, integer, keepAlive, orAuto, words } from "./kinds.ts";
 import { SERVE, setting } from "./setting.ts";
 
-export const LIFECYCLE_ROWS = {
+export const LIFECYCLE_SETTINGS = {
   memoryBudget: setting({
     kind: orAuto(bytes),
     default: undefined,

@@ -2,7 +2,7 @@
 import { boolean, integer, optional, orAuto, path, text } from "./kinds.ts";
 import { ENGINE, setting } from "./setting.ts";
 
-export const HARDWARE_ROWS = {
+export const HARDWARE_SETTINGS = {
   gpu: setting({
     kind: text("name"),
     default: "auto",
