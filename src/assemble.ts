@@ -19,7 +19,7 @@ import { Aliases, aliasFile } from "./models/aliases.ts";
 import { Catalogue, type CatalogueOptions } from "./models/catalogue.ts";
 import type { Integrity } from "./models/integrity/integrity.ts";
 import { idOfFile } from "./models/names.ts";
-import { Pool } from "./pool/pool.ts";
+import { LazyPool, type LocalPool } from "./pool/lazy-pool.ts";
 import type { Services } from "./server/services.ts";
 import { createLogger, type Logger, type LogLevel } from "./telemetry/log.ts";
 import { Metrics } from "./telemetry/metrics.ts";
@@ -38,7 +38,7 @@ export interface Assembly {
   readonly aliases: Aliases;
   readonly adapters: Adapters;
   readonly metrics: Metrics;
-  readonly pool: Pool;
+  readonly pool: LocalPool;
   readonly puller: Puller;
   readonly responseStore: ResponseStore;
 }
@@ -75,7 +75,7 @@ export function assemble({ config }: Pick<LoadedConfig, "config">, options: Asse
   const metrics: Metrics = new Metrics({ version: VERSION, models: () => pool.gauges() });
   const local = config.bind === "auto" || isLoopback(config.bind.host);
   const isolateCallers = config.isolateKeys === "on" || (config.isolateKeys === "auto" && !local);
-  const pool: Pool = new Pool({
+  const pool: LocalPool = new LazyPool({
     catalogue,
     aliases,
     adapters,
@@ -185,7 +185,7 @@ export function servicesOf(
 }
 
 /** Of the loaded models; 1 before one is. */
-async function fewestSlots({ lifecycle }: Pool): Promise<number> {
+async function fewestSlots({ lifecycle }: LocalPool): Promise<number> {
   const { models } = await lifecycle.loaded();
   return models.length === 0 ? 1 : Math.min(...models.map(({ serving }) => serving?.slots ?? 1));
 }

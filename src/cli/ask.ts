@@ -1,14 +1,14 @@
 /** One answer from a local pool, piece by piece. Shared by `run` and `generate`. */
 import { randomUUID } from "node:crypto";
 import { type GenerationEvent, nameOf, type Prompt, type ResolvedModel } from "../contract/generation.ts";
-import type { Pool } from "../pool/pool.ts";
+import type { LocalPool } from "../pool/lazy-pool.ts";
 
 export interface Question {
   readonly prompt: Prompt;
   readonly maxTokens?: number;
 }
 
-export function ask(pool: Pool, model: ResolvedModel, question: Question, signal: AbortSignal): AsyncIterable<GenerationEvent> {
+export function ask(pool: LocalPool, model: ResolvedModel, question: Question, signal: AbortSignal): AsyncIterable<GenerationEvent> {
   const request = { id: randomUUID(), model: model.info.id, choices: 1, stop: [], sampling: {}, ...question };
   return pool.generate(model, request, signal);
 }

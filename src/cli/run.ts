@@ -5,7 +5,7 @@ import { ShimmyError } from "../contract/errors.ts";
 import { type ChatMessage, type ChatPrompt, nameOf, type ResolvedModel } from "../contract/generation.ts";
 import { splitAdapter } from "../models/adapters.ts";
 import { findByName } from "../models/resolve.ts";
-import type { Pool } from "../pool/pool.ts";
+import type { LocalPool } from "../pool/lazy-pool.ts";
 import { ask, tellFallback } from "./ask.ts";
 import { openHere } from "./open.ts";
 import { reportError, ThoughtOnTerminal, writeAnswer } from "./output.ts";
@@ -38,7 +38,7 @@ export async function run(loaded: LoadedConfig, first: string | undefined, secon
 
 /** Streams one answer to stdout, and its thought to a terminal behind stderr. @returns its text, as far as it came when the signal ended it. */
 async function answer(
-  pool: Pool,
+  pool: LocalPool,
   model: ResolvedModel,
   messages: readonly ChatMessage[],
   { maxTokens, think }: Flags,
@@ -66,7 +66,7 @@ async function answer(
 }
 
 /** Turn by turn until end of file. Ctrl-C stops the answer; with no answer running it ends the chat. */
-async function chat(pool: Pool, model: ResolvedModel, flags: Flags): Promise<void> {
+async function chat(pool: LocalPool, model: ResolvedModel, flags: Flags): Promise<void> {
   process.stderr.write(`${nameOf(model)}: type a message; Ctrl-C stops an answer, Ctrl-D ends.\n`);
   const terminal = createInterface({ input: process.stdin, output: process.stderr, prompt: "> " });
   const messages: ChatMessage[] = [...system(flags)];
@@ -88,7 +88,7 @@ async function chat(pool: Pool, model: ResolvedModel, flags: Flags): Promise<voi
 
 /** @returns what the history gains: what was said, and as much of the answer as was shown. A turn without an answer is forgotten. */
 async function turn(
-  pool: Pool,
+  pool: LocalPool,
   model: ResolvedModel,
   history: readonly ChatMessage[],
   content: string,
