@@ -91,9 +91,14 @@ describe("answers", () => {
       required: ["name", "age"],
       additionalProperties: false,
     };
-    const body = { model, input: "Who are you?", text: { format: { type: "json_schema" as const, name: "person", strict: true, schema } } };
+    const body = {
+      model,
+      input: "Who are you?",
+      temperature: 0,
+      text: { format: { type: "json_schema" as const, name: "person", strict: true, schema } },
+    };
     expect(JSON.parse((await client.responses.create(body)).output_text)).toEqual({ name: expect.any(String), age: expect.any(Number) });
-    const person = z.object({ name: z.string(), age: z.number() });
+    const person = z.object({ name: z.string().max(8), age: z.int().min(1).max(9) });
     const parsed = await client.responses.stream({ ...body, text: { format: zodTextFormat(person, "person") } }).finalResponse();
     expect(parsed.output_parsed).toEqual({ name: expect.any(String), age: expect.any(Number) });
     expect(
