@@ -108,6 +108,7 @@ export function createProgram(): Command {
   gpuInfo.option("--json", "for programs");
   gpuInfo.action(async (flags) => (await import("./gpu-info.ts")).gpuInfo(await settings(gpuInfo), flags));
 
+  addDeployCommands(program);
   addEngineCommands(program);
 
   const config = command(program, "config", "show the settings and where each value comes from", "shimmy config --json");
@@ -118,6 +119,21 @@ export function createProgram(): Command {
   version.addHelpText("after", example("shimmy version --json"));
   version.action(async (flags) => (await import("./version.ts")).version(flags));
   return program;
+}
+
+function addDeployCommands(program: Command): void {
+  const init = command(program, "init", "write the files that deploy a server", "shimmy init --template docker --name chat --port 8080");
+  init.option("-t, --template <name>", "what to write; --list says what there is").option("--list", "list the templates");
+  init.option("-n, --name <name>", "of the service").option("--port <port>", "that it listens on");
+  init.option("--models <names>", "models that it serves, separated by commas; may be given more than once", collect);
+  init.option("--replicas <n>", "instances").option("--memory <size>", "of an instance: 512M, 2Gi").option("--cpus <n>", "of an instance");
+  init.option("-o, --out <folder>", "where to write", ".").addOption(new Option("--output <folder>").hideHelp());
+  init.option("--force", "overwrite what is there").option("--json", "for programs");
+  init.action(async (flags) => (await import("./init.ts")).init(await settings(init), flags));
+}
+
+function collect(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
 }
 
 /** They read no settings: what they change is the same for all. */
