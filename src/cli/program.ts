@@ -128,8 +128,27 @@ function addDeployCommands(program: Command): void {
   init.option("--models <names>", "models that it serves, separated by commas; may be given more than once", collect);
   init.option("--replicas <n>", "instances").option("--memory <size>", "of an instance: 512M, 2Gi").option("--cpus <n>", "of an instance");
   init.option("-o, --out <folder>", "where to write", ".").addOption(new Option("--output <folder>").hideHelp());
+  const stated = (made: Command) =>
+    made
+      .option("--rps <requests>", "expected traffic: requests a second, or 120/min, 5000/hour")
+      .option("--p95 <time>", "within which 95% of requests must be answered whole: 5s, 800ms")
+      .option("--prompt-tokens <n>", "of a usual request")
+      .option("--answer-tokens <n>", "of a usual answer");
+  stated(init).option("--application <name>", "the application that is to be integrated (template integration)");
+  init.option("--model <name>", "the model to measure (template integration)");
   init.option("--force", "overwrite what is there").option("--json", "for programs");
   init.action(async (flags) => (await import("./init.ts")).init(await settings(init), flags));
+
+  const plan = command(
+    program,
+    "plan",
+    "measure a model here, and say what traffic needs",
+    "shimmy plan --rps 2 --p95 5s --answer-tokens 100",
+  );
+  stated(plan)
+    .option("--model <name>", "the model to measure; else the one that answers when none is named")
+    .option("--json", "for programs");
+  plan.action(async (flags) => (await import("./plan.ts")).plan(await settings(plan), flags));
 }
 
 function collect(value: string, before: readonly string[] = []): readonly string[] {
