@@ -8,9 +8,10 @@ import type { TemplateFile } from "../deploy/init/template.ts";
 import { type Comparison, compareFiles, writeFiles } from "../deploy/init/write.ts";
 import { allowedCores } from "../models/machine.ts";
 import { estimatedMemory } from "./estimated-memory.ts";
+import { type IntegrationFlags, integration } from "./init-integration.ts";
 import { printable, printJson, printTable } from "./output.ts";
 
-interface Flags extends InitFlags {
+interface Flags extends InitFlags, IntegrationFlags {
   template?: string;
   list?: boolean;
   out: string;
@@ -24,8 +25,9 @@ export async function init(loaded: LoadedConfig, flags: Flags): Promise<void> {
   if (flags.list) return list(flags.json);
   if (flags.template === undefined) throw new ShimmyError("flags_needed", { flags: "--template (or --list)" });
   const template = findTemplate(flags.template);
-  if (template === "integration") throw new ShimmyError("unknown_template", { name: template, names: "none yet" });
-  await write(template.files(templateOptions(flags, await defaults(loaded, flags))), flags);
+  const measures = template === "integration";
+  const options = templateOptions(flags, await defaults(loaded, flags, measures));
+  await write(measures ? await integration(loaded, flags, options.port) : template.files(options), flags);
 }
 
 function list(json = false): void {
@@ -44,8 +46,8 @@ async function write(files: readonly TemplateFile[], { out, output = out, force 
 
 const WORDS: Readonly<Record<Comparison["state"], string>> = { new: "written", same: "unchanged", differs: "overwritten" };
 
-async function defaults(loaded: LoadedConfig, { models = [], memory }: Flags): Promise<TemplateDefaults> {
+async function defaults(loaded: LoadedConfig, { models = [], memory }: Flags, measures: boolean): Promise<TemplateDefaults> {
   const { config } = loaded;
-  const needed = memory === undefined ? await estimatedMemory(loaded, models) : { memoryBytes: 0, memoryReason: "" };
+  const needed = memory === undefined && !measures ? await estimatedMemory(loaded, models) : { memoryBytes: 0, memoryReason: "" };
   return { port: config.port, ...needed, cpus: allowedCores(), version: VERSION };
 }

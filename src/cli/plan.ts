@@ -5,7 +5,7 @@ import { printable, printJson } from "./output.ts";
 import { makePlan, type PlanFlags } from "./planned.ts";
 
 export async function plan(loaded: LoadedConfig, { json, ...flags }: PlanFlags & { readonly json?: boolean }): Promise<void> {
-  const report = await makePlan(loaded, flags);
+  const { report } = await makePlan(loaded, flags);
   if (json) return printJson(report);
   const sections = [
     [`Traffic: ${trafficText(report)}`, `Model: ${report.model.id}`],

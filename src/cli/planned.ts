@@ -18,7 +18,7 @@ export interface PlanFlags extends TrafficFlags {
 }
 
 /** @throws invalid_value; model_not_found; not_measured */
-export async function makePlan(loaded: LoadedConfig, flags: PlanFlags): Promise<PlanReport> {
+export async function makePlan(loaded: LoadedConfig, flags: PlanFlags): Promise<{ report: PlanReport; modelPath: string }> {
   const traffic = trafficOf(flags);
   const { pool } = await openHere(loaded);
   try {
@@ -36,7 +36,7 @@ export async function makePlan(loaded: LoadedConfig, flags: PlanFlags): Promise<
     const onStep = (what: string) => void process.stderr.write(`${what} …\n`);
     const measured = await measure({ serve: serveArguments(loaded), model: info.id, key, traffic, onStep });
     const { id, sizeBytes, quantization, parameters } = info;
-    return {
+    const report: PlanReport = {
       made: new Date().toISOString(),
       shimmy: VERSION,
       machine: machineOf(hardware, loaded),
@@ -46,6 +46,7 @@ export async function makePlan(loaded: LoadedConfig, flags: PlanFlags): Promise<
       measured,
       plan: planFor(measured, given, traffic),
     };
+    return { report, modelPath: info.path };
   } finally {
     await pool.stop();
   }

@@ -5,10 +5,12 @@
  * published is never given another meaning.
  */
 
+import { DEPLOY_ERRORS } from "./deploy-errors.ts";
+
 /** What a caller can do about it; protocols map it to their own type names. */
 export type ErrorKind = "invalid_request" | "authentication" | "permission" | "not_found" | "rate_limit" | "unavailable" | "internal";
 
-interface ErrorEntry {
+export interface ErrorEntry {
   readonly status: number;
   readonly kind: ErrorKind;
   /** `{name}` is replaced by the detail of that name. */
@@ -311,32 +313,7 @@ const table = {
     message: "Nobody can be asked whether {what} may be removed",
     hint: "Say --yes.",
   },
-  // Files that commands write
-  unknown_template: {
-    status: 404,
-    kind: "not_found",
-    message: "There is no template '{name}'; there are {names}",
-    hint: "`shimmy init --list` says what each one writes.",
-  },
-  file_exists: {
-    status: 409,
-    kind: "invalid_request",
-    message: "Nothing was written, since this would be overwritten: {files}",
-    hint: "Say --force to overwrite it, or --out for another folder.",
-  },
-  cannot_write: { status: 500, kind: "internal", message: "{path} cannot be written: {reason}" },
-  not_measured: {
-    status: 500,
-    kind: "internal",
-    message: "The run that was to be measured failed: {reason}",
-    hint: "`shimmy probe` says whether the model loads on this machine.",
-  },
-  flags_needed: {
-    status: 400,
-    kind: "invalid_request",
-    message: "Nobody can be asked for what is not said: {flags}",
-    hint: "Say these flags, or run it in a terminal.",
-  },
+  ...DEPLOY_ERRORS,
   // A server that commands talk to
   server_unreachable: {
     status: 503,

@@ -47,6 +47,7 @@ export async function measure({ serve, model, key, traffic, onStep }: MeasureOpt
     const alone = privateBytes(own.pid);
     const server = { url: own.url, model, key };
     onStep(`loading ${model}`);
+    await checkDoors(server);
     const loaded = await load(server);
     const loadedBytes = residentBytes(loaded.pid);
     const first = await askStreamed(server, { ...FIRST, counts: false, signal: AbortSignal.timeout(WAVE_LIMIT_MS) });
@@ -74,6 +75,16 @@ export async function measure({ serve, model, key, traffic, onStep }: MeasureOpt
   } finally {
     await own.stop();
   }
+}
+
+/** What the post-deployment list asks for: it answers as healthy, and tells of the model. */
+async function checkDoors({ url, model, key }: Server): Promise<void> {
+  const headers = key === undefined ? {} : { authorization: `Bearer ${key}` };
+  const health = await fetch(`${url}/health`, { headers });
+  // 503 while models of `preload` are still loaded.
+  if (!health.ok && health.status !== 503) throw notMeasured(`/health answered ${health.status}`);
+  const { data = [] } = (await (await fetch(`${url}/v1/models`, { headers })).json()) as { data?: ReadonlyArray<{ id?: string }> };
+  if (!data.some(({ id }) => id === model)) throw notMeasured(`/v1/models does not list ${model}`);
 }
 
 async function load({ url, model, key }: Server): Promise<{ ms: number; pid: number; slots: number; context: number }> {

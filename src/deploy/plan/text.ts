@@ -61,12 +61,12 @@ function cpuText({ plan: { cores }, machine, given }: PlanReport): string {
   return `${cores.count} cores an instance, the most that was busy in the run (the engine has ${count(given.threads, "thread")}); ${here}`;
 }
 
-function gpuText({ machine: { gpus, usesGpu, installable } }: PlanReport): string {
+function gpuText({ machine: { gpus, usesGpu, installable }, plan }: PlanReport): string {
+  if (usesGpu) return `${gpus.join(", ")}: used for as much of the model as fits it, and so measured`;
+  const needed = plan.reachable ? "none needed" : "the stated time needs one, or a faster processor";
+  const here = gpus.length === 0 ? "no engine finds one here" : `there is ${gpus.join(", ")}`;
   const more = installable.length > 0 ? `; to add a backend: ${installable.join(" or ")}` : "";
-  if (gpus.length === 0) return `none needed: measured on the processor; no engine finds one here${more}`;
-  return usesGpu
-    ? `${gpus.join(", ")}: the figures were measured on it`
-    : `none needed: measured on the processor; there is ${gpus.join(", ")}`;
+  return `${needed}: measured on the processor; ${here}${more}`;
 }
 
 function networkText({ plan: { network }, measured }: PlanReport): string {
@@ -75,9 +75,10 @@ function networkText({ plan: { network }, measured }: PlanReport): string {
   return `${bits(network.inBits)} in, ${bits(network.outBits)} out for all instances together; ${each}`;
 }
 
-function slotsText({ plan: { slots, contextTokens, contextFits }, measured: { slots: served } }: PlanReport): string {
+function slotsText({ plan: { slots, contextTokens, contextFits }, measured: { slots: served, waves } }: PlanReport): string {
   const context = contextFits ? "" : `; PROMPT AND ANSWER DO NOT FIT the ${contextTokens} tokens of context (--ctx)`;
-  return `${slots} (--parallel ${slots}): more gain no speed here; the server chose ${served}${context}`;
+  const most = slots < waves.at(-1)!.clients && slots < served ? "more gain little speed here" : "more were not measured";
+  return `${slots} (--parallel ${slots}): ${most}; the server chose ${served}${context}`;
 }
 
 function replicasText({ plan, traffic }: PlanReport): string {
