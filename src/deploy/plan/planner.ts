@@ -34,7 +34,7 @@ export interface Plan {
   readonly p95Seconds?: number;
   /** Bytes of one instance. Absent: not measured on this system. */
   readonly memory?: { readonly bytes: number; readonly fits: boolean } & Readonly<Record<MemoryPart, number>>;
-  /** Of one instance. `measured` false: the engine's threads. */
+  /** Of one instance: the engine's threads, or what was busy if that was more; `measured` false: this system does not tell it. */
   readonly cores: { readonly count: number; readonly measured: boolean };
   /** Bits a second, of all instances. Absent: no traffic was stated. */
   readonly network?: { readonly inBits: number; readonly outBits: number };
@@ -125,8 +125,9 @@ function memoryOf({ memory: { baseBytes, loadedBytes, peakBytes = 0 } }: Measure
   return { bytes, fits, baseBytes, modelBytes, contextBytes, storeBytes: given.storeBytes, marginBytes: bytes - needed };
 }
 
+/** The engine's threads wait for each other, so each wants a core; a run beside other programs may have seen fewer busy. */
 function coresOf({ waves }: Measurement, { threads }: Given): Plan["cores"] {
   const busy = waves.map(({ busyCores }) => busyCores).filter((cores) => cores !== undefined);
   if (busy.length === 0) return { count: threads, measured: false };
-  return { count: Math.max(0.1, Math.ceil(10 * Math.max(...busy)) / 10), measured: true };
+  return { count: Math.max(threads, Math.ceil(10 * Math.max(...busy)) / 10), measured: true };
 }

@@ -55,10 +55,11 @@ function memoryText({ plan: { memory, slots }, machine, traffic, given, measured
   return `${mebibytes(memory.bytes)} an instance = ${parts.join(" + ")}${own}${fits}`;
 }
 
-function cpuText({ plan: { cores }, machine, given }: PlanReport): string {
+function cpuText({ plan: { cores }, machine, given, measured }: PlanReport): string {
   const here = `here: ${machine.processor}, ${count(machine.cores, "core")}`;
   if (!cores.measured) return `${count(cores.count, "core")} an instance, as the engine has threads (use: ${NOT_TOLD}); ${here}`;
-  return `${cores.count} cores an instance, the most that was busy in the run (the engine has ${count(given.threads, "thread")}); ${here}`;
+  const busy = Math.max(...measured.waves.map(({ busyCores = 0 }) => busyCores));
+  return `${count(cores.count, "core")} an instance: the engine has ${count(given.threads, "thread")}, the run kept ${busy.toFixed(1)} cores busy; ${here}`;
 }
 
 function gpuText({ machine: { gpus, usesGpu, installable }, plan }: PlanReport): string {
