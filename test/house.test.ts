@@ -26,8 +26,9 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   engine: ["contract", "scheduler", "llama"],
   pool: ["contract", "config", "telemetry", "models", "hardware", "grammar", "chat", "engine/ipc.ts"],
   server: ["contract", "config", "telemetry", "protocols", "models"],
+  deploy: ["contract", "config"],
   "assemble.ts": ["contract", "config", "telemetry", "models", "hub", "batches", "pool", "server"],
-  cli: ["contract", "config", "telemetry", "models", "hub", "hardware", "protocols", "pool", "server", "assemble.ts"],
+  cli: ["contract", "config", "telemetry", "models", "hub", "hardware", "protocols", "pool", "server", "deploy", "assemble.ts"],
   "index.ts": ["contract", "config", "server", "assemble.ts"],
 };
 

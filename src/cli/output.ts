@@ -49,7 +49,17 @@ export function reportError(thrown: unknown): number {
   const text = cause instanceof Error ? (cause.stack ?? cause.message) : error.message;
   process.stderr.write(`error: ${printable(text, { lines: true })}\n`);
   if (error.hint) process.stderr.write(`hint: ${error.hint}\n`);
-  return ["invalid_setting", "unknown_setting", "config_file", "insecure_bind", "confirmation_needed"].includes(error.code) ? 2 : 1;
+  return [
+    "invalid_setting",
+    "unknown_setting",
+    "config_file",
+    "insecure_bind",
+    "confirmation_needed",
+    "unknown_template",
+    "flags_needed",
+  ].includes(error.code)
+    ? 2
+    : 1;
 }
 
 /** What a model writes may hold escape sequences, which a terminal would obey: there they are left out. A pipe gets every byte. */

@@ -108,6 +108,7 @@ export function createProgram(): Command {
   gpuInfo.option("--json", "for programs");
   gpuInfo.action(async (flags) => (await import("./gpu-info.ts")).gpuInfo(await settings(gpuInfo), flags));
 
+  addDeployCommands(program);
   addEngineCommands(program);
 
   const config = command(program, "config", "show the settings and where each value comes from", "shimmy config --json");
@@ -118,6 +119,40 @@ export function createProgram(): Command {
   version.addHelpText("after", example("shimmy version --json"));
   version.action(async (flags) => (await import("./version.ts")).version(flags));
   return program;
+}
+
+function addDeployCommands(program: Command): void {
+  const init = command(program, "init", "write the files that deploy a server", "shimmy init --template docker --name chat --port 8080");
+  init.option("-t, --template <name>", "what to write; --list says what there is").option("--list", "list the templates");
+  init.option("-n, --name <name>", "of the service").option("--port <port>", "that it listens on");
+  init.option("--models <names>", "models that it serves, separated by commas; may be given more than once", collect);
+  init.option("--replicas <n>", "instances").option("--memory <size>", "of an instance: 512M, 2Gi").option("--cpus <n>", "of an instance");
+  init.option("-o, --out <folder>", "where to write", ".").addOption(new Option("--output <folder>").hideHelp());
+  const stated = (made: Command) =>
+    made
+      .option("--rps <requests>", "expected traffic: requests a second, or 120/min, 5000/hour")
+      .option("--p95 <time>", "within which 95% of requests must be answered whole: 5s, 800ms")
+      .option("--prompt-tokens <n>", "of a usual request")
+      .option("--answer-tokens <n>", "of a usual answer");
+  stated(init).option("--application <name>", "the application that is to be integrated (template integration)");
+  init.option("--model <name>", "the model to measure (template integration)");
+  init.option("--force", "overwrite what is there").option("--json", "for programs");
+  init.action(async (flags) => (await import("./init.ts")).init(await settings(init), flags));
+
+  const plan = command(
+    program,
+    "plan",
+    "measure a model here, and say what traffic needs",
+    "shimmy plan --rps 2 --p95 5s --answer-tokens 100",
+  );
+  stated(plan)
+    .option("--model <name>", "the model to measure; else the one that answers when none is named")
+    .option("--json", "for programs");
+  plan.action(async (flags) => (await import("./plan.ts")).plan(await settings(plan), flags));
+}
+
+function collect(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
 }
 
 /** They read no settings: what they change is the same for all. */

@@ -20,6 +20,8 @@ export type CommandName =
   | "batch"
   | "verify"
   | "gpu-info"
+  | "init"
+  | "plan"
   | "config";
 
 export interface Setting<T> {
@@ -43,8 +45,8 @@ export interface Setting<T> {
 export const SERVE = ["serve"] as const;
 /** The server, and the commands that talk to it. */
 export const CONNECTING = ["serve", "ps", "load", "unload", "batch"] as const;
-export const LISTING = ["serve", "list", "show", "cp", "discover", "run", "generate", "embed", "probe", "verify"] as const;
-export const ENGINE = ["serve", "run", "generate", "embed", "probe"] as const;
+export const LISTING = ["serve", "list", "show", "cp", "discover", "run", "generate", "embed", "probe", "verify", "init", "plan"] as const;
+export const ENGINE = ["serve", "run", "generate", "embed", "probe", "init", "plan"] as const;
 
 /** Gives a row the type of its kind. */
 export function setting<T>(entry: Setting<T>): Setting<T> {

@@ -5,10 +5,12 @@
  * published is never given another meaning.
  */
 
+import { DEPLOY_ERRORS } from "./deploy-errors.ts";
+
 /** What a caller can do about it; protocols map it to their own type names. */
 export type ErrorKind = "invalid_request" | "authentication" | "permission" | "not_found" | "rate_limit" | "unavailable" | "internal";
 
-interface ErrorEntry {
+export interface ErrorEntry {
   readonly status: number;
   readonly kind: ErrorKind;
   /** `{name}` is replaced by the detail of that name. */
@@ -311,6 +313,7 @@ const table = {
     message: "Nobody can be asked whether {what} may be removed",
     hint: "Say --yes.",
   },
+  ...DEPLOY_ERRORS,
   // A server that commands talk to
   server_unreachable: {
     status: 503,
