@@ -31,9 +31,9 @@ test("durations are measured from the start of the request, not from the loading
   const { metrics, wait } = create();
   const record = metrics.requestStarted("/v1/completions");
   wait(300);
-  record.firstToken("m");
+  record.token("m");
   wait(1700);
-  record.firstToken("m");
+  record.token("m");
   record.finished({ status: 200, model: "m" });
   wait(5000);
   expect(await sampleOf(metrics, 'shimmy_time_to_first_token_seconds_sum{model="m"}')).toBe(0.3);
