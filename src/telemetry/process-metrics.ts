@@ -71,8 +71,8 @@ function addEventLoop(Gauge: Prometheus["Gauge"], registers: Registry[]): void {
   let before = performance.eventLoopUtilization();
   new Gauge({
     name: "nodejs_eventloop_delay_seconds",
-    help: "How late the gateway's event loop was since the last scrape, by quantile; absent at the first one in a while.",
-    labelNames: ["quantile"],
+    help: "How late the gateway's event loop was since the last scrape, by percentile; absent at the first one in a while.",
+    labelNames: ["percentile"],
     registers,
     collect() {
       this.reset();
@@ -80,8 +80,8 @@ function addEventLoop(Gauge: Prometheus["Gauge"], registers: Registry[]): void {
         const { delays, end } = watched;
         // It tells whole intervals: what is above its own is the delay.
         const late = (nanoseconds: number) => Math.max(0, nanoseconds / 1e9 - LOOK_EVERY_MS / 1000);
-        if (delays.count > 0) for (const q of [50, 99]) this.set({ quantile: String(q / 100) }, late(delays.percentile(q)));
-        if (delays.count > 0) this.set({ quantile: "1" }, late(delays.max));
+        if (delays.count > 0) for (const p of [50, 99]) this.set({ percentile: String(p) }, late(delays.percentile(p)));
+        if (delays.count > 0) this.set({ percentile: "100" }, late(delays.max));
         delays.reset();
         end.refresh();
       } else {
