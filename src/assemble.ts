@@ -72,7 +72,7 @@ export function assemble({ config }: Pick<LoadedConfig, "config">, options: Asse
   const adapters = new Adapters({ given: config.lora, found: () => catalogue.adapters() });
   const defaultModel = config.defaultModel ?? (config.modelPath === undefined ? undefined : idOfFile(config.modelPath));
   // Each needs the other: the pool records, and what it holds is read at a scrape.
-  const metrics: Metrics = new Metrics({ version: VERSION, models: () => pool.gauges() });
+  const metrics: Metrics = new Metrics({ version: VERSION, recording: config.metrics, models: () => pool.gauges() });
   const local = config.bind === "auto" || isLoopback(config.bind.host);
   const isolateCallers = config.isolateKeys === "on" || (config.isolateKeys === "auto" && !local);
   const pool: LocalPool = new LazyPool({
@@ -150,7 +150,7 @@ export function enginesFolder(): string {
 export function servicesOf(
   { log, metrics, pool, puller, catalogue, responseStore }: Assembly,
   { config }: Pick<LoadedConfig, "config">,
-  { loopback, state }: { readonly loopback: boolean } & Pick<Services, "state">,
+  { loopback, state, tracing }: { readonly loopback: boolean } & Pick<Services, "state" | "tracing">,
 ): Services {
   const { allowedHosts, corsOrigins, strictKeys } = config;
   const services: Services = {
@@ -175,6 +175,7 @@ export function servicesOf(
       slots: () => fewestSlots(pool),
     }),
     metrics,
+    ...(tracing && { tracing }),
     log,
     version: VERSION,
     startedAt: Date.now(),

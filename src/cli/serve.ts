@@ -1,11 +1,12 @@
 /** `shimmy serve`: listens, says so, loads what is to be loaded, and drains when it is told to end. */
-import { servicesOf, VERSION } from "../assemble.ts";
+import { type Assembly, servicesOf, VERSION } from "../assemble.ts";
 import { changedSettings } from "../config/describe.ts";
 import { isLoopback, listenAddress } from "../config/listen.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { ShimmyError } from "../contract/errors.ts";
 import { type Listening, listen } from "../server/listen.ts";
 import type { Services } from "../server/services.ts";
+import { wantsTraces } from "../telemetry/tracing/wanted.ts";
 import { openServer } from "./open.ts";
 
 export async function serve(loaded: LoadedConfig, flags: { json?: boolean }): Promise<void> {
@@ -16,13 +17,16 @@ export async function serve(loaded: LoadedConfig, flags: { json?: boolean }): Pr
 
   const address = listenAddress(loaded);
   let state: ReturnType<Services["state"]> = config.preload.length > 0 ? "loading" : "ready";
-  const services = servicesOf(assembly, loaded, { loopback: isLoopback(address.host), state: () => state });
+  const tracing = await tracingOf(assembly);
+  const loopback = isLoopback(address.host);
+  const services = servicesOf(assembly, loaded, { loopback, state: () => state, ...(tracing && { tracing }) });
   // Before the socket: an engine takes longer to start than a server.
   const preloading = Promise.all(config.preload.map(async (name) => pool.load((await pool.resolve(name)).info)));
   preloading.catch(() => undefined); // told below
   let listening: Listening | undefined;
   try {
     listening = await listen(services, address);
+    assembly.metrics.listening({ seconds: process.uptime(), baseBytes: process.memoryUsage.rss() });
     // Before the ready line: whoever reads it may send a signal at once.
     endOnSignal(async () => {
       state = "draining";
@@ -34,7 +38,7 @@ export async function serve(loaded: LoadedConfig, flags: { json?: boolean }): Pr
       await Promise.all([listening?.close(config.drainTimeout), runningOf(services).ended(config.drainTimeout)]);
       await Promise.all([pool.stop(), catalogue.close()]);
       // What ran in the background has ended, with the pool at the latest, and is kept as it ended.
-      await responseStore.close();
+      await Promise.all([responseStore.close(), tracing?.close()]);
     });
     announce(listening, flags.json || config.logFormat === "json");
     log.debug("settings", changedSettings(loaded));
@@ -47,6 +51,13 @@ export async function serve(loaded: LoadedConfig, flags: { json?: boolean }): Pr
     await pool.stop();
     throw error;
   }
+}
+
+/** Its code is loaded only where OpenTelemetry's variables ask for traces. */
+async function tracingOf({ log, metrics }: Assembly): Promise<Services["tracing"]> {
+  if (!wantsTraces(process.env)) return undefined;
+  const { openTracing } = await import("../telemetry/tracing/tracer.ts");
+  return openTracing({ env: process.env, metrics, log, version: VERSION });
 }
 
 function announce({ url, host, port }: Listening, json: boolean): void {

@@ -226,6 +226,15 @@ const table = {
     help: "Least important lines that are logged (to stderr).",
     commands: LISTING,
   }),
+  metrics: setting({
+    kind: boolean,
+    default: true,
+    flag: "metrics",
+    env: ["SHIMMY_METRICS"],
+    file: "metrics",
+    help: "Count and time requests for /metrics; without it only what the server and its engines hold is told there.",
+    commands: SERVE,
+  }),
   logFormat: setting({
     kind: choice("text", "json"),
     default: "text",

@@ -136,6 +136,8 @@ export interface GenerationRequest {
   readonly progress?: boolean;
   /** How long the model stays loaded after its last request, from now on: milliseconds, 0, or KEEP_FOREVER (keep-alive.ts). */
   readonly keepAliveMs?: number;
+  /** The W3C trace context that what is asked elsewhere for its sake belongs to. */
+  readonly traceparent?: string;
 }
 
 export interface TokenLogprob {
@@ -165,6 +167,8 @@ export type GenerationEvent =
   | {
       readonly type: "started";
       readonly promptTokens: number;
+      /** Milliseconds that it waited until its model was loaded; absent: it was. */
+      readonly loadMs?: number;
       /** Where the events of several requests are one sequence: the first choice of the one that it is of. */
       readonly choice?: number;
     }

@@ -17,6 +17,7 @@ import type { GenerationEvent, InfillPrompt, PromptSegment, SamplingParams } fro
 import type { Device, Placement } from "../contract/hardware.ts";
 import type { SlotStatus } from "../contract/inspection.ts";
 import type { KvType, ServedAdapter, Serving } from "../contract/model.ts";
+import type { StepCounts } from "./step-meter.ts";
 
 export interface EngineOptions {
   readonly model: string;
@@ -177,6 +178,8 @@ export interface EngineState {
   /** Tokens that were guessed and computed since the start, and those of them that came true. */
   readonly draftedTokens: number;
   readonly acceptedTokens: number;
+  /** Absent: it does not generate. */
+  readonly steps?: StepCounts;
 }
 
 export type EngineEvent =

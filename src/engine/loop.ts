@@ -26,6 +26,7 @@ import { slotReport } from "./slot-report.ts";
 import type { Speculation } from "./speculation.ts";
 import { StateReport } from "./state-report.ts";
 import { StepBudget } from "./step-budget.ts";
+import { StepMeter } from "./step-meter.ts";
 import { ThreadGovernor } from "./threads.ts";
 import { WaitLimit } from "./wait-limit.ts";
 
@@ -64,6 +65,7 @@ export class EngineLoop {
   readonly #speculation: Speculation | undefined;
   readonly #propose: Propose | undefined;
   readonly #idleCores = new IdleCores(performance.now());
+  readonly #meter = new StepMeter();
   readonly #waits: WaitLimit;
   readonly #progress = new PromptProgress();
   readonly #promptLogprobs: PromptLogprobs;
@@ -125,6 +127,7 @@ export class EngineLoop {
       stepTokens: this.#budget.latest,
       draftedTokens: drafted,
       acceptedTokens: accepted,
+      steps: this.#meter.counts,
     };
   }
 
@@ -316,8 +319,7 @@ export class EngineLoop {
   /** `changed`: the adapter did, and what that costs says nothing about steps. */
   #decode(plan: Plan, changed: boolean): DecodeResult {
     const { tokens, promptTokens } = sizeOf(plan);
-    const threads = this.#governor.threads;
-    this.#context.threads = threads;
+    this.#context.threads = this.#governor.threads;
     const wallBefore = performance.now();
     const cpuBefore = process.cpuUsage();
     const result = this.#context.decode();
@@ -325,9 +327,10 @@ export class EngineLoop {
     const cpu = process.cpuUsage(cpuBefore);
     const nowMs = performance.now();
     const cpuMs = (cpu.user + cpu.system) / 1000;
-    this.#budget.observe(promptTokens, tokens, nowMs - wallBefore);
-    if (this.#governs)
-      this.#governor.observe({ tokens, wallMs: nowMs - wallBefore, cpuMs, nowMs, idleCores: this.#idleCores.sample(nowMs) });
+    const wallMs = nowMs - wallBefore;
+    this.#budget.observe(promptTokens, tokens, wallMs);
+    this.#meter.observe(wallMs, plan.entries.length, tokens);
+    if (this.#governs) this.#governor.observe({ tokens, wallMs, cpuMs, nowMs, idleCores: this.#idleCores.sample(nowMs) });
     return result;
   }
 

@@ -109,11 +109,13 @@ export class Pool implements Generator, Embedder, Tokenizer, PromptRenderer, Ins
     const grammar = await answerGrammar(request, model.info, signal, this.#options.log);
     // Again, when a backend has failed before it had said anything: the next one answers.
     for (const answer = new FirstWords(); ; ) {
+      const joinedAt = Date.now();
       const { resident, release } = await this.#residents.join(model.info, signal, priority);
       if (keepAliveMs !== undefined) resident.keepAliveMs = keepAliveMs;
       try {
         const loaded = await abortable(resident.opening, signal);
         this.#admit(loaded, choices, priority);
+        const loadMs = Math.max(0, resident.loadedAt - joinedAt);
         const asked = await engineMessage(loaded, request, this.#options.log, this.#options.settings.isolateCallers, grammar);
         const message = model.adapter ? { ...asked.message, adapter: model.adapter } : asked.message;
         const startedAt = performance.now();
@@ -121,7 +123,8 @@ export class Pool implements Generator, Embedder, Tokenizer, PromptRenderer, Ins
           // Released when the engine has finished: a slow reader does not keep the model from making room.
           const events = loaded.process.generate(message, signal, release);
           const watched = loaded.candidate.last && answer.silent ? events : answer.watch(events);
-          yield* asked.answer?.reader ? (await import("./read-answers.ts")).readAnswers(watched, asked.answer) : watched;
+          const told = loadMs > 0 ? afterLoad(watched, loadMs) : watched;
+          yield* asked.answer?.reader ? (await import("./read-answers.ts")).readAnswers(told, asked.answer) : told;
         } catch (error) {
           if (await fallsBack(loaded, answer, error)) continue;
           throw withRetry(loaded, priority, error);
@@ -199,6 +202,8 @@ export class Pool implements Generator, Embedder, Tokenizer, PromptRenderer, Ins
       queued: (loaded?.process.waiting ?? 0) + Math.max(0, (loaded?.process.asked() ?? 0) - 1),
       running: (loaded?.process.running ?? 0) + Math.min(1, loaded?.process.asked() ?? 0),
       loaded: loaded !== undefined,
+      ...(loaded?.process.pid !== undefined && { pid: loaded.process.pid }),
+      ...(loaded?.serving.placement && { gpuLayers: loaded.serving.placement.gpuLayers, devices: loaded.serving.placement.devices }),
       ...(phase !== "waiting" && { memoryBytes: bytes }),
       ...(loaded?.process.state && { engine: { ...loaded.process.state, slots: loaded.serving.slots, cells: loaded.serving.kvCells } }),
     }));
@@ -267,6 +272,11 @@ export class Pool implements Generator, Embedder, Tokenizer, PromptRenderer, Ins
     if (waiting + choices <= this.#options.settings.maxQueue) return;
     throw new ShimmyError("queue_full", { model: loaded.info.id, queued: Math.max(0, waiting), retry_after: retryAfter(loaded, priority) });
   }
+}
+
+/** The events of a request that had to wait for its model. */
+async function* afterLoad(events: AsyncIterable<GenerationEvent>, loadMs: number): AsyncGenerator<GenerationEvent, void, undefined> {
+  for await (const event of events) yield event.type === "started" ? { ...event, loadMs } : event;
 }
 
 /** Choices of this priority and of more urgent ones that have no slot. */

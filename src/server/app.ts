@@ -15,7 +15,7 @@ import { readJson } from "./body.ts";
 import { mandateOf } from "./errands.ts";
 import { type Asker, generate } from "./generate.ts";
 import { checkHost, checkKey, corsHeaders, isStrict, preflightHeaders } from "./guards.ts";
-import { openExchange } from "./observe.ts";
+import { type Exchange, openExchange } from "./observe.ts";
 import type { DocumentedRoute } from "./openapi/document.ts";
 import { ownRoutes } from "./own-routes.ts";
 import { errorResponse } from "./respond.ts";
@@ -60,7 +60,10 @@ export function createApp(services: Services): App {
   const routes = new Map<string, MethodHandlers>();
   const add = (method: Method, route: string, handler: RouteHandler) => routes.set(route, { ...routes.get(route), [method]: handler });
   const addWay = (route: string, answer: Way["answer"]) =>
-    add("POST", route, (c) => answer(services, openExchange(services, route, randomUUID(), c.req.raw), c.get("asker")));
+    add("POST", route, async (c) => {
+      const exchange = openExchange(services, route, randomUUID(), c.req.raw);
+      return traced(exchange, await answer(services, exchange, c.get("asker")));
+    });
   // First, for an id takes every word below /responses.
   for (const [route, { answer }] of Object.entries(RESPONSES)) addWay(route, answer);
   for (const told of TOLD) {
@@ -121,6 +124,12 @@ function apiCall({ config }: Services, c: Context<Variables>, requestId: string,
 function isBare({ body, headers }: Request): boolean {
   const length = headers.get("content-length");
   return body === null || length === "0" || (length === null && !headers.has("transfer-encoding") && !headers.has("content-type"));
+}
+
+/** Its trace is told to who asked, so that it can be looked up. */
+function traced({ traceparent }: Exchange, response: Response): Response {
+  if (traceparent !== undefined) response.headers.set("traceparent", traceparent);
+  return response;
 }
 
 async function tell(services: Services, { path, handle }: ApiRoute, c: Context<Variables>): Promise<Response> {

@@ -27,7 +27,7 @@ export interface Asker {
 }
 
 export async function generate(services: Services, protocol: Protocol, exchange: Exchange, asker: Asker = {}): Promise<Response> {
-  const { request: sent, id } = exchange;
+  const { request: sent, id, traceparent } = exchange;
   const leave = new AbortController();
   for (const signal of [sent.signal, asker.signal]) {
     if (signal?.aborted) leave.abort();
@@ -39,7 +39,11 @@ export async function generate(services: Services, protocol: Protocol, exchange:
     const call = await protocol.decode(asking, decodeContext(services, id));
     const model = await chooseModel(services, call.request.model, asker.strict);
     const { caller, priority } = asker;
-    const by = { ...(caller !== undefined && { caller }), ...(priority !== undefined && { priority }) };
+    const by = {
+      ...(caller !== undefined && { caller }),
+      ...(priority !== undefined && { priority }),
+      ...(traceparent && { traceparent }),
+    };
     const asked = (call.batch ?? [call.request]).map((request) => ({ ...request, ...by }));
     const answer = (request: GenerationRequest, signal: AbortSignal) => services.generator.generate(model, request, signal);
     const events = observe(exchange, model, mergeEvents(asked, answer, leave.signal));

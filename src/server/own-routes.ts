@@ -53,9 +53,13 @@ export function ownRoutes(all: () => readonly DocumentedRoute[]): readonly ApiRo
     {
       method: "GET",
       path: "/metrics",
-      doc: { summary: "Metrics for Prometheus", tag: TAG, answerType: "text/plain" },
-      handle: async ({ metrics }) => {
-        const { contentType, body } = await metrics.text();
+      doc: { summary: "Metrics for Prometheus; as JSON with ?format=json or by Accept", tag: TAG, answerType: "text/plain" },
+      handle: async (services, { request, query }) => {
+        if (wantsJson(request, query)) {
+          const { metricsJson } = await import("./metrics-json.ts");
+          return Response.json(await metricsJson(services, [...new Set(all().map(({ path }) => path))]));
+        }
+        const { contentType, body } = await services.metrics.text();
         return new Response(body, { headers: { "content-type": contentType } });
       },
     },
@@ -93,4 +97,12 @@ export function ownRoutes(all: () => readonly DocumentedRoute[]): readonly ApiRo
       },
     },
   ];
+}
+
+/** Who asks for it: `?format=json`, or a client that takes JSON and no plain text. */
+function wantsJson(request: Request, query: URLSearchParams): boolean {
+  const format = query.get("format");
+  if (format !== null) return format === "json";
+  const accept = request.headers.get("accept") ?? "";
+  return accept.includes("application/json") && !accept.includes("text/plain");
 }

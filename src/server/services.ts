@@ -9,6 +9,7 @@ import type { Lifecycle } from "../contract/lifecycle.ts";
 import type { ModelState, ModelStatus } from "../contract/model.ts";
 import type { Puller } from "../contract/pull.ts";
 import type { ResponseStore } from "../contract/responses.ts";
+import type { Tracing } from "../contract/tracing.ts";
 import type { Discovery } from "../models/catalogue.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
@@ -36,6 +37,8 @@ export interface Services {
   /** Answers of the Responses API that are kept. */
   readonly responseStore: ResponseStore;
   readonly metrics: Metrics;
+  /** Absent: nobody asked for traces. */
+  readonly tracing?: Tracing;
   readonly log: Logger;
   readonly version: string;
   /** Milliseconds since the epoch. */

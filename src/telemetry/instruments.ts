@@ -1,61 +1,162 @@
 /**
  * The metrics by name: what there is, its labels and buckets. Called once by `metrics.ts` when prom-client has been loaded;
- * it must not import that library itself. A name that was once published keeps its meaning.
+ * it must not import that library itself. A name that was once published keeps its meaning. Names that begin with gen_ai are
+ * OpenTelemetry's, in Prometheus' spelling, with the buckets that it advises (semantic-conventions: gen-ai/gen-ai-metrics.md).
  */
 import type { Counter, Histogram, Registry } from "prom-client";
-import type { EngineGauges, MetricsOptions, ModelGauges } from "./metrics.ts";
+import { KEY_METRICS } from "../contract/observation.ts";
+import { Tally } from "../contract/tally.ts";
+import type { MetricsOptions, ModelGauges, StartFigures } from "./metrics.ts";
+import { addProcessMetrics } from "./process-metrics.ts";
+import { addStateMetrics } from "./state-metrics.ts";
+import { addTallies } from "./tally-metric.ts";
 
 type Prometheus = typeof import("prom-client");
+type GenAi = "gen_ai_operation_name" | "gen_ai_response_model";
 
 export interface Instruments {
   readonly requests: Counter<"route" | "model" | "status">;
+  readonly failures: Counter<"route" | "model" | "code">;
   readonly requestDuration: Histogram<"route">;
   readonly timeToFirstToken: Histogram<"model">;
+  readonly queueWait: Histogram<"model">;
+  readonly loadWait: Histogram<"model">;
+  readonly prefill: Histogram<"model">;
   readonly promptTokens: Counter<"model">;
   readonly cachedTokens: Counter<"model">;
   readonly completionTokens: Counter<"model">;
+  readonly promptCache: Counter<"model" | "result">;
+  readonly genAiDuration: Histogram<GenAi | "error_type">;
+  readonly genAiFirstToken: Histogram<GenAi>;
+  readonly genAiPerToken: Histogram<GenAi>;
+  readonly genAiTokens: Histogram<GenAi | "gen_ai_token_type">;
   readonly modelLoad: Histogram<"model">;
   readonly modelFallbacks: Counter<"step">;
   readonly loadFailures: Counter<"model">;
   readonly unloads: Counter<"model" | "reason">;
   readonly engineRestarts: Counter<"model">;
   readonly backendFailures: Counter<"backend">;
+  readonly spans: Counter<"outcome">;
+}
+
+/** What is counted at each token, so without the library. */
+export interface HotCounts {
+  /** By model: seconds between two pieces of an answer. */
+  readonly gaps: ReadonlyMap<string, Tally>;
+  inProgress: number;
+}
+
+export interface InstrumentSources {
+  readonly version: MetricsOptions["version"];
+  readonly models: () => readonly ModelGauges[];
+  readonly start: () => StartFigures | undefined;
+  readonly hot: HotCounts;
 }
 
 /** Seconds. An answer may take minutes; what matters to a reader of a stream is below one second. */
 const DURATION = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
 const FIRST_TOKEN = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+const QUEUE = [0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 const LOAD = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
+const GAP = [0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5];
 
-export function createInstruments(library: Prometheus, registry: Registry, options: MetricsOptions): Instruments {
+/** OpenTelemetry's, and the round figures that alerts are about. */
+const GEN_AI_DURATION = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1, 1.28, 2.56, 5, 5.12, 10, 10.24, 20.48, 40.96, 81.92, 163.84, 327.68];
+const GEN_AI_FIRST_TOKEN = [0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 30, 60];
+const GEN_AI_PER_TOKEN = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5];
+const GEN_AI_TOKENS = [1, 4, 16, 64, 256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576];
+
+export const newGapTally = () => new Tally(GAP);
+
+export function createInstruments(library: Prometheus, registry: Registry, sources: InstrumentSources): Instruments {
   const registers = [registry];
-  const counter = <const L extends string>(name: string, help: string, ...labelNames: L[]) =>
-    new library.Counter<L>({ name, help, labelNames, registers });
-  const histogram = <const L extends string>(name: string, help: string, buckets: number[], ...labelNames: L[]) =>
-    new library.Histogram<L>({ name, help, buckets, labelNames, registers });
+  const { version, models, hot } = sources;
+  addStateMetrics(library, registers, models);
+  addProcessMetrics(library, registers, sources);
+  const build = { name: "shimmy_build_info", help: "Always 1; the version is the label.", labelNames: ["version"], registers };
+  new library.Gauge(build).set({ version }, 1);
+  new library.Gauge({
+    name: "shimmy_requests_in_progress",
+    help: "Requests that are not answered to the end.",
+    registers,
+    collect() {
+      this.set(hot.inProgress);
+    },
+  });
+  addTallies(registers, "shimmy_inter_token_seconds", "Between two pieces of an answer, as its reader gets them.", () =>
+    [...hot.gaps].map(([model, tally]) => [{ model }, tally] as const),
+  );
+  return { ...requestInstruments(library, registers), ...genAiInstruments(library, registers), ...modelInstruments(library, registers) };
+}
 
-  addStateGauges(library, registers, options);
-  addProcessMetrics(library, registers);
+/** Counters and histograms of the registers. */
+function makers(library: Prometheus, registers: Registry[]) {
   return {
-    requests: counter("shimmy_requests_total", "Requests answered; status 499: the client left.", "route", "model", "status"),
+    counter: <const L extends string>(name: string, help: string, ...labelNames: L[]) =>
+      new library.Counter<L>({ name, help, labelNames, registers }),
+    histogram: <const L extends string>(name: string, help: string, buckets: number[], ...labelNames: L[]) =>
+      new library.Histogram<L>({ name, help, buckets, labelNames, registers }),
+  };
+}
+
+function requestInstruments(library: Prometheus, registers: Registry[]) {
+  const { counter, histogram } = makers(library, registers);
+  const first = "Requests that failed through the server, not through who asked (status 5xx and 429), by code of docs/errors.md.";
+  return {
+    requests: counter(KEY_METRICS.requests, "Requests answered; status 499: the client left.", "route", "model", "status"),
+    failures: counter(KEY_METRICS.failures, first, "route", "model", "code"),
     requestDuration: histogram("shimmy_request_duration_seconds", "From the request to the end of its answer.", DURATION, "route"),
     timeToFirstToken: histogram("shimmy_time_to_first_token_seconds", "From the request to the first text.", FIRST_TOKEN, "model"),
+    queueWait: histogram("shimmy_queue_wait_seconds", "From the admission of a request to the first step for it.", QUEUE, "model"),
+    loadWait: histogram("shimmy_load_wait_seconds", "How long a request waited for its model, where it had to.", LOAD, "model"),
+    prefill: histogram("shimmy_prefill_seconds", "Work on a prompt until the first token.", FIRST_TOKEN, "model"),
     promptTokens: counter("shimmy_prompt_tokens_total", "Tokens of prompts, cached ones included.", "model"),
     cachedTokens: counter("shimmy_cached_tokens_total", "Prompt tokens that were in the KV cache.", "model"),
     completionTokens: counter("shimmy_completion_tokens_total", "Tokens generated.", "model"),
-    modelLoad: histogram("shimmy_model_load_seconds", "Time to load a model.", LOAD, "model"),
+    promptCache: counter(
+      "shimmy_prompt_cache_requests_total",
+      "Answers by whether a part of the prompt was cached: hit, miss.",
+      "model",
+      "result",
+    ),
+    spans: counter("shimmy_trace_spans_total", "Spans by what became of them: exported, dropped.", "outcome"),
+  };
+}
+
+function genAiInstruments(library: Prometheus, registers: Registry[]) {
+  const { histogram } = makers(library, registers);
+  const labels = ["gen_ai_operation_name", "gen_ai_response_model"] as const;
+  return {
+    genAiDuration: histogram(KEY_METRICS.latency, "From a request to the end of its answer.", GEN_AI_DURATION, ...labels, "error_type"),
+    genAiFirstToken: histogram(KEY_METRICS.timeToFirstToken, "From a request to its first token.", GEN_AI_FIRST_TOKEN, ...labels),
+    genAiPerToken: histogram(
+      "gen_ai_server_time_per_output_token_seconds",
+      "Of an answer: time per token after the first one.",
+      GEN_AI_PER_TOKEN,
+      ...labels,
+    ),
+    genAiTokens: histogram(
+      "gen_ai_client_token_usage",
+      "Tokens of requests, by type: input, output.",
+      GEN_AI_TOKENS,
+      ...labels,
+      "gen_ai_token_type",
+    ),
+  };
+}
+
+function modelInstruments(library: Prometheus, registers: Registry[]) {
+  const { counter, histogram } = makers(library, registers);
+  const unloaded = "Models let go; reason: room (for another model), keep_alive, asked, changed (the file), abandoned.";
+  return {
+    modelLoad: histogram(KEY_METRICS.modelLoad, "Time to load a model.", LOAD, "model"),
     modelFallbacks: counter("shimmy_model_fallbacks_total", "Requests whose model is not there; step: what answered, or none.", "step"),
     loadFailures: counter(
       "shimmy_model_load_failures_total",
       "Loads that failed; tries refused in the rest after one do not count.",
       "model",
     ),
-    unloads: counter(
-      "shimmy_model_unloads_total",
-      "Models let go; reason: room (for another model), keep_alive, asked, changed (the file), abandoned.",
-      "model",
-      "reason",
-    ),
+    unloads: counter("shimmy_model_unloads_total", unloaded, "model", "reason"),
     engineRestarts: counter("shimmy_engine_restarts_total", "Engine processes that died and were started again.", "model"),
     backendFailures: counter(
       "shimmy_backend_failures_total",
@@ -63,92 +164,4 @@ export function createInstruments(library: Prometheus, registry: Registry, optio
       "backend",
     ),
   };
-}
-
-/** Of loaded models only. */
-const ENGINE_GAUGES: ReadonlyArray<readonly [keyof EngineGauges, name: string, help: string]> = [
-  ["slots", "shimmy_slots", "Requests that a model works on at once."],
-  ["cells", "shimmy_kv_cells", "Cells of the KV cache, one a token."],
-  ["cellsUsed", "shimmy_kv_cells_used", "Cells that hold something, of ended conversations too; shared ones count for each."],
-  ["storedTokens", "shimmy_kv_store_tokens", "Tokens whose cells were put aside in memory."],
-  ["storedBytes", "shimmy_kv_store_bytes", "Memory of the cells that were put aside."],
-  ["threads", "shimmy_engine_threads", "Threads that a step uses now."],
-  ["stepTokens", "shimmy_step_budget_tokens", "Most tokens of the latest step; 0 before the first."],
-];
-
-/** They begin anew with each engine process, as counters may. */
-const ENGINE_COUNTERS: ReadonlyArray<readonly [keyof EngineGauges, name: string, help: string]> = [
-  ["draftedTokens", "shimmy_drafted_tokens_total", "Tokens that were guessed and computed beside the next one."],
-  ["acceptedTokens", "shimmy_accepted_tokens_total", "Guessed tokens that came true."],
-];
-
-/** Mirrors of the pool, read when they are asked for, so that they cannot drift from it. */
-function addStateGauges({ Counter, Gauge }: Prometheus, registers: Registry[], { models, version }: MetricsOptions): void {
-  const perModel = (name: string, help: string, read: (state: ModelGauges) => number | undefined) =>
-    new Gauge({
-      name,
-      help,
-      labelNames: ["model"],
-      registers,
-      collect() {
-        this.reset();
-        for (const state of models()) {
-          const value = read(state);
-          if (value !== undefined) this.set({ model: state.model }, value);
-        }
-      },
-    });
-  perModel("shimmy_queue_depth", "Requests that wait.", (state) => state.queued);
-  perModel("shimmy_running_requests", "Requests that are worked on.", (state) => state.running);
-  perModel("shimmy_model_memory_bytes", "What a model is counted with against the memory budget.", (state) => state.memoryBytes);
-  for (const [key, name, help] of ENGINE_GAUGES) perModel(name, help, ({ engine }) => engine?.[key]);
-  for (const [key, name, help] of ENGINE_COUNTERS) {
-    new Counter({
-      name,
-      help,
-      labelNames: ["model"],
-      registers,
-      collect() {
-        this.reset();
-        for (const { model, engine } of models()) if (engine) this.inc({ model }, engine[key]);
-      },
-    });
-  }
-  new Gauge({
-    name: "shimmy_models_loaded",
-    help: "Models that are loaded.",
-    registers,
-    collect() {
-      this.set(models().filter((state) => state.loaded).length);
-    },
-  });
-  new Gauge({ name: "shimmy_build_info", help: "Always 1; the version is the label.", labelNames: ["version"], registers }).set(
-    { version },
-    1,
-  );
-}
-
-/** The standard names, of the gateway process. Not the library's default set: that starts timers and observers for good. */
-function addProcessMetrics({ Counter, Gauge }: Prometheus, registers: Registry[]): void {
-  new Gauge({
-    name: "process_resident_memory_bytes",
-    help: "Resident memory of the gateway.",
-    registers,
-    collect() {
-      this.set(process.memoryUsage.rss());
-    },
-  });
-  new Counter({
-    name: "process_cpu_seconds_total",
-    help: "CPU time of the gateway, user and system.",
-    registers,
-    collect() {
-      const { user, system } = process.cpuUsage();
-      this.reset();
-      this.inc((user + system) / 1e6);
-    },
-  });
-  new Gauge({ name: "process_start_time_seconds", help: "Start of the gateway since the epoch.", registers }).set(
-    Math.floor(Date.now() / 1000 - process.uptime()),
-  );
 }

@@ -31,9 +31,9 @@ test("durations are measured from the start of the request, not from the loading
   const { metrics, wait } = create();
   const record = metrics.requestStarted("/v1/completions");
   wait(300);
-  record.firstToken("m");
+  record.token("m");
   wait(1700);
-  record.firstToken("m");
+  record.token("m");
   record.finished({ status: 200, model: "m" });
   wait(5000);
   expect(await sampleOf(metrics, 'shimmy_time_to_first_token_seconds_sum{model="m"}')).toBe(0.3);
@@ -122,4 +122,56 @@ test("two instances share nothing", async () => {
   first.engineRestarted("m");
   expect(await sampleOf(first, 'shimmy_engine_restarts_total{model="m"}')).toBe(1);
   expect(await sampleOf(second, 'shimmy_engine_restarts_total{model="m"}')).toBeUndefined();
+});
+
+test("what failed through the server is counted with its code, what a caller got wrong is not", async () => {
+  const { metrics } = create();
+  const end = (status: number, code: string) => metrics.requestStarted("/v1/completions").finished({ status, code });
+  end(400, "invalid_value");
+  end(429, "queue_full");
+  end(500, "internal");
+  const labels = 'route="/v1/completions",model="unknown"';
+  expect(await sampleOf(metrics, `shimmy_request_failures_total{${labels},code="queue_full"}`)).toBe(1);
+  expect(await sampleOf(metrics, `shimmy_request_failures_total{${labels},code="internal"}`)).toBe(1);
+  expect((await metrics.text()).body).not.toContain('code="invalid_value"');
+});
+
+test("pieces of an answer are apart from the one before of the same choice", async () => {
+  const { metrics, wait } = create();
+  await metrics.text();
+  const record = metrics.requestStarted("/v1/chat/completions");
+  wait(100);
+  record.token("m", 0);
+  record.token("m", 1);
+  wait(40);
+  record.token("m", 0);
+  wait(20);
+  record.token("m", 1);
+  expect(await sampleOf(metrics, 'shimmy_inter_token_seconds_count{model="m"}')).toBe(2);
+  expect(await sampleOf(metrics, 'shimmy_inter_token_seconds_sum{model="m"}')).toBeCloseTo(0.1);
+  expect(await sampleOf(metrics, "shimmy_requests_in_progress")).toBe(1);
+});
+
+test("OpenTelemetry's metrics: duration, first token, time per token, tokens", async () => {
+  const { metrics, wait } = create();
+  const record = metrics.requestStarted("/v1/chat/completions");
+  wait(500);
+  record.token("m");
+  wait(1000);
+  record.finished({ status: 200, model: "m", operation: "chat", promptTokens: 7, completionTokens: 11, queueMs: 30, promptMs: 200 });
+  const labels = 'gen_ai_operation_name="chat",gen_ai_response_model="m"';
+  expect(await sampleOf(metrics, `gen_ai_server_request_duration_seconds_sum{${labels},error_type=""}`)).toBe(1.5);
+  expect(await sampleOf(metrics, `gen_ai_server_time_to_first_token_seconds_sum{${labels}}`)).toBe(0.5);
+  expect(await sampleOf(metrics, `gen_ai_server_time_per_output_token_seconds_sum{${labels}}`)).toBe(0.1);
+  expect(await sampleOf(metrics, `gen_ai_client_token_usage_sum{${labels},gen_ai_token_type="input"}`)).toBe(7);
+  expect(await sampleOf(metrics, `gen_ai_client_token_usage_sum{${labels},gen_ai_token_type="output"}`)).toBe(11);
+  expect(await sampleOf(metrics, 'shimmy_queue_wait_seconds_sum{model="m"}')).toBe(0.03);
+  expect(await sampleOf(metrics, 'shimmy_prompt_cache_requests_total{model="m",result="miss"}')).toBe(1);
+});
+
+test("without recording nothing is counted, and the state is told all the same", async () => {
+  const metrics = new Metrics({ version: "1", recording: false, models: () => [{ model: "a", queued: 3, running: 0, loaded: true }] });
+  metrics.requestStarted("/v1/completions").finished({ status: 200 });
+  expect((await metrics.text()).body).not.toContain("shimmy_requests_total{");
+  expect(await sampleOf(metrics, 'shimmy_queue_depth{model="a"}')).toBe(3);
 });

@@ -1,11 +1,16 @@
 /**
- * What /metrics tells, in Prometheus text. The server records requests, the pool loads and restarts; nobody reads back.
+ * What /metrics tells, in Prometheus text. The server records requests, the pool loads and restarts; alerts read back by `view()`.
  * prom-client costs 2.3 MB, so it is loaded with the first request that counts, or the first scrape. Labels are bounded:
  * a model is an id of the catalogue or "unknown", a route is the pattern of the route, never what a client wrote.
  */
 import type { Registry } from "prom-client";
 import type { UnloadReason } from "../contract/lifecycle.ts";
-import { createInstruments, type Instruments } from "./instruments.ts";
+import type { MetricsView } from "../contract/observation.ts";
+import type { Tally, TallyCounts } from "../contract/tally.ts";
+import { amount, countRequest, type RequestOutcome } from "./count-request.ts";
+import type { HotCounts, Instruments } from "./instruments.ts";
+
+export type { RequestOutcome } from "./count-request.ts";
 
 export interface ModelGauges {
   /** Id in the catalogue. */
@@ -15,6 +20,11 @@ export interface ModelGauges {
   readonly loaded: boolean;
   /** What it is counted with against the memory budget; absent while it waits for room. */
   readonly memoryBytes?: number;
+  /** Of its process. */
+  readonly pid?: number;
+  /** Absent: all of it is on the processor. */
+  readonly gpuLayers?: number;
+  readonly devices?: readonly string[];
   readonly engine?: EngineGauges;
 }
 
@@ -35,68 +45,92 @@ export interface EngineGauges {
   /** Tokens that were guessed and computed since the engine's start, and those of them that came true. */
   readonly draftedTokens: number;
   readonly acceptedTokens: number;
+  /** Steps since the engine's start: seconds, sequences and tokens of each. Absent: it does not generate. */
+  readonly steps?: Readonly<Record<"seconds" | "sequences" | "tokens", TallyCounts>>;
+}
+
+/** Of the gateway, when it began to listen. */
+export interface StartFigures {
+  /** Since the start of the process. */
+  readonly seconds: number;
+  /** Resident. */
+  readonly baseBytes: number;
 }
 
 export interface MetricsOptions {
   readonly version: string;
+  /** False: requests are not counted and not timed; what is read at a scrape is told all the same. Absent: true. */
+  readonly recording?: boolean;
   /** Read at each scrape. */
   readonly models: () => readonly ModelGauges[];
   /** Milliseconds of a clock that never goes back. */
   readonly now?: () => number;
 }
 
-/** How a request ended. */
-export interface RequestOutcome {
-  /** HTTP status as sent; 499 when the client left. */
-  readonly status: number;
-  /** Resolved id; absent when none was resolved. */
-  readonly model?: string;
-  readonly promptTokens?: number;
-  /** Those of the prompt tokens that were in the KV cache. */
-  readonly cachedTokens?: number;
-  readonly completionTokens?: number;
-}
-
 export interface RequestRecord {
-  /** At the first text that was generated; later calls do nothing. */
-  firstToken(model: string): void;
+  /** At each piece of an answer: the first is the first token, later ones are apart from the one before. `choice`: of several answers. */
+  token(model: string, choice?: number): void;
   /** Once; later calls do nothing. */
   finished(outcome: RequestOutcome): void;
 }
 
 /** Probes are no traffic, and polling them must not cost an idle gateway its memory. */
 const UNCOUNTED: ReadonlySet<string> = new Set(["/health", "/metrics"]);
-const NOTHING: RequestRecord = { firstToken: () => undefined, finished: () => undefined };
+const NOTHING: RequestRecord = { token: () => undefined, finished: () => undefined };
 
 export class Metrics {
   readonly #options: MetricsOptions;
   readonly #now: () => number;
+  /** As they were at the latest scrape, so that all metrics of it agree. */
+  #models: readonly ModelGauges[] = [];
+  #start: StartFigures | undefined;
+  readonly #gaps = new Map<string, Tally>();
+  readonly #hot: HotCounts = { gaps: this.#gaps, inProgress: 0 };
   #loading: Promise<Loaded> | undefined;
   #loaded: Loaded | undefined;
+  #view: Promise<MetricsView> | undefined;
 
   constructor(options: MetricsOptions) {
     this.#options = options;
     this.#now = options.now ?? (() => performance.now());
   }
 
+  /** The server listens. Loads nothing. */
+  listening(start: StartFigures): void {
+    this.#start = start;
+  }
+
   /** @param route the pattern that matched ("/v1/models/:id"), or "unmatched". */
   requestStarted(route: string): RequestRecord {
-    if (UNCOUNTED.has(route)) return NOTHING;
+    if (UNCOUNTED.has(route) || this.#options.recording === false) return NOTHING;
     const start = this.#now();
-    let sawToken = false;
+    let firstMs: number | undefined;
+    let gaps: Tally | undefined;
     let done = false;
+    /** When each choice had its latest piece. */
+    const latest: number[] = [];
+    this.#hot.inProgress++;
     return {
-      firstToken: (model) => {
-        if (sawToken) return;
-        sawToken = true;
-        const seconds = this.#secondsSince(start);
-        this.#record(({ timeToFirstToken }) => timeToFirstToken.observe({ model }, seconds));
+      token: (model, choice = 0) => {
+        const now = this.#now();
+        const before = latest[choice];
+        latest[choice] = now;
+        if (before !== undefined) {
+          gaps ??= this.#gapsOf(model);
+          gaps?.observe((now - before) / 1000);
+        } else if (firstMs === undefined) {
+          firstMs = now - start;
+          const seconds = amount(firstMs / 1000);
+          this.#record(({ timeToFirstToken }) => timeToFirstToken.observe({ model }, seconds));
+        }
       },
       finished: (outcome) => {
         if (done) return;
         done = true;
-        const seconds = this.#secondsSince(start);
-        this.#record((instruments) => countRequest(instruments, route, seconds, outcome));
+        this.#hot.inProgress--;
+        const end = this.#now();
+        const times = { seconds: amount((end - start) / 1000), ...(firstMs !== undefined && { firstSeconds: amount(firstMs / 1000) }) };
+        this.#record((instruments) => countRequest(instruments, route, times, outcome));
       },
     };
   }
@@ -126,14 +160,39 @@ export class Metrics {
     this.#record(({ engineRestarts }) => engineRestarts.inc({ model }));
   }
 
+  /** What became of spans of traces. */
+  spans(outcome: "exported" | "dropped", count: number): void {
+    this.#record(({ spans }) => spans.inc({ outcome }, count));
+  }
+
   /** The scrape. Rejects if prom-client cannot be loaded. */
   async text(): Promise<{ readonly contentType: string; readonly body: string }> {
     const { registry } = await this.#load();
+    this.#models = this.#options.models();
     return { contentType: registry.contentType, body: await registry.metrics() };
   }
 
-  #secondsSince(start: number): number {
-    return amount((this.#now() - start) / 1000);
+  /** The same as values, for programs. */
+  async read(): Promise<readonly MetricValues[]> {
+    const { registry } = await this.#load();
+    this.#models = this.#options.models();
+    // Its types say that a type is a number, and it is its name.
+    return (await registry.getMetricsAsJSON()) as unknown as readonly MetricValues[];
+  }
+
+  /** Values, rates and quantiles of windows; all callers share its samples. */
+  view(): Promise<MetricsView> {
+    this.#view ??= import("./view.ts").then(({ SampledView }) => new SampledView(() => this.read()));
+    return this.#view;
+  }
+
+  /** Absent until the library is there: gaps of the first moment are not worth a queue. */
+  #gapsOf(model: string): Tally | undefined {
+    const known = this.#gaps.get(model);
+    if (known || !this.#loaded) return known;
+    const tally = this.#loaded.newGapTally();
+    this.#gaps.set(model, tally);
+    return tally;
   }
 
   /** Counts at once, or as soon as the library is there; never throws, for no request may fail because of its count. */
@@ -149,30 +208,31 @@ export class Metrics {
 
   /** By its default export: that is all a split esbuild bundle keeps of a CommonJS library. */
   #load(): Promise<Loaded> {
-    this.#loading ??= import("prom-client").then(({ default: library }) => {
+    this.#loading ??= Promise.all([import("prom-client"), import("./instruments.ts")]).then(([{ default: library }, own]) => {
       const registry = new library.Registry();
-      this.#loaded = { registry, instruments: createInstruments(library, registry, this.#options) };
+      const sources = { version: this.#options.version, models: () => this.#models, start: () => this.#start, hot: this.#hot };
+      this.#loaded = { registry, instruments: own.createInstruments(library, registry, sources), newGapTally: own.newGapTally };
       return this.#loaded;
     });
     return this.#loading;
   }
 }
 
+/** A metric as prom-client gives it. */
+export interface MetricValues {
+  readonly name: string;
+  readonly help: string;
+  readonly type: "counter" | "gauge" | "histogram";
+  /** Of a histogram: its buckets (label `le`), sums and counts, by `metricName`. */
+  readonly values: ReadonlyArray<{
+    readonly metricName?: string;
+    readonly labels: Readonly<Record<string, string | number>>;
+    readonly value: number;
+  }>;
+}
+
 interface Loaded {
   readonly registry: Registry;
   readonly instruments: Instruments;
-}
-
-function countRequest(instruments: Instruments, route: string, seconds: number, outcome: RequestOutcome): void {
-  const model = outcome.model ?? "unknown";
-  instruments.requests.inc({ route, model, status: String(outcome.status) });
-  instruments.requestDuration.observe({ route }, seconds);
-  instruments.promptTokens.inc({ model }, amount(outcome.promptTokens));
-  instruments.cachedTokens.inc({ model }, amount(outcome.cachedTokens));
-  instruments.completionTokens.inc({ model }, amount(outcome.completionTokens));
-}
-
-/** The library throws at what is negative or no number, and a count may not be what fails a request. */
-function amount(value: number | undefined): number {
-  return value !== undefined && value > 0 && Number.isFinite(value) ? value : 0;
+  readonly newGapTally: () => Tally;
 }

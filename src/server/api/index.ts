@@ -5,6 +5,7 @@ import { DEVICE_ROUTES } from "./devices.ts";
 import { DISCOVER_ROUTES } from "./discover.ts";
 import { FILE_ROUTES } from "./files.ts";
 import { LIFECYCLE_ROUTES } from "./lifecycle.ts";
+import { LOG_LEVEL_ROUTES } from "./log-level.ts";
 import { MODEL_ROUTES } from "./models.ts";
 import { MODERATION_ROUTES } from "./moderations.ts";
 import { NATIVE_ROUTES } from "./native.ts";
@@ -24,6 +25,7 @@ export const API_ROUTES: readonly ApiRoute[] = [
   ...PULL_ROUTES,
   ...LIFECYCLE_ROUTES,
   ...DEVICE_ROUTES,
+  ...LOG_LEVEL_ROUTES,
   ...NATIVE_ROUTES,
   ...RESPONSE_ROUTES,
   ...MODEL_ROUTES,

@@ -1,0 +1,93 @@
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterEach, expect, test } from "vitest";
+import { Exporter, type WireSpan } from "./exporter.ts";
+
+const servers: Server[] = [];
+afterEach(() => {
+  for (const server of servers.splice(0)) server.close();
+});
+
+/** A collector that answers with these statuses in turn, the last for ever. */
+async function collector(...statuses: number[]) {
+  const taken: Array<{ readonly path?: string; readonly key: unknown; readonly names: string[] }> = [];
+  const server = createServer((request, response) => {
+    let text = "";
+    request.setEncoding("utf8").on("data", (part) => {
+      text += part;
+    });
+    request.on("end", () => {
+      const { resourceSpans } = JSON.parse(text);
+      const names = resourceSpans[0].scopeSpans[0].spans.map(({ name }: WireSpan) => name);
+      taken.push({ path: request.url ?? "", key: request.headers["x-key"], names });
+      response.writeHead(statuses.length > 1 ? statuses.shift()! : statuses[0]!).end();
+    });
+  });
+  servers.push(server);
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return { url: new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/v1/traces`), taken };
+}
+
+function exporter(url: URL, sizes: { queueSize?: number; batchSize?: number; delayMs?: number } = {}) {
+  const counted = { exported: 0, dropped: 0 };
+  const warnings: string[] = [];
+  const made = new Exporter({
+    ...{ url, headers: { "x-key": "k" }, timeoutMs: 2000, resource: { "service.name": "s" }, version: "1" },
+    ...{ queueSize: 100, batchSize: 10, delayMs: 10_000, ...sizes },
+    count: (outcome, spans) => {
+      counted[outcome] += spans;
+    },
+    warn: (reason) => warnings.push(reason),
+  });
+  return { made, counted, warnings };
+}
+
+function span(name: string): WireSpan {
+  const ids = { traceId: "1".repeat(32), spanId: "2".repeat(16) };
+  return { ...ids, name, kind: 2, startTimeUnixNano: "1", endTimeUnixNano: "2", attributes: [], status: { code: 0 } };
+}
+
+test("spans travel in batches to the collector's path, with its headers", async () => {
+  const { url, taken } = await collector(200);
+  const { made, counted } = exporter(url);
+  for (let i = 0; i < 23; i++) made.add([span(`s${i}`)]);
+  await made.close();
+  expect(taken.map(({ names }) => names.length)).toEqual([10, 10, 3]);
+  expect(taken[0]).toMatchObject({ path: "/v1/traces", key: "k" });
+  expect(counted).toEqual({ exported: 23, dropped: 0 });
+});
+
+test("what does not fit into the queue is dropped and counted, with all spans of its request", async () => {
+  const { url, taken } = await collector(200);
+  const { made, counted } = exporter(url, { queueSize: 5, batchSize: 5 });
+  made.add([span("a"), span("b"), span("c"), span("d")]);
+  made.add([span("e"), span("f")]);
+  made.add([span("g")]);
+  await made.close();
+  expect(taken.flatMap(({ names }) => names)).toEqual(["a", "b", "c", "d", "g"]);
+  expect(counted).toEqual({ exported: 5, dropped: 2 });
+});
+
+test("a collector that is busy is asked again, one that refuses is not", async () => {
+  const busy = await collector(503, 200);
+  const patient = exporter(busy.url, { delayMs: 1 });
+  patient.made.add([span("a")]);
+  await expect.poll(() => patient.counted, { timeout: 5000 }).toEqual({ exported: 1, dropped: 0 });
+  expect(busy.taken).toHaveLength(2);
+  const closed = await collector(400);
+  const refused = exporter(closed.url, { delayMs: 1 });
+  refused.made.add([span("a")]);
+  await expect.poll(() => refused.counted, { timeout: 5000 }).toEqual({ exported: 0, dropped: 1 });
+  expect(closed.taken).toHaveLength(1);
+  expect(refused.warnings).toEqual(["the collector answered 400"]);
+});
+
+test("without a collector spans are dropped, the log hears of it once, and the end does not wait", async () => {
+  const { made, counted, warnings } = exporter(new URL("http://127.0.0.1:1/v1/traces"));
+  for (let i = 0; i < 12; i++) made.add([span("a")]);
+  const before = performance.now();
+  await made.close();
+  expect(performance.now() - before).toBeLessThan(3500);
+  expect(counted.exported).toBe(0);
+  expect(warnings.length).toBeLessThanOrEqual(1);
+});
