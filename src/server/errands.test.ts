@@ -9,7 +9,7 @@ const services = {
   config: { maxBodySize: 1000 },
   guards: { loopback: true, allowedHosts: [], corsOrigins: [], apiKey: ["secret"] },
   metrics: { requestStarted: () => ({ finished: () => undefined, firstToken: () => undefined }) },
-  log: { info: () => undefined },
+  log: { enabled: () => true, info: () => undefined },
   state: () => "draining",
 } as unknown as Services;
 
