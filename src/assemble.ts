@@ -10,6 +10,7 @@ import { userDataFolder } from "./config/data-folder.ts";
 import { isLoopback } from "./config/listen.ts";
 import type { LoadedConfig } from "./config/load.ts";
 import type { Config } from "./config/table.ts";
+import type { Alerts } from "./contract/alerts.ts";
 import { ShimmyError } from "./contract/errors.ts";
 import type { Puller } from "./contract/pull.ts";
 import type { ResponseStore } from "./contract/responses.ts";
@@ -21,6 +22,7 @@ import type { Integrity } from "./models/integrity/integrity.ts";
 import { idOfFile } from "./models/names.ts";
 import { LazyPool, type LocalPool } from "./pool/lazy-pool.ts";
 import type { Services } from "./server/services.ts";
+import type { OpenAlerts } from "./telemetry/alerts/open.ts";
 import { createLogger, type Logger, type LogLevel } from "./telemetry/log.ts";
 import { Metrics } from "./telemetry/metrics.ts";
 
@@ -41,6 +43,14 @@ export interface Assembly {
   readonly pool: LocalPool;
   readonly puller: Puller;
   readonly responseStore: ResponseStore;
+  readonly alerts: ConfiguredAlerts;
+}
+
+/** Nothing of it runs, or is loaded, before it is started, and nothing ever where no alerts are configured. */
+export interface ConfiguredAlerts extends Alerts {
+  /** @param url where the server is reached. @throws invalid_setting: a condition that cannot be understood */
+  start(url?: string): Promise<void>;
+  stop(): void;
 }
 
 export interface AssembleOptions {
@@ -49,7 +59,8 @@ export interface AssembleOptions {
   readonly watches?: boolean;
 }
 
-export function assemble({ config }: Pick<LoadedConfig, "config">, options: AssembleOptions = {}): Assembly {
+export function assemble(loaded: Pick<LoadedConfig, "config" | "alerts" | "file">, options: AssembleOptions = {}): Assembly {
+  const { config } = loaded;
   const log = createLogger({ level: options.logLevel ?? config.logLevel, format: config.logFormat });
   const catalogue = new Catalogue({
     dirs: ["models", ...config.modelDirs, { path: pullFolder(config.pullDir), label: "shimmy" }],
@@ -72,7 +83,13 @@ export function assemble({ config }: Pick<LoadedConfig, "config">, options: Asse
   const adapters = new Adapters({ given: config.lora, found: () => catalogue.adapters() });
   const defaultModel = config.defaultModel ?? (config.modelPath === undefined ? undefined : idOfFile(config.modelPath));
   // Each needs the other: the pool records, and what it holds is read at a scrape.
-  const metrics: Metrics = new Metrics({ version: VERSION, recording: config.metrics, models: () => pool.gauges() });
+  const metrics: Metrics = new Metrics({
+    version: VERSION,
+    recording: config.metrics,
+    models: () => pool.gauges(),
+    alerts: () => alerts.statuses(),
+  });
+  const alerts = lazyAlerts(loaded, metrics, log);
   const local = config.bind === "auto" || isLoopback(config.bind.host);
   const isolateCallers = config.isolateKeys === "on" || (config.isolateKeys === "auto" && !local);
   const pool: LocalPool = new LazyPool({
@@ -93,6 +110,20 @@ export function assemble({ config }: Pick<LoadedConfig, "config">, options: Asse
     pool,
     puller: lazyPuller(config, catalogue),
     responseStore: lazyResponseStore(config, log),
+    alerts,
+  };
+}
+
+function lazyAlerts(loaded: Parameters<typeof assemble>[0], metrics: Metrics, log: Logger): ConfiguredAlerts {
+  let open: OpenAlerts | undefined;
+  return {
+    statuses: () => open?.watch.statuses() ?? [],
+    start: async (url) => {
+      if (Object.keys(loaded.alerts).length === 0) return;
+      const { openAlerts } = await import("./telemetry/alerts/open.ts");
+      open = await openAlerts({ loaded, view: await metrics.view(), log, ...(url !== undefined && { url }) });
+    },
+    stop: () => open?.stop(),
   };
 }
 
@@ -148,7 +179,7 @@ export function enginesFolder(): string {
 
 /** What the door is given; whether only this machine can reach it and whether the server takes work is left to whoever opens it. */
 export function servicesOf(
-  { log, metrics, pool, puller, catalogue, responseStore }: Assembly,
+  { log, metrics, pool, puller, catalogue, responseStore, alerts }: Assembly,
   { config }: Pick<LoadedConfig, "config">,
   { loopback, state, tracing }: { readonly loopback: boolean } & Pick<Services, "state" | "tracing">,
 ): Services {
@@ -174,6 +205,7 @@ export function servicesOf(
       dispatch: async () => (await import("./server/errands.ts")).createDispatch(services),
       slots: () => fewestSlots(pool),
     }),
+    alerts,
     metrics,
     ...(tracing && { tracing }),
     log,

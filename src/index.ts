@@ -42,7 +42,8 @@ export interface Shimmy {
 export async function createShimmy(settings: FlagValues = {}): Promise<Shimmy> {
   const loaded = await loadConfig(settings);
   const assembly = assemble(loaded, { watches: true });
-  const { pool, puller, catalogue, responseStore } = assembly;
+  const { pool, puller, catalogue, responseStore, alerts } = assembly;
+  await alerts.start();
   const { createApp } = await import("./server/app.ts");
   // Whoever mounts the handler decides who can connect; the Host header is theirs to check.
   const services = servicesOf(assembly, loaded, { loopback: false, state: () => "ready" });
@@ -55,6 +56,7 @@ export async function createShimmy(settings: FlagValues = {}): Promise<Shimmy> {
     lifecycle: pool.lifecycle,
     models: () => pool.statuses(),
     close: async () => {
+      alerts.stop();
       await Promise.all([puller.close(), services.jobs.close()]);
       await Promise.all([pool.stop(), catalogue.close()]);
       await responseStore.close();

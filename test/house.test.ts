@@ -144,6 +144,7 @@ describe("what is loaded", () => {
     const atStart = closure(["src/cli/main.ts", "src/cli/serve.ts"], false);
     expect(atStart).toContain("src/server/listen.ts");
     expect(atStart).not.toContain("src/server/app.ts");
+    expect(atStart.filter((path) => path.startsWith("src/telemetry/alerts/"))).toEqual([]);
     expect(HEAVY.filter((name) => packagesIn(atStart).has(name))).toEqual([]);
   });
 

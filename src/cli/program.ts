@@ -99,6 +99,21 @@ export function createProgram(): Command {
   batch.addOption(serverUrl()).option("--json", "for programs");
   batch.action(async (action, what, flags) => (await import("./batch.ts")).batch(await settings(batch), action, what, flags));
 
+  const alerts = command(
+    program,
+    "alerts",
+    "show how alerts stand, or print them as rules of Prometheus",
+    "shimmy alerts export > rules.yaml",
+  );
+  alerts.addArgument(new Argument("<action>").choices(["list", "export"]));
+  alerts.addOption(serverUrl()).option("--json", "for programs");
+  alerts.action(async (action, flags) => (await import("./alerts.ts")).alerts(await settings(alerts), action, flags));
+
+  const dashboard = program.command("dashboard").description("print a Grafana dashboard over the metrics of this server");
+  dashboard.addArgument(new Argument("<action>").choices(["export"]));
+  dashboard.addHelpText("after", example("shimmy dashboard export > shimmy.json"));
+  dashboard.action(async () => (await import("./dashboard.ts")).dashboard());
+
   const verify = command(program, "verify", "check model files: structure, and content against its digest", "shimmy verify --write");
   verify.argument("[models...]", "absent: all of them");
   verify.option("--write", "write shimmy.lock with what the files contain now").option("--json", "for programs");

@@ -12,7 +12,7 @@ import { openServer } from "./open.ts";
 export async function serve(loaded: LoadedConfig, flags: { json?: boolean }): Promise<void> {
   const { config } = loaded;
   const assembly = await openServer(loaded);
-  const { log, pool, puller, catalogue, responseStore } = assembly;
+  const { log, pool, puller, catalogue, responseStore, alerts } = assembly;
   for (const warning of loaded.warnings) log.warn(warning);
 
   const address = listenAddress(loaded);
@@ -27,10 +27,12 @@ export async function serve(loaded: LoadedConfig, flags: { json?: boolean }): Pr
   try {
     listening = await listen(services, address);
     assembly.metrics.listening({ seconds: process.uptime(), baseBytes: process.memoryUsage.rss() });
+    await alerts.start(listening.url);
     // Before the ready line: whoever reads it may send a signal at once.
     endOnSignal(async () => {
       state = "draining";
       log.info("draining");
+      alerts.stop();
       // What was fetched stays: a pull of hours does not hold up the end.
       await Promise.all([puller.close(), services.jobs.close()]);
       const { runningOf } = await import("../server/responses/running.ts");

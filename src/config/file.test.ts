@@ -111,6 +111,19 @@ describe("alerts", () => {
     expect(quoteConditions(text)).toBe(text.replace(">it's", "'>it''s'"));
   });
 
+  test("window and hold time may stand beside a condition, in a line or below each other", async () => {
+    const flow = '  a: {when: >5s, window: 5m, for: 1m}  # note\n  b: { window: 5m, when: ">= 5s" }\n  c: {when: error_rate > 5%}\n';
+    const block = "  d:\n    when: >5s\n    for: 1m\n  e: != 1\n  f: {when: !=1}\n";
+    expect((await readConfigFile(put("a.yaml", `alerts:\n${flow}${block}`))).alerts).toEqual({
+      a: { when: ">5s", window: "5m", for: "1m" },
+      b: { window: "5m", when: ">= 5s" },
+      c: { when: "error_rate > 5%" },
+      d: { when: ">5s", for: "1m" },
+      e: "!= 1",
+      f: { when: "!=1" },
+    });
+  });
+
   test.each(["alerts: [a]\n", "alerts: high\n", "alerts:\n  a: [b]\n", "alerts:\n  a:\n"])("%j is refused", async (content) => {
     await expect(readConfigFile(put("a.yaml", content))).rejects.toMatchObject({ code: "invalid_setting" });
   });

@@ -20,13 +20,16 @@ export interface Surroundings {
  */
 export type FileValue = string | readonly string[] | { readonly unusable: string; readonly entries?: readonly string[] };
 
+/** A condition, or `when` with `window` and `for`; all as they are written. */
+export type AlertSpec = string | Readonly<Record<string, string>>;
+
 export interface ConfigFile {
   readonly path: string;
   /** Relative paths in the file start here. */
   readonly folder: string;
   readonly values: ReadonlyMap<string, FileValue>;
-  /** The `alerts:` block, name → condition, as it is written. */
-  readonly alerts: Readonly<Record<string, string>>;
+  /** The `alerts:` block by name; only its shape is checked here. */
+  readonly alerts: Readonly<Record<string, AlertSpec>>;
 }
 
 const NAMES = ["shimmy.yaml", "shimmy.yml"];
@@ -105,7 +108,8 @@ function withoutContent(message: string): string {
 /**
  * `startup_time: >2s` is how the template writes alerts, but in YAML a value that begins with `>` is a folded block whose
  * header "2s" is an error. So inside the top-level `alerts:` block such values are put in quotes, line by line, before YAML
- * sees them (line numbers stay). A bare `>`, `>-` or `>+` is left to YAML: it is a folded block, and nothing else.
+ * sees them (line numbers stay). A bare `>`, `>-` or `>+` is left to YAML: it is a folded block, and nothing else. The same goes for
+ * `{when: >5s, window: 5m}`, and for `!=`, which YAML takes for a tag.
  */
 export function quoteConditions(text: string): string {
   let inAlerts = false;
@@ -113,21 +117,32 @@ export function quoteConditions(text: string): string {
     .split(/\r?\n/)
     .map((line) => {
       if (/^[^\s#]/.test(line)) inAlerts = /^alerts\s*:/.test(line);
-      const match = inAlerts ? /^(\s+[^\s:#][^:]*:\s+)(>(?!\s*[+-]?\s*(?:#.*)?$).*?)(\s+#.*|\s*)$/.exec(line) : null;
-      return match ? `${match[1]}'${match[2]?.replaceAll("'", "''")}'${match[3]}` : line;
+      if (!inAlerts) return line;
+      const match = /^(\s+[^\s:#][^:]*:\s+)((?:>(?!\s*[+-]?\s*(?:#.*)?$)|!=).*?)(\s+#.*|\s*)$/.exec(line);
+      if (match) return match[1] + quoted(match[2]!) + match[3];
+      return line.replace(
+        /([{,]\s*when:\s+)((?:>|!=)[^,{}"'#]*?)(?=\s*[,}])/g,
+        (_, key: string, condition: string) => key + quoted(condition),
+      );
     })
     .join("\n");
 }
 
-function readAlerts(path: string, alerts: unknown): Readonly<Record<string, string>> {
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}
+
+function readAlerts(path: string, alerts: unknown): Readonly<Record<string, AlertSpec>> {
   if (alerts === undefined || alerts === "") return Object.freeze({});
   const wrong = (name: string, reason: string) =>
     new ShimmyError("invalid_setting", { source: path, name, value: "its value", reason: `use ${reason}` });
   if (!isMapping(alerts)) throw wrong("alerts", "names with conditions, such as error_rate: >5%");
   for (const [name, condition] of Object.entries(alerts)) {
-    if (typeof condition !== "string" || condition === "") throw wrong(`alerts.${name}`, "a condition such as >5%");
+    const parts = isMapping(condition) ? Object.values(condition) : [condition];
+    if (parts.some((part) => typeof part !== "string" || part === ""))
+      throw wrong(`alerts.${name}`, 'a condition such as >5%, or {when: ">5%", window: 5m, for: 1m}');
   }
-  return Object.freeze({ ...alerts }) as Readonly<Record<string, string>>;
+  return Object.freeze({ ...alerts }) as Readonly<Record<string, AlertSpec>>;
 }
 
 function fileValue(value: unknown): FileValue {

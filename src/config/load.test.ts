@@ -251,6 +251,8 @@ function valid(key: SettingKey): fc.Arbitrary<string> {
   const { kind } = SETTINGS[key];
   const segment = fc.stringMatching(/^[\w.-]{1,12}$/);
   const special: Partial<Record<SettingKey, fc.Arbitrary<string>>> = {
+    alertInterval: fc.integer({ min: 1000, max: 2_147_483_647 }).map((ms) => `${ms}ms`),
+    alertWebhook: fc.domain().map((host) => `https://${host}/hook?key=1`),
     corsOrigins: fc.domain().map((host) => `https://${host}`),
     maxBodySize: fc.integer({ min: 1, max: 2 ** 45 }).map(String),
     modelStores: fc.constantFrom("auto", "off", "ollama", "hugging-face,jan", "home,lm-studio,llama-cpp"),

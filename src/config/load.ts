@@ -6,7 +6,7 @@
  */
 import { homedir } from "node:os";
 import { ShimmyError } from "../contract/errors.ts";
-import { type ConfigFile, type FileValue, findConfigFile, readConfigFile, type Surroundings } from "./file.ts";
+import { type AlertSpec, type ConfigFile, type FileValue, findConfigFile, readConfigFile, type Surroundings } from "./file.ts";
 import { BadValue, type Kind, type PathBase } from "./kinds.ts";
 import { nearest } from "./suggest.ts";
 import { CONFIG_FILE, type Config, SETTING_KEYS, SETTINGS, type SettingKey } from "./table.ts";
@@ -25,8 +25,8 @@ export interface LoadedConfig {
   readonly sources: Readonly<Record<SettingKey, Source>>;
   /** The file that was read, if one was. */
   readonly file?: string;
-  /** The file's `alerts:` block, name → condition, unparsed. */
-  readonly alerts: Readonly<Record<string, string>>;
+  /** The file's `alerts:` block by name, unparsed. */
+  readonly alerts: Readonly<Record<string, AlertSpec>>;
   /** Sentences for the log: nothing that stops the program. */
   readonly warnings: readonly string[];
 }
@@ -39,6 +39,8 @@ interface Given {
   /** As its author spelled it: `--port`, `SHIMMY_PORT`, `port`. */
   readonly spelled: string;
 }
+
+export type { AlertSpec };
 
 export const MASK = "****";
 

@@ -22,7 +22,7 @@ alerts:
   error_rate: >5%
 \`\`\`
 
-The block \`alerts:\` holds names and conditions; it is checked for its shape only.`;
+The block \`alerts:\` holds names and conditions; [alerts.md](alerts.md) explains them.`;
 
 export function settingsMarkdown(): string {
   const rows = SETTING_KEYS.map((key) => {

@@ -22,6 +22,7 @@ export type CommandName =
   | "gpu-info"
   | "init"
   | "plan"
+  | "alerts"
   | "config";
 
 export interface Setting<T> {
@@ -44,7 +45,7 @@ export interface Setting<T> {
 
 export const SERVE = ["serve"] as const;
 /** The server, and the commands that talk to it. */
-export const CONNECTING = ["serve", "ps", "load", "unload", "batch"] as const;
+export const CONNECTING = ["serve", "ps", "load", "unload", "batch", "alerts"] as const;
 export const LISTING = ["serve", "list", "show", "cp", "discover", "run", "generate", "embed", "probe", "verify", "init", "plan"] as const;
 export const ENGINE = ["serve", "run", "generate", "embed", "probe", "init", "plan"] as const;
 

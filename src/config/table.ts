@@ -3,6 +3,7 @@
  * configuration all come from here; a setting exists if and only if it has a row. Read by the other files of this room.
  */
 
+import { ALERT_SETTINGS } from "./alert-settings.ts";
 import { ENGINE_SETTINGS } from "./engine-settings.ts";
 import { FILE_SETTINGS } from "./file-settings.ts";
 import { HUB_SETTINGS } from "./hub-settings.ts";
@@ -188,6 +189,7 @@ const table = {
   }),
 
   ...FILE_SETTINGS,
+  ...ALERT_SETTINGS,
 
   // The server itself
   maxBodySize: setting({

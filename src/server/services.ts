@@ -1,5 +1,6 @@
 /** What the door is given by `servicesOf` of assemble.ts, and by tests: plain parts, no globals. */
 import type { Config } from "../config/table.ts";
+import type { Alerts } from "../contract/alerts.ts";
 import type { Jobs } from "../contract/batches.ts";
 import type { Embedder, Tokenizer } from "../contract/embedding.ts";
 import type { Generator } from "../contract/generation.ts";
@@ -36,6 +37,8 @@ export interface Services {
   readonly jobs: Jobs;
   /** Answers of the Responses API that are kept. */
   readonly responseStore: ResponseStore;
+  /** None where none are configured. */
+  readonly alerts: Alerts;
   readonly metrics: Metrics;
   /** Absent: nobody asked for traces. */
   readonly tracing?: Tracing;

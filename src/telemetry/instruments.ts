@@ -11,6 +11,8 @@ import { addProcessMetrics } from "./process-metrics.ts";
 import { addStateMetrics } from "./state-metrics.ts";
 import { addTallies } from "./tally-metric.ts";
 
+export { addAlertGauge } from "./alerts/gauge.ts";
+
 type Prometheus = typeof import("prom-client");
 type GenAi = "gen_ai_operation_name" | "gen_ai_response_model";
 

@@ -4,6 +4,7 @@
  * a model is an id of the catalogue or "unknown", a route is the pattern of the route, never what a client wrote.
  */
 import type { Registry } from "prom-client";
+import type { AlertStatus } from "../contract/alerts.ts";
 import type { UnloadReason } from "../contract/lifecycle.ts";
 import type { MetricsView } from "../contract/observation.ts";
 import type { Tally, TallyCounts } from "../contract/tally.ts";
@@ -63,6 +64,8 @@ export interface MetricsOptions {
   readonly recording?: boolean;
   /** Read at each scrape. */
   readonly models: () => readonly ModelGauges[];
+  /** How alerts stand, read at each scrape. */
+  readonly alerts?: () => readonly Pick<AlertStatus, "name" | "state">[];
   /** Milliseconds of a clock that never goes back. */
   readonly now?: () => number;
 }
@@ -211,6 +214,7 @@ export class Metrics {
     this.#loading ??= Promise.all([import("prom-client"), import("./instruments.ts")]).then(([{ default: library }, own]) => {
       const registry = new library.Registry();
       const sources = { version: this.#options.version, models: () => this.#models, start: () => this.#start, hot: this.#hot };
+      if (this.#options.alerts) own.addAlertGauge(library, [registry], this.#options.alerts);
       this.#loaded = { registry, instruments: own.createInstruments(library, registry, sources), newGapTally: own.newGapTally };
       return this.#loaded;
     });

@@ -1,5 +1,6 @@
 /** All routes of Shimmy's own API. Called by app.ts; each file of this folder adds its list. */
 
+import { ALERT_ROUTES } from "./alerts.ts";
 import { BATCH_ROUTES } from "./batches.ts";
 import { DEVICE_ROUTES } from "./devices.ts";
 import { DISCOVER_ROUTES } from "./discover.ts";
@@ -25,6 +26,7 @@ export const API_ROUTES: readonly ApiRoute[] = [
   ...PULL_ROUTES,
   ...LIFECYCLE_ROUTES,
   ...DEVICE_ROUTES,
+  ...ALERT_ROUTES,
   ...LOG_LEVEL_ROUTES,
   ...NATIVE_ROUTES,
   ...RESPONSE_ROUTES,

@@ -1,0 +1,38 @@
+/** `shimmy alerts`: how the alerts of a running server stand, and the configured ones as rules of Prometheus. */
+import { VERSION } from "../assemble.ts";
+import type { LoadedConfig } from "../config/load.ts";
+import type { WireAlert } from "../server/api/alerts.ts";
+import { readable } from "../telemetry/alerts/message.ts";
+import { prometheusRules } from "../telemetry/alerts/prometheus-rules.ts";
+import { checkNames, readRules } from "../telemetry/alerts/rule.ts";
+import { Metrics } from "../telemetry/metrics.ts";
+import { printJson, printTable } from "./output.ts";
+import { remote } from "./remote.ts";
+
+export type AlertsAction = "list" | "export";
+
+export async function alerts(loaded: LoadedConfig, action: AlertsAction, flags: { url?: string; json?: boolean }): Promise<void> {
+  if (action === "export") return exportRules(loaded, flags.json);
+  const answer = (await remote(loaded, flags.url).ask("GET", "/api/alerts")) as { alerts: WireAlert[] };
+  if (flags.json) return printJson(answer);
+  if (answer.alerts.length > 0) printTable([["ALERT", "STATE", "VALUE", "LIMIT", "SINCE", "CONDITION"], ...answer.alerts.map(row)]);
+  const firing = answer.alerts.filter(({ state }) => state === "firing").length;
+  process.stderr.write(`${answer.alerts.length} alerts, ${firing} firing\n`);
+}
+
+function row({ name, state, value, limit, unit, since, condition }: WireAlert): string[] {
+  return [name, state, readable(value ?? undefined, unit), readable(limit ?? undefined, unit), since, condition];
+}
+
+/** YAML as Prometheus reads it (`rule_files`); promtool check rules accepts it. */
+async function exportRules(loaded: LoadedConfig, json: boolean | undefined): Promise<void> {
+  const rules = readRules(loaded);
+  const view = await new Metrics({ version: VERSION, models: () => [] }).view();
+  await view.sample();
+  checkNames(rules, view.names(), loaded.file);
+  if (rules.length === 0) process.stderr.write("There are no alerts: the block alerts: of shimmy.yaml is empty or missing.\n");
+  const exported = prometheusRules(rules);
+  if (json) return printJson(exported);
+  const { stringify } = (await import("yaml")).default;
+  process.stdout.write(stringify(exported, { lineWidth: 0 }));
+}

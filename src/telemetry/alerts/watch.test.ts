@@ -1,0 +1,113 @@
+import fc from "fast-check";
+import { afterEach, expect, test, vi } from "vitest";
+import type { AlertSpec } from "../../config/load.ts";
+import type { MetricsView } from "../../contract/observation.ts";
+import { createLogger } from "../log.ts";
+import type { AlertInterval } from "./message.ts";
+import { readRules } from "./rule.ts";
+import { next, type Phase } from "./state.ts";
+import { AlertWatch } from "./watch.ts";
+
+afterEach(() => vi.useRealTimers());
+
+function watching(alerts: Record<string, AlertSpec>, sample: () => Promise<void> = async () => undefined) {
+  const gauges: Record<string, number> = {};
+  const lines: Array<Record<string, unknown>> = [];
+  const told: Array<readonly [string, AlertInterval]> = [];
+  let time = 1_000_000;
+  const read = ({ name }: { name: string }) => gauges[name];
+  const view: MetricsView = {
+    sample,
+    names: () => [],
+    latest: read,
+    max: read,
+    average: read,
+    increase: read,
+    rate: read,
+    quantile: () => undefined,
+  };
+  const watch = new AlertWatch({
+    rules: readRules({ alerts }),
+    view,
+    log: createLogger({ level: "info", format: "json", write: (line) => lines.push(JSON.parse(line)) }),
+    intervalMs: 1000,
+    tell: ({ name, state }, interval) => told.push([`${name} ${state}`, interval]),
+    now: () => time,
+  });
+  const look = async (depth: number | undefined, seconds: number) => {
+    if (depth === undefined) delete gauges.depth;
+    else gauges.depth = depth;
+    time += seconds * 1000;
+    await watch.look();
+    return watch.statuses().map(({ state }) => state);
+  };
+  return { watch, look, lines, told };
+}
+
+test("it fires at once and is resolved, and both are told and logged once", async () => {
+  const { look, told, lines, watch } = watching({ deep: "depth > 3" });
+  expect(await look(3, 10)).toEqual(["ok"]);
+  expect(await look(4, 10)).toEqual(["firing"]);
+  expect(await look(5, 10)).toEqual(["firing"]);
+  expect(watch.statuses()).toMatchObject([{ name: "deep", condition: "depth > 3", value: 5, limit: 3, since: 1_020_000, unit: "number" }]);
+  expect(await look(1, 10)).toEqual(["ok"]);
+  expect(told).toEqual([
+    ["deep firing", { startsAt: 1_020_000 }],
+    ["deep ok", { startsAt: 1_020_000, endsAt: 1_040_000 }],
+  ]);
+  expect(lines).toMatchObject([
+    { msg: "alert", level: 40, alert: "deep", state: "firing", value: "4", limit: "3" },
+    { msg: "alert", level: 30, alert: "deep", state: "ok", value: "1" },
+  ]);
+});
+
+test("with a hold time it is pending first, and one look at which it does not hold begins it anew", async () => {
+  const { look, told } = watching({ deep: { when: "depth > 3", for: "30s" } });
+  const states = [];
+  for (const depth of [4, 4, 4, 1, 4, 4, 4, 4]) states.push((await look(depth, 10))[0]);
+  expect(states).toEqual(["pending", "pending", "pending", "ok", "pending", "pending", "pending", "firing"]);
+  expect(told).toHaveLength(1);
+});
+
+test("where nothing can be told it does not fire, and what fired is over", async () => {
+  const { look, watch } = watching({ low: "depth < 3" });
+  expect(await look(undefined, 10)).toEqual(["ok"]);
+  expect(watch.statuses()[0]).toMatchObject({ value: undefined });
+  expect(await look(1, 10)).toEqual(["firing"]);
+  expect(await look(undefined, 10)).toEqual(["ok"]);
+});
+
+test("a look that fails is logged and ends nothing", async () => {
+  vi.useFakeTimers();
+  let samples = 0;
+  const { watch, lines } = watching({ deep: "depth > 3" }, async () => {
+    samples++;
+    if (samples === 1) throw new Error("broken");
+  });
+  watch.start();
+  await vi.advanceTimersByTimeAsync(2500);
+  expect([samples, lines.map(({ msg }) => msg)]).toEqual([2, ["alerts were not looked at"]]);
+  watch.stop();
+  await vi.advanceTimersByTimeAsync(5000);
+  expect([samples, vi.getTimerCount()]).toEqual([2, 0]);
+});
+
+test("property: it fires exactly while the condition has held at every look for the hold time", () => {
+  const looks = fc.array(fc.record({ holds: fc.boolean(), after: fc.integer({ min: 1, max: 20 }) }), { maxLength: 40 });
+  fc.assert(
+    fc.property(looks, fc.integer({ min: 0, max: 60 }), (looks, hold) => {
+      let phase: Phase = { state: "ok", since: 0 };
+      let now = 0;
+      let heldSince: number | undefined;
+      for (const { holds, after } of looks) {
+        now += after * 1000;
+        heldSince = holds ? (heldSince ?? now) : undefined;
+        const before = phase;
+        phase = next(phase, holds, now, hold);
+        const expected = heldSince === undefined ? "ok" : now - heldSince >= hold * 1000 ? "firing" : "pending";
+        expect(phase.state).toBe(expected);
+        expect(phase.since).toBe(before.state === expected ? before.since : now);
+      }
+    }),
+  );
+});

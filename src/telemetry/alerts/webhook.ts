@@ -1,0 +1,109 @@
+/**
+ * Tells a webhook what became of alerts, again and again until it has taken it. Called by watch.ts; it must not know what an alert is.
+ * Bounded: of each subject only the latest word waits, and after `MOST_TRIES` it is given up (some 15 minutes).
+ */
+import { setTimeout as delay } from "node:timers/promises";
+import type { Logger } from "../log.ts";
+
+export interface WebhookOptions {
+  /** May hold a secret: only its host is logged. */
+  readonly url: string;
+  readonly log: Logger;
+  /** Milliseconds before the second try; twice as long before each further one, at most a minute. */
+  readonly firstWaitMs?: number;
+}
+
+export const MOST_TRIES = 20;
+const LONGEST_WAIT_MS = 60_000;
+const ANSWER_WITHIN_MS = 10_000;
+
+interface Delivery {
+  body: unknown;
+  tries: number;
+}
+
+type Outcome = { readonly taken: true } | { readonly taken: false; readonly again: boolean; readonly reason: string };
+
+export class Webhook {
+  readonly #url: string;
+  readonly #host: string;
+  readonly #log: Logger;
+  readonly #firstWaitMs: number;
+  readonly #open = new Map<string, Delivery>();
+  readonly #stop = new AbortController();
+
+  constructor({ url, log, firstWaitMs = 1000 }: WebhookOptions) {
+    this.#url = url;
+    this.#host = new URL(url).host;
+    this.#log = log;
+    this.#firstWaitMs = firstWaitMs;
+  }
+
+  /** What was to be told of the subject before, and was not taken yet, is forgotten: the receiver wants to know how things are. */
+  tell(subject: string, body: unknown): void {
+    const open = this.#open.get(subject);
+    if (open) {
+      open.body = body;
+      open.tries = 0;
+      return;
+    }
+    const delivery = { body, tries: 0 };
+    this.#open.set(subject, delivery);
+    void this.#deliver(subject, delivery);
+  }
+
+  /** What is not taken yet never will be. */
+  stop(): void {
+    this.#stop.abort();
+  }
+
+  /** Never rejects. */
+  async #deliver(subject: string, delivery: Delivery): Promise<void> {
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      const { body } = delivery;
+      const outcome = await this.#post(body);
+      const newer = delivery.body !== body;
+      if (!newer && (outcome.taken || this.#isGivenUp(subject, delivery, outcome))) break;
+      if (outcome.taken) continue;
+      const wait = Math.min(this.#firstWaitMs * 2 ** Math.max(0, delivery.tries - 1), LONGEST_WAIT_MS);
+      await delay(wait, undefined, { signal, ref: false }).catch(() => undefined); // stopped: the loop ends
+    }
+    this.#open.delete(subject);
+  }
+
+  #isGivenUp(subject: string, delivery: Delivery, { again, reason }: Extract<Outcome, { taken: false }>): boolean {
+    delivery.tries++;
+    if (this.#stop.signal.aborted) return true;
+    const givenUp = !again || delivery.tries >= MOST_TRIES;
+    const fields = { alert: subject, host: this.#host, reason, tries: delivery.tries };
+    if (givenUp) this.#log.error("alert webhook: given up", fields);
+    else if (delivery.tries === 1) this.#log.warn("alert webhook: not taken, it is tried again", fields);
+    return givenUp;
+  }
+
+  async #post(body: unknown): Promise<Outcome> {
+    try {
+      const response = await fetch(this.#url, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify(body),
+        redirect: "manual", // a POST that is redirected arrives without its body
+        signal: AbortSignal.any([this.#stop.signal, AbortSignal.timeout(ANSWER_WITHIN_MS)]),
+      });
+      await response.body?.cancel();
+      if (response.ok) return { taken: true };
+      const again = response.status >= 500 || response.status === 429 || response.status === 408;
+      return { taken: false, again, reason: `it answered ${response.status}` };
+    } catch (error) {
+      return { taken: false, again: true, reason: reasonOf(error) };
+    }
+  }
+}
+
+/** Without the address: `fetch` names it in some of its messages. */
+function reasonOf(error: unknown): string {
+  const cause = error instanceof Error ? (error.cause ?? error) : error;
+  if (!(cause instanceof Error)) return "it cannot be reached";
+  return (cause as NodeJS.ErrnoException).code?.toString() ?? cause.name;
+}
