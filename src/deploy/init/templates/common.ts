@@ -46,7 +46,7 @@ const MOST_INSTANCES = 100;
  * @throws invalid_value if there are not so many ports
  */
 export function instances({ port, replicas }: TemplateOptions): ReadonlyArray<{ readonly id: string; readonly port: number }> {
-  const most = Math.min(MOST_INSTANCES, 65_535 - port);
+  const most = Math.min(MOST_INSTANCES, 65_536 - port);
   if (replicas > most) throw new ShimmyError("invalid_value", { param: "--replicas", reason: `at most ${most} fit on one machine here` });
   return Array.from({ length: replicas }, (_, index) => ({ id: `shimmy-${index + 1}`, port: port + index }));
 }

@@ -18,7 +18,7 @@ function configuration(options: TemplateOptions): string {
   return `global
     log stderr format raw local0 info
     # \`drain\` and \`ready\` are said here, see README-haproxy.md.
-    stats socket ./${name}.sock mode 600 level admin
+    stats socket unix@${name}.sock mode 600 level admin
     # Streams that run at a reload are finished by the old process.
     hard-stop-after 600s
     # A request that fits in here can be sent to another instance.
@@ -30,6 +30,9 @@ defaults
     log global
     option httplog
     option dontlognull
+    # A connection of its own for each request to an instance: an old one that is just being closed would lose what is sent on it, and
+    # HAProxy retries only what was refused or answered by nothing.
+    option http-server-close
     # Each token goes out when it comes.
     option http-no-delay
     timeout connect 2s
@@ -65,7 +68,8 @@ backend ${name}
     option httpchk
     http-check send meth GET uri /health
     http-check expect status 200
-    default-server check inter 2s fastinter 500ms fall 2 rise 1
+    # A connection that is refused takes an instance out at once: with a hash a second try would go to the same one.
+    default-server check inter 2s fastinter 500ms fall 2 rise 1 observe layer4 error-limit 1 on-error mark-down
 
     # Instances that listen on this machine only refuse foreign names in Host.
     http-request set-header Host localhost
@@ -100,9 +104,9 @@ An instance that would get more than one and a half times the mean of running re
 
 ## When an instance goes
 
-- **Health.** /health is asked every 2 s; two failures take an instance out, one success takes it back. Besides, a connection that is refused, an answer
+- **Health.** /health is asked every 2 s; two failures, or one connection that is refused, take an instance out, one success takes it back. A request that was refused, an answer
   that ended before its first byte, and a 503 go to another instance, if the request was no larger than 128 KB. What has begun to stream ends when its instance dies.
-- **Drain.** \`echo "set server ${name}/shimmy-1 state drain" | socat stdio ./${name}.sock\`: running answers go on, nothing new comes. Then SIGTERM the
+- **Drain.** \`echo "set server ${name}/shimmy-1 state drain" | socat stdio ${name}.sock\`: running answers go on, nothing new comes. Then SIGTERM the
   instance; it waits for its answers up to ${DRAIN_SECONDS} s. Back: \`state ready\`. SIGTERM alone loses nothing that had not begun.
 - **429** (the queue is full) reaches the client with its Retry-After: sent elsewhere it would compute the whole prompt again.
 

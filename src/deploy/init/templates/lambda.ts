@@ -46,8 +46,8 @@ function requestOf(event, signal) {
   const url = new URL(event.rawPath + (event.rawQueryString ? \`?\${event.rawQueryString}\` : ""), "https://lambda.invalid");
   const headers = new Headers(event.headers);
   headers.delete("content-length"); // that of the event; the body below is as long as it is
-  const hasBody = event.body !== undefined && method !== "GET" && method !== "HEAD";
-  const body = hasBody ? Buffer.from(event.body, event.isBase64Encoded ? "base64" : "utf8") : undefined;
+  const hasBody = typeof event.body === "string" && method !== "GET" && method !== "HEAD";
+  const body = hasBody ? Buffer.from(event.body, event.isBase64Encoded ? "base64" : "utf8") : null;
   return new Request(url, { method, headers, body, signal });
 }
 `;

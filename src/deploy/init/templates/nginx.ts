@@ -27,6 +27,13 @@ events {
 }
 
 http {
+    # Below the folder of -p, so that it needs no root. Requests are kept in a file while they are larger than memory should hold.
+    client_body_temp_path temp/body;
+    proxy_temp_path temp/proxy;
+    fastcgi_temp_path temp/fastcgi;
+    uwsgi_temp_path temp/uwsgi;
+    scgi_temp_path temp/scgi;
+
     # The key of the hash: X-Session-Id, else the API key, else the address.
     map $http_authorization $shimmy_caller {
         default $http_authorization;
@@ -44,7 +51,7 @@ http {
     # No prompts and no keys: times, status, and who answered.
     log_format shimmy '$time_iso8601 $status $request_method $uri upstream=$upstream_addr '
                       'first_byte=$upstream_header_time total=$request_time bytes=$bytes_sent';
-    access_log /dev/stdout shimmy;
+    access_log access.log shimmy;
 
     upstream ${name} {
         hash $shimmy_affinity consistent;
@@ -102,13 +109,15 @@ function readme(options: TemplateOptions): string {
   return `# ${name}: nginx before Shimmy
 
 \`\`\`sh
+mkdir -p temp
 nginx -t -p "$PWD" -c nginx.conf && nginx -p "$PWD" -c nginx.conf      # listens on 127.0.0.1:${front}
 curl http://127.0.0.1:${front}/health
 nginx -p "$PWD" -c nginx.conf -s reload                               # after a change
 \`\`\`
 
 It sends requests to ${replicas} instance${replicas === 1 ? "" : "s"} on this machine, ports ${port} to ${port + replicas - 1} (\`shimmy init --template systemd\` or \`docker\` makes them). Instances elsewhere: put
-their addresses into \`upstream\`. As the system's service: copy the \`http\` block's content to /etc/nginx/conf.d/${name}.conf.
+their addresses into \`upstream\`. As the system's service: copy what the \`http\` block
+contains, without the temp paths, to /etc/nginx/conf.d/${name}.conf.
 
 ${AFFINITY_NOTE}
 
