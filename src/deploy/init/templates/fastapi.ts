@@ -35,6 +35,7 @@ from typing import Annotated, Literal
 import openai
 import uvicorn
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, Field
@@ -57,6 +58,11 @@ class Message(BaseModel):
 
 class Conversation(BaseModel):
     messages: Annotated[list[Message], Field(min_length=1)]
+
+
+@app.exception_handler(RequestValidationError)
+async def refused(_request: object, _error: RequestValidationError) -> JSONResponse:
+    return JSONResponse({"error": "messages must be turns of user and assistant"}, 400)
 
 
 @app.get("/healthz")

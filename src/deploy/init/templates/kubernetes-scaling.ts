@@ -5,6 +5,7 @@ import type { TemplateFile } from "../template.ts";
 export function scaling(options: TemplateOptions): readonly TemplateFile[] {
   return [
     { path: "kubernetes/scaling/kustomization.yaml", text: kustomization(options) },
+    { path: "kubernetes/scaling/name-references.yaml", text: NAME_REFERENCES },
     { path: "kubernetes/scaling/service-monitor.yaml", text: serviceMonitor(options) },
     { path: "kubernetes/scaling/autoscaler.yaml", text: autoscaler(options) },
     { path: "kubernetes/scaling/prometheus-adapter.values.yaml", text: adapterValues() },
@@ -24,8 +25,19 @@ patches:
     patch: |
       - op: remove
         path: /spec/replicas
+configurations:
+  - name-references.yaml
 `;
 }
+
+/** Kustomize knows where its own kinds name a secret, and not where those of the Prometheus Operator do. */
+const NAME_REFERENCES = `nameReference:
+  - kind: Secret
+    version: v1
+    fieldSpecs:
+      - kind: ServiceMonitor
+        path: spec/endpoints/authorization/credentials/name
+`;
 
 function serviceMonitor({ name }: TemplateOptions): string {
   return `apiVersion: monitoring.coreos.com/v1
