@@ -142,7 +142,7 @@ describe.skipIf(noKubectl)(`kubernetes${noKubectl ? ` (${noKubectl})` : ""}`, ()
       scaleTargetRef: { kind: "StatefulSet", name: of("StatefulSet").metadata.name },
       metrics: [{ type: "Pods", pods: { metric: { name: "shimmy_queue_depth" } } }],
     });
-    expect(readFileSync("src/telemetry/instruments.ts", "utf8")).toContain('"shimmy_queue_depth"');
+    expect(readFileSync("src/telemetry/state-metrics.ts", "utf8")).toContain('"shimmy_queue_depth"');
     const monitor = of("ServiceMonitor").spec;
     expect(monitor.endpoints[0]?.authorization.credentials.name).toBe(of("Secret").metadata.name);
     const scraped = manifests.filter(
