@@ -92,6 +92,6 @@ async function foundModels(loaded: LoadedConfig): Promise<FoundModels> {
 }
 
 function filesOfEngine(): string[] | undefined {
-  const engine = findEngines(undefined, hereAndNow(enginesFolder())).find(({ source }) => source === "npm");
+  const engine = findEngines(undefined, hereAndNow(enginesFolder())).at(-1);
   return engine && existsSync(engine.folder) ? readdirSync(engine.folder) : undefined;
 }

@@ -28,8 +28,7 @@ export function checklist(subject: Subject, { packageFolder, commandLine, port, 
   return [
     packageSize(CONSTITUTION, packageFolder),
     startUp(CONSTITUTION, subject),
-    // Before anything is asked: the first request makes the server larger.
-    baseMemory(CONSTITUTION, subject, preloads),
+    baseMemory(CONSTITUTION, subject, commandLine.env, preloads),
     noPython(CONSTITUTION, packageFolder, subject),
     ...apiChecks(CONSTITUTION, subject),
     cliAccess(CONSTITUTION, commandLine),

@@ -1,8 +1,10 @@
 /** After deployment: health, access, discovery, a generation, memory and speed under way. Called by checks.ts, last. */
+import { isLoopback } from "../../config/listen.ts";
 import { type Check, type Finding, fail, pass, unmeasured, warn } from "../check.ts";
 import { counted, megabytes, milliseconds } from "../figures.ts";
 import { memoryOf, processTree } from "../processes.ts";
 import { judge, QUESTION } from "./api.ts";
+import { serverAt } from "./server.ts";
 import { chatProblem, listed, messageOf, record } from "./shapes.ts";
 import { type Answer, type Server, type Subject, silence } from "./subject.ts";
 
@@ -17,11 +19,7 @@ export function runningChecks(group: string, subject: Subject): Check[] {
   const { server } = subject;
   return [
     { group, name: "health", run: async () => subject.dead ?? judgeHealth(await server.ask("/health")) },
-    {
-      group,
-      name: "access",
-      run: () => (subject.dead ? unmeasured("the server does not answer") : (subject.refused ?? pass("the server answers"))),
-    },
+    { group, name: "access", run: () => access(subject) },
     check("model discovery", async () => judgeListed(await server.ask("/v1/models"))),
     check("generation", async () => {
       const model = await subject.chosen();
@@ -39,6 +37,22 @@ export function runningChecks(group: string, subject: Subject): Check[] {
     }),
     check("memory in use", () => memoryInUse(subject)),
   ];
+}
+
+/** Whether others need a key: asked without one. */
+async function access({ server, dead, refused }: Subject): Promise<Finding> {
+  if (dead) return unmeasured("the server does not answer");
+  if (refused) return refused;
+  const { status } = await serverAt(server.url, undefined).ask("/v1/models");
+  return judgeAccess(status, isLoopback(new URL(server.url).hostname));
+}
+
+export function judgeAccess(status: number, local: boolean): Finding {
+  const limit = "open to this machine only, or by key";
+  if (status !== 200) return pass("by key, and the given one is right", { limit });
+  if (local) return pass("asked at an address of this machine, without a key", { limit });
+  const advice = "Whoever reaches it may use it: set --api-key, or let a proxy in front of it ask who they are.";
+  return warn("other machines need no key", advice, { limit, command: "shimmy serve --api-key KEY" });
 }
 
 export function judgeHealth({ status, json, ms }: Answer): Finding {

@@ -58,6 +58,8 @@ export interface OwnProcess {
   readonly pid: number;
   /** From its start to its first answer. */
   readonly startMs: number;
+  /** Private memory before anything but its health was asked, in bytes; absent: this system does not tell. */
+  readonly idleBytes?: number;
 }
 
 export interface Subject {
