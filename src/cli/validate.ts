@@ -30,20 +30,18 @@ interface Flags {
 export async function validate(loaded: LoadedConfig, flags: Flags): Promise<void> {
   if (flags.url !== undefined && !(URL.canParse(flags.url) && /^https?:$/.test(new URL(flags.url).protocol)))
     throw new ShimmyError("server_unreachable", { url: flags.url, reason: "that is no URL" });
-  const commandLine = {
-    command: [process.execPath, fileURLToPath(new URL("./cli.js", import.meta.url))] as const,
-    env: environment(loaded),
-  };
+  const ending = new AbortController();
+  const release = endOnSignal(ending);
+  const command = [process.execPath, fileURLToPath(new URL("./cli.js", import.meta.url))] as const;
+  const commandLine = { command, env: environment(loaded), signal: ending.signal };
   const started = flags.url === undefined ? await startServer(commandLine).catch((error: Error) => error.message) : undefined;
-  const stop = async () => (typeof started === "object" ? started.stop() : undefined);
-  const release = stopOnSignal(stop);
   try {
     const subject = await subjectOf(loaded, flags, started);
     const results = await check(loaded, flags, subject, commandLine);
     report(results, subject.server.url, flags);
   } finally {
+    if (typeof started === "object") await started.stop();
     release();
-    await stop();
   }
 }
 
@@ -147,9 +145,12 @@ function once<T>(make: () => Promise<T>): () => Promise<T> {
   };
 }
 
-/** Ctrl-C reaches the started server as well; a SIGTERM to this process alone would leave it behind. */
-function stopOnSignal(stop: () => Promise<void>): () => void {
-  const end = (signal: NodeJS.Signals) => void stop().finally(() => process.exit(signal === "SIGTERM" ? 143 : 130));
+/** A SIGTERM to this process alone would leave behind what it has started. */
+function endOnSignal(ending: AbortController): () => void {
+  const end = (signal: NodeJS.Signals) => {
+    ending.abort();
+    process.exit(signal === "SIGTERM" ? 143 : 130);
+  };
   process.once("SIGTERM", end).once("SIGINT", end);
   return () => void process.off("SIGTERM", end).off("SIGINT", end);
 }

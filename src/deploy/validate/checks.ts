@@ -28,7 +28,7 @@ export function checklist(subject: Subject, { packageFolder, commandLine, port, 
   return [
     packageSize(CONSTITUTION, packageFolder),
     startUp(CONSTITUTION, subject),
-    baseMemory(CONSTITUTION, subject, commandLine.env, preloads),
+    baseMemory(CONSTITUTION, subject, commandLine, preloads),
     noPython(CONSTITUTION, packageFolder, subject),
     ...apiChecks(CONSTITUTION, subject),
     cliAccess(CONSTITUTION, commandLine),

@@ -10,6 +10,8 @@ export interface CommandLine {
   /** The program and what precedes its words. */
   readonly command: readonly [string, ...string[]];
   readonly env: NodeJS.ProcessEnv;
+  /** Ends what was started. */
+  readonly signal: AbortSignal;
 }
 
 export function cliAccess(group: string, { command: [program, ...first], env }: CommandLine): Check {

@@ -15,6 +15,8 @@ export interface OwnServer extends OwnProcess {
   stop(): Promise<void>;
 }
 
+type Surroundings = Pick<CommandLine, "env" | "signal">;
+
 const START_LIMIT_MS = 60_000;
 const END_LIMIT_MS = 10_000;
 /** Node's start-up garbage is collected by then, or never. */
@@ -29,17 +31,17 @@ server.listen(0, "127.0.0.1", () => console.log(JSON.stringify({ url: "http://12
 `;
 
 /** With the models of --preload. @throws Error whose message is what the process said before it ended. */
-export function startServer({ command: [program, ...first], env }: CommandLine): Promise<OwnServer> {
-  return start(program, [...first, "serve", "--bind", "127.0.0.1:0", "--json"], env);
+export function startServer({ command: [program, ...first], ...around }: CommandLine): Promise<OwnServer> {
+  return start(program, [...first, "serve", "--bind", "127.0.0.1:0", "--json"], around);
 }
 
 /** Private memory of a server that does nothing, in bytes; undefined where the system does not tell. */
-export async function bareServerBytes(env: NodeJS.ProcessEnv): Promise<number | undefined> {
+export async function bareServerBytes({ env, signal }: Surroundings): Promise<number | undefined> {
   const folder = await mkdtemp(join(tmpdir(), "shimmy-bare-"));
   try {
     const file = join(folder, "bare.mjs");
     await writeFile(file, BARE_SERVER);
-    const { idleBytes, stop } = await start(process.execPath, [file], env);
+    const { idleBytes, stop } = await start(process.execPath, [file], { env, signal });
     await stop();
     return idleBytes;
   } finally {
@@ -47,9 +49,9 @@ export async function bareServerBytes(env: NodeJS.ProcessEnv): Promise<number | 
   }
 }
 
-async function start(program: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<OwnServer> {
+async function start(program: string, args: readonly string[], { env, signal }: Surroundings): Promise<OwnServer> {
   const began = performance.now();
-  const child = spawn(program, args, { env, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(program, args, { env, signal, stdio: ["ignore", "pipe", "pipe"] });
   const ended = new Promise<void>((resolve) => child.once("close", () => resolve()));
   const stop = () => end(child, ended);
   const gone = lastWords(child);

@@ -1,6 +1,7 @@
 /** How fast the instance was there, and how little it takes while nobody asks. Called by checks.ts. */
 import { type Check, type Finding, fail, pass, unmeasured } from "../check.ts";
 import { megabytes, milliseconds } from "../figures.ts";
+import type { CommandLine } from "./cli-access.ts";
 import { bareServerBytes } from "./own-server.ts";
 import type { Subject } from "./subject.ts";
 
@@ -22,8 +23,8 @@ export function judgeStart(startMs: number): Finding {
     : fail(milliseconds(startMs), "Look what slows the start: a busy processor, a slow disk, a virus scanner on node_modules.", more);
 }
 
-/** @param env that of the instance. @param preloads models are loaded at the start, so it never is without one. */
-export function baseMemory(group: string, { own, dead }: Subject, env: NodeJS.ProcessEnv, preloads: boolean): Check {
+/** @param around that of the instance. @param preloads models are loaded at the start, so it never is without one */
+export function baseMemory(group: string, { own, dead }: Subject, around: Pick<CommandLine, "env" | "signal">, preloads: boolean): Check {
   return {
     group,
     name: "base memory",
@@ -32,7 +33,7 @@ export function baseMemory(group: string, { own, dead }: Subject, env: NodeJS.Pr
       if (!own) return unmeasured("only one that was just started is without work");
       if (preloads) return unmeasured("it loads models at its start (--preload)");
       const ours = own.idleBytes;
-      const bare = ours === undefined ? undefined : await bareServerBytes(env);
+      const bare = ours === undefined ? undefined : await bareServerBytes(around);
       if (ours === undefined || bare === undefined) return unmeasured(`${process.platform} does not tell what memory is private`);
       return judgeBase(ours, bare);
     },
