@@ -119,6 +119,21 @@ export function createProgram(): Command {
   verify.option("--write", "write shimmy.lock with what the files contain now").option("--json", "for programs");
   verify.action(async (models, flags) => (await import("./verify.ts")).verify(await settings(verify), models, flags));
 
+  const validate = command(
+    program,
+    "validate",
+    "check a server, or this installation, against the whole checklist",
+    "shimmy validate --junit report.xml",
+  );
+  validate.addOption(new Option("--url <url>", "the server to check; default: one that is started for it, on a free port"));
+  validate.option("--model <name>", "the model to test with; else a loaded one, or the smallest that fits");
+  validate.option("--junit <file>", "write the result as JUnit's XML too").option("--json", "for programs");
+  validate.action(async (flags) => (await import("./validate.ts")).validate(await settings(validate), flags));
+
+  const doctor = command(program, "doctor", "find what is wrong on this machine, and what to type next", "shimmy doctor");
+  doctor.option("--json", "for programs");
+  doctor.action(async (flags) => (await import("./doctor.ts")).doctor(() => settings(doctor), flags));
+
   const gpuInfo = command(program, "gpu-info", "show what models can be computed on, and how to get more", "shimmy gpu-info --json");
   gpuInfo.option("--json", "for programs");
   gpuInfo.action(async (flags) => (await import("./gpu-info.ts")).gpuInfo(await settings(gpuInfo), flags));

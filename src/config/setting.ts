@@ -19,6 +19,8 @@ export type CommandName =
   | "unload"
   | "batch"
   | "verify"
+  | "validate"
+  | "doctor"
   | "gpu-info"
   | "init"
   | "plan"
@@ -43,11 +45,12 @@ export interface Setting<T> {
   readonly commands: readonly CommandName[];
 }
 
-export const SERVE = ["serve"] as const;
+/** The server, and the commands that judge what it would do. */
+export const SERVE = ["serve", "validate", "doctor"] as const;
 /** The server, and the commands that talk to it. */
-export const CONNECTING = ["serve", "ps", "load", "unload", "batch", "alerts"] as const;
-export const LISTING = ["serve", "list", "show", "cp", "discover", "run", "generate", "embed", "probe", "verify", "init", "plan"] as const;
-export const ENGINE = ["serve", "run", "generate", "embed", "probe", "init", "plan"] as const;
+export const CONNECTING = [...SERVE, "ps", "load", "unload", "batch", "alerts"] as const;
+export const LISTING = [...SERVE, "list", "show", "cp", "discover", "run", "generate", "embed", "probe", "verify", "init", "plan"] as const;
+export const ENGINE = [...SERVE, "run", "generate", "embed", "probe", "init", "plan"] as const;
 
 /** Gives a row the type of its kind. */
 export function setting<T>(entry: Setting<T>): Setting<T> {

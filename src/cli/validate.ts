@@ -1,0 +1,156 @@
+/** `shimmy validate`: the integration template's checklist against a running instance, or one that is started for it. */
+import { writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { VERSION } from "../assemble.ts";
+import { isLoopback, listenAddress } from "../config/listen.ts";
+import type { LoadedConfig } from "../config/load.ts";
+import { SETTING_KEYS, SETTINGS } from "../config/table.ts";
+import { ShimmyError } from "../contract/errors.ts";
+import { fail, type Result, runChecks } from "../deploy/check.ts";
+import { listenerOf } from "../deploy/processes.ts";
+import { adviceLines, exitCodeOf, jsonReport, junitReport, summary, tableRows } from "../deploy/report.ts";
+import { checklist } from "../deploy/validate/checks.ts";
+import type { CommandLine } from "../deploy/validate/cli-access.ts";
+import { engineFacts, modelFacts } from "../deploy/validate/facts.ts";
+import { type OwnServer, startServer } from "../deploy/validate/own-server.ts";
+import { serverAt } from "../deploy/validate/server.ts";
+import { messageOf } from "../deploy/validate/shapes.ts";
+import { chooseModel, type Server, type Subject } from "../deploy/validate/subject.ts";
+import { modelsHere } from "./models-here.ts";
+import { printable, printJson, printTable } from "./output.ts";
+
+interface Flags {
+  readonly url?: string;
+  readonly model?: string;
+  readonly json?: boolean;
+  readonly junit?: string;
+}
+
+/** What was found, as an exit code too. @throws server_unreachable when --url is none; invalid_value when --junit cannot be written. */
+export async function validate(loaded: LoadedConfig, flags: Flags): Promise<void> {
+  if (flags.url !== undefined && !(URL.canParse(flags.url) && /^https?:$/.test(new URL(flags.url).protocol)))
+    throw new ShimmyError("server_unreachable", { url: flags.url, reason: "that is no URL" });
+  const ending = new AbortController();
+  const release = endOnSignal(ending);
+  const command = [process.execPath, fileURLToPath(new URL("./cli.js", import.meta.url))] as const;
+  const commandLine = { command, env: environment(loaded), signal: ending.signal };
+  const started = flags.url === undefined ? await startServer(commandLine).catch((error: Error) => error.message) : undefined;
+  try {
+    const subject = await subjectOf(loaded, flags, started);
+    const results = await check(loaded, flags, subject, commandLine);
+    report(results, subject.server.url, flags);
+  } finally {
+    if (typeof started === "object") await started.stop();
+    release();
+  }
+}
+
+/** @param started absent: --url; a text: why it did not start. */
+async function subjectOf(loaded: LoadedConfig, { url, model }: Flags, started: OwnServer | string | undefined): Promise<Subject> {
+  const [key] = [...loaded.config.apiKey, ...loaded.config.strictKeys];
+  const own = typeof started === "object" ? started : undefined;
+  const server = serverAt(own?.url ?? url ?? "http://127.0.0.1", key);
+  const dead =
+    typeof started === "string"
+      ? fail(`it does not start: ${started}`, "Correct what it says.", { command: "shimmy serve" })
+      : await unreachable(server);
+  const refused = dead ? undefined : await refusal(server);
+  const pid = own?.pid ?? pidAt(server.url);
+  const models = once(() => (url === undefined ? modelsHere(loaded) : modelFacts(server)));
+  return {
+    server,
+    models,
+    engines: once(() => engineFacts(server)),
+    chosen: async () => chooseModel(await models(), model),
+    ...(own && { own }),
+    ...(pid !== undefined && { pid }),
+    ...(dead && { dead }),
+    ...(refused && { refused }),
+  };
+}
+
+async function check(loaded: LoadedConfig, flags: Flags, subject: Subject, commandLine: CommandLine): Promise<Result[]> {
+  const { threads, preload } = loaded.config;
+  const checks = checklist(subject, {
+    packageFolder: fileURLToPath(new URL("..", import.meta.url)),
+    commandLine,
+    threads,
+    preloads: preload.length > 0,
+    ...(flags.url === undefined && { port: listenAddress(loaded) }),
+    ...(flags.model !== undefined && { model: flags.model }),
+  });
+  const shown = process.stderr.isTTY ? (text: string) => process.stderr.write(`\r\x1b[K${text}`) : () => true;
+  const results = await runChecks(checks, ({ group, name }) => shown(`${group}: ${name}`));
+  shown("");
+  return results;
+}
+
+function report(results: readonly Result[], url: string, { json, junit }: Flags): void {
+  if (junit !== undefined) writeJunit(junit, results);
+  if (json) printJson(jsonReport(results, { version: VERSION, url }));
+  else {
+    printTable(tableRows(results));
+    for (const line of ["", ...adviceLines(results)]) process.stdout.write(`${printable(line)}\n`);
+    process.stdout.write(`${summary(results)}\n`);
+  }
+  process.exitCode = exitCodeOf(results);
+}
+
+function writeJunit(path: string, results: readonly Result[]): void {
+  try {
+    writeFileSync(path, junitReport(results, "shimmy validate"));
+  } catch (cause) {
+    throw new ShimmyError(
+      "invalid_value",
+      { param: "junit", reason: `it cannot be written (${(cause as NodeJS.ErrnoException).code})` },
+      { cause },
+    );
+  }
+}
+
+/** What was typed holds for the server that is started too. By variables, so that no key shows up in a list of processes. */
+function environment({ config, sources, file }: LoadedConfig): NodeJS.ProcessEnv {
+  const typed = SETTING_KEYS.filter((key) => sources[key].from === "flag").flatMap((key) => {
+    const [name] = SETTINGS[key].env;
+    return name === undefined ? [] : [[name, SETTINGS[key].kind.format(config[key])] as const];
+  });
+  return { ...process.env, ...Object.fromEntries(typed), ...(file !== undefined && { SHIMMY_CONFIG: file }) };
+}
+
+async function unreachable(server: Server) {
+  try {
+    await server.ask("/health");
+    return undefined;
+  } catch (error) {
+    return fail(ShimmyError.from(error).message, "Start one, or correct --url.", { command: "shimmy serve" });
+  }
+}
+
+async function refusal(server: Server) {
+  const { status, json } = await server.ask("/v1/models");
+  if (status !== 401 && status !== 403) return undefined;
+  return fail(`status ${status}: ${messageOf(json) ?? "refused"}`, "Give a key of the server with --api-key or SHIMMY_API_KEY.");
+}
+
+function pidAt(url: string): number | undefined {
+  const { hostname, port, protocol } = new URL(url);
+  return isLoopback(hostname) ? listenerOf(Number(port || (protocol === "https:" ? 443 : 80))) : undefined;
+}
+
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
+}
+
+/** A SIGTERM to this process alone would leave behind what it has started. */
+function endOnSignal(ending: AbortController): () => void {
+  const end = (signal: NodeJS.Signals) => {
+    ending.abort();
+    process.exit(signal === "SIGTERM" ? 143 : 130);
+  };
+  process.once("SIGTERM", end).once("SIGINT", end);
+  return () => void process.off("SIGTERM", end).off("SIGINT", end);
+}

@@ -1,0 +1,41 @@
+/** The whole checklist of the integration template, in the order in which it is run. Called by cli/validate.ts. */
+import type { Check } from "../check.ts";
+import { apiChecks } from "./api.ts";
+import { type CommandLine, cliAccess } from "./cli-access.ts";
+import { engineChecks, portCheck, type WantedPort } from "./machine.ts";
+import { modelChecks } from "./models.ts";
+import { noPython, packageSize } from "./package.ts";
+import { runningChecks } from "./running.ts";
+import { baseMemory, startUp } from "./start-up.ts";
+import type { Subject } from "./subject.ts";
+
+export interface ChecklistOptions {
+  readonly packageFolder: string;
+  readonly commandLine: CommandLine;
+  /** Where it would listen; absent: it does already. */
+  readonly port?: WantedPort;
+  /** A model that must be there, by its id. */
+  readonly model?: string;
+  readonly threads: number;
+  readonly preloads: boolean;
+}
+
+const CONSTITUTION = "constitution";
+const BEFORE = "pre-deployment";
+const AFTER = "post-deployment";
+
+export function checklist(subject: Subject, { packageFolder, commandLine, port, model, threads, preloads }: ChecklistOptions): Check[] {
+  return [
+    packageSize(CONSTITUTION, packageFolder),
+    startUp(CONSTITUTION, subject),
+    baseMemory(CONSTITUTION, subject, commandLine, preloads),
+    noPython(CONSTITUTION, packageFolder, subject),
+    ...apiChecks(CONSTITUTION, subject),
+    cliAccess(CONSTITUTION, commandLine),
+    ...modelChecks(BEFORE, subject, model),
+    portCheck(BEFORE, subject, port),
+    ...engineChecks(BEFORE, subject, threads),
+    startUp(AFTER, subject),
+    ...runningChecks(AFTER, subject),
+  ];
+}

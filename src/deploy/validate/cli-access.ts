@@ -1,0 +1,34 @@
+/** The command line as a script uses it. Called by checks.ts. */
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import { type Check, fail, pass } from "../check.ts";
+import { counted, milliseconds } from "../figures.ts";
+
+const LIMIT_MS = 30_000;
+
+export interface CommandLine {
+  /** The program and what precedes its words. */
+  readonly command: readonly [string, ...string[]];
+  readonly env: NodeJS.ProcessEnv;
+  /** Ends what was started. */
+  readonly signal: AbortSignal;
+}
+
+export function cliAccess(group: string, { command: [program, ...first], env }: CommandLine): Check {
+  return {
+    group,
+    name: "CLI access",
+    run: async () => {
+      const limit = "`shimmy list --short` ends with 0";
+      const began = performance.now();
+      try {
+        const { stdout } = await promisify(execFile)(program, [...first, "list", "--short"], { env, timeout: LIMIT_MS });
+        const names = stdout.split("\n").filter((line) => line !== "");
+        return pass(`${counted(names.length, "model")} in ${milliseconds(performance.now() - began)}`, { limit, value: names.length });
+      } catch (error) {
+        const { stderr, message } = error as Error & { stderr?: string };
+        return fail(stderr?.trim().split("\n")[0] || message, "Run the command yourself.", { limit, command: "shimmy list --short" });
+      }
+    },
+  };
+}

@@ -1,0 +1,123 @@
+/** After deployment: health, access, discovery, a generation, memory and speed under way. Called by checks.ts, last. */
+import { isLoopback } from "../../config/listen.ts";
+import { type Check, type Finding, fail, pass, unmeasured, warn } from "../check.ts";
+import { counted, megabytes, milliseconds } from "../figures.ts";
+import { memoryOf, processTree } from "../processes.ts";
+import { judge, QUESTION } from "./api.ts";
+import { serverAt } from "./server.ts";
+import { chatProblem, listed, messageOf, record } from "./shapes.ts";
+import { type Answer, type Server, type Subject, silence } from "./subject.ts";
+
+const ANSWER_MS = 300_000;
+/** The template's alert `request_latency_p95`. */
+const FIRST_TOKEN_MS = 5000;
+/** The template's alert `memory_usage: >expected_model_size + 100MB`. */
+const MEMORY_MARGIN = 100e6;
+
+export function runningChecks(group: string, subject: Subject): Check[] {
+  const check = (name: string, run: () => Promise<Finding>): Check => ({ group, name, run: async () => silence(subject) ?? run() });
+  const { server } = subject;
+  return [
+    { group, name: "health", run: async () => subject.dead ?? judgeHealth(await server.ask("/health")) },
+    { group, name: "access", run: () => access(subject) },
+    check("model discovery", async () => judgeListed(await server.ask("/v1/models"))),
+    check("generation", async () => {
+      const model = await subject.chosen();
+      if (!model)
+        return fail("there is no model that generates text", "Pull one.", {
+          command: "shimmy pull bartowski/SmolLM2-135M-Instruct-GGUF:Q8_0",
+        });
+      const body = { ...QUESTION, model: model.id };
+      const answer = await server.ask("/v1/chat/completions", { method: "POST", body, limitMs: ANSWER_MS });
+      return judge(answer, chatProblem, ({ json, ms }) => `${model.id}: ${tokensOf(json)} tokens in ${milliseconds(ms)}`);
+    }),
+    check("time to first token", async () => {
+      const model = await subject.chosen();
+      return model ? judgeFirstToken(await firstToken(server, model.id)) : unmeasured("there is no model to ask");
+    }),
+    check("memory in use", () => memoryInUse(subject)),
+  ];
+}
+
+/** Whether others need a key: asked without one. */
+async function access({ server, dead, refused }: Subject): Promise<Finding> {
+  if (dead) return unmeasured("the server does not answer");
+  if (refused) return refused;
+  const { status } = await serverAt(server.url, undefined).ask("/v1/models");
+  return judgeAccess(status, isLoopback(new URL(server.url).hostname));
+}
+
+export function judgeAccess(status: number, local: boolean): Finding {
+  const limit = "open to this machine only, or by key";
+  if (status !== 200) return pass("by key, and the given one is right", { limit });
+  if (local) return pass("asked at an address of this machine, without a key", { limit });
+  const advice = "Whoever reaches it may use it: set --api-key, or let a proxy in front of it ask who they are.";
+  return warn("other machines need no key", advice, { limit, command: "shimmy serve --api-key KEY" });
+}
+
+export function judgeHealth({ status, json, ms }: Answer): Finding {
+  const limit = "status ok";
+  const body = record(json);
+  if (body?.service !== "shimmy")
+    return fail(`status ${status}, and no Shimmy's answer`, "Correct --url: something else listens there.", { limit });
+  const degraded = listed(body.degraded).map((each) => `${record(each)?.backend}: ${record(each)?.reason}`);
+  if (body.status === "loading") return warn("it loads the models of --preload", "Wait until it is ready.", { limit });
+  if (body.status !== "ok") return fail(`it is ${String(body.status)}`, "It ends: start another.", { limit, command: "shimmy serve" });
+  if (degraded.length > 0)
+    return warn(`a backend failed: ${degraded.join("; ")}`, "A slower one answers.", { limit, command: "shimmy doctor" });
+  return pass(`ok in ${milliseconds(ms)}, version ${String(body.version)}`, { limit });
+}
+
+export function judgeListed({ status, json }: Answer): Finding {
+  const limit = "≥ 1 in /v1/models";
+  if (status !== 200) return fail(`status ${status}: ${messageOf(json) ?? "no list"}`, "Look into the server's log.", { limit });
+  const { length } = listed(record(json)?.data);
+  return length > 0
+    ? pass(counted(length, "model"), { limit, value: length })
+    : fail("the list is empty", "Put GGUF files into ./models, or name their folder with --model-dirs.", {
+        limit,
+        value: 0,
+        command: "shimmy discover",
+      });
+}
+
+export function judgeFirstToken(ms: number | undefined): Finding {
+  const limit = `≤ ${FIRST_TOKEN_MS / 1000} s (model loaded)`;
+  if (ms === undefined) return fail("no text came", "Look into the server's log.", { limit });
+  return ms <= FIRST_TOKEN_MS
+    ? pass(milliseconds(ms), { limit, value: ms })
+    : fail(milliseconds(ms), "Take a smaller model or quantisation, or a GPU.", { limit, value: ms, command: "shimmy gpu-info" });
+}
+
+/** Milliseconds from the request to the first text of its answer. */
+async function firstToken(server: Server, model: string): Promise<number | undefined> {
+  let body = "";
+  for await (const { text, ms } of server.stream("/v1/chat/completions", { ...QUESTION, model, stream: true }, ANSWER_MS)) {
+    body += text;
+    if (/"(content|reasoning_content)":"[^"]/.test(body)) return ms;
+  }
+  return undefined;
+}
+
+async function memoryInUse({ server, pid }: Subject): Promise<Finding> {
+  const limit = "≤ what the loaded models need + 100 MB";
+  const tree = pid === undefined ? undefined : processTree(pid);
+  if (!tree)
+    return unmeasured(pid === undefined ? "its process is not on this machine, or cannot be seen" : "this system does not tell", { limit });
+  const loaded = listed(record((await server.ask("/api/ps")).json)?.models);
+  const expected = loaded.reduce<number>((sum, each) => sum + Number(record(each)?.memory_bytes ?? 0), 0);
+  const used = tree.reduce((sum, each) => sum + (memoryOf(each)?.proportional ?? 0), 0);
+  return used === 0 ? unmeasured("its process belongs to another user", { limit }) : judgeUse(used, expected, loaded.length);
+}
+
+export function judgeUse(used: number, expected: number, models: number): Finding {
+  const more = { value: used, limit: `≤ ${megabytes(expected)} + 100 MB` };
+  const measured = `${megabytes(used)} with ${counted(models, "model")}`;
+  return used <= expected + MEMORY_MARGIN
+    ? pass(measured, more)
+    : fail(measured, "Lower --ctx or --cache-ram, or report it.", { ...more, command: "shimmy ps" });
+}
+
+function tokensOf(json: unknown): number {
+  return Number(record(record(json)?.usage)?.completion_tokens ?? 0);
+}

@@ -1,0 +1,102 @@
+/**
+ * The instance that `shimmy validate` looks at: how it is asked, and what is known of it beside its answers. Made by cli/validate.ts; every
+ * check of this folder gets one. It must not know how the instance was started.
+ */
+import { type Finding, unmeasured } from "../check.ts";
+
+export interface Answer {
+  readonly status: number;
+  readonly text: string;
+  /** Undefined when the body is no JSON. */
+  readonly json: unknown;
+  readonly ms: number;
+}
+
+export interface Asked {
+  readonly method?: "GET" | "POST";
+  /** A string goes as it is, anything else as JSON. */
+  readonly body?: unknown;
+  readonly limitMs?: number;
+}
+
+export interface Server {
+  readonly url: string;
+  ask(path: string, asked?: Asked): Promise<Answer>;
+  /** The body as it comes. @returns pieces of text, each with the time since the request was sent in ms. */
+  stream(path: string, body: unknown, limitMs: number): AsyncGenerator<{ readonly text: string; readonly ms: number }, void, undefined>;
+}
+
+export interface Model {
+  readonly id: string;
+  readonly aliases: readonly string[];
+  readonly sizeBytes: number;
+  /** What it takes of the memory when it is loaded, as planned; absent: unknown from here. */
+  readonly neededBytes?: number;
+  readonly generates: boolean;
+  readonly embeds: boolean;
+  readonly loaded: boolean;
+}
+
+export interface ModelFacts {
+  readonly models: readonly Model[];
+  /** Folders that somebody configured. */
+  readonly folders: ReadonlyArray<{ readonly name: string; readonly exists: boolean; readonly models: number }>;
+  /** Files that are broken, or that the server passed over (`certain` false: for whatever reason). */
+  readonly unusable: ReadonlyArray<{ readonly file: string; readonly reason: string; readonly certain: boolean }>;
+  /** Memory that models may take together; absent: unknown. */
+  readonly budgetBytes?: number;
+}
+
+export interface EngineFacts {
+  readonly cores: number;
+  readonly engines: ReadonlyArray<{ readonly name: string; readonly backend: string; readonly problem?: string }>;
+  readonly installable: readonly string[];
+}
+
+/** The process, where it was started for this. */
+export interface OwnProcess {
+  readonly pid: number;
+  /** From its start to its first answer. */
+  readonly startMs: number;
+  /** Private memory before anything but its health was asked, in bytes; absent: this system does not tell. */
+  readonly idleBytes?: number;
+}
+
+export interface Subject {
+  readonly server: Server;
+  /** Absent: it ran already. */
+  readonly own?: OwnProcess;
+  /** Of its process, if it is on this machine and can be seen. */
+  readonly pid?: number;
+  /** Why nothing can be asked of it: it did not start, or nobody answers. */
+  readonly dead?: Finding;
+  /** What it answered to who has no right, or the wrong key. */
+  readonly refused?: Finding;
+  models(): Promise<ModelFacts>;
+  engines(): Promise<EngineFacts>;
+  /** The model that tests are made with; undefined: there is none that fits. */
+  chosen(): Promise<Model | undefined>;
+}
+
+/** Nothing can be measured of an instance that does not answer, or answers nothing to this key. Undefined: go on. */
+export function silence({ dead, refused }: Pick<Subject, "dead" | "refused">): Finding | undefined {
+  if (dead) return unmeasured("the server does not answer");
+  return refused && unmeasured("the server refused the API key");
+}
+
+/**
+ * A loaded model first, since it costs nothing; then the smallest that fits, since the check is of the server and not of the model.
+ * @param wanted what the user named
+ */
+export function chooseModel({ models, budgetBytes }: ModelFacts, wanted: string | undefined): Model | undefined {
+  if (wanted !== undefined) return models.find((model) => isCalled(model, wanted));
+  const usable = models.filter(({ generates }) => generates);
+  const fitting = usable.filter(({ neededBytes }) => neededBytes === undefined || budgetBytes === undefined || neededBytes <= budgetBytes);
+  // Where none fits, one that is alone may be loaded all the same, so the smallest is worth a try.
+  const candidates = fitting.length > 0 ? fitting : usable;
+  return candidates.find(({ loaded }) => loaded) ?? [...candidates].sort((a, b) => a.sizeBytes - b.sizeBytes)[0];
+}
+
+export function isCalled({ id, aliases }: Model, name: string): boolean {
+  return id === name || aliases.includes(name);
+}
