@@ -198,6 +198,20 @@ const table = {
     hint: "Nothing was changed; run the command again.",
   },
 
+  // Other servers that answer for this one
+  upstream_failed: {
+    status: 502,
+    kind: "unavailable",
+    message: "The server behind this one that has '{model}' cannot answer: {reason}",
+    hint: "Send the request again; GET /health tells which upstreams are not asked for now.",
+  },
+  upstream_refused: { status: 400, kind: "invalid_request", message: "{message}" },
+  upstream_unsupported: {
+    status: 400,
+    kind: "invalid_request",
+    message: "'{model}' is served by another server, which cannot be asked for {what}",
+  },
+
   // Files and batches
   invalid_multipart: {
     status: 400,
