@@ -1,4 +1,7 @@
-/** The kind of the setting `upstreams`: servers of OpenAI's dialect, each with its key and weight. Used by the table only; see kinds.ts. */
+/**
+ * The kind of the setting `upstreams`: servers of OpenAI's dialect, each with its key and weight. In the file it is a list, or a mapping of
+ * names. Used by the table only; see kinds.ts.
+ */
 import { type Kind, pieces, refuse } from "./kinds.ts";
 
 export interface UpstreamSetting {
@@ -12,11 +15,11 @@ export interface UpstreamSetting {
   readonly weight: number;
 }
 
-const ALLOWED = "URL[,key=KEY][,weight=0.1 to 100][,name=NAME] with a URL of http or https, several separated by ';'; no two of one name";
+const ALLOWED = "[NAME=]URL[,key=KEY][,weight=0.1 to 100] with a URL of http or https, several separated by ';'; no two of one name";
 
-/** `http://host:8000`, `http://host:8000/v1,key=abc,weight=2`. Several are separated by ';', because the options of one have commas. */
+/** `http://host:8000`, `big=http://host:8000/v1,key=abc,weight=2`. Several are separated by ';', because the options of one have commas. */
 export const upstreamList: Kind<readonly UpstreamSetting[]> = {
-  type: "list",
+  type: "mapping",
   placeholder: "<url[,key=…][,weight=…]>",
   allowed: ALLOWED,
   list: { split, read },
@@ -35,13 +38,14 @@ function read(items: readonly string[]): readonly UpstreamSetting[] {
 }
 
 function upstream(item: string): UpstreamSetting {
-  const [address = "", ...options] = pieces(item, ",");
+  const [, given, sent = ""] = /^(?:([^=,]*)=(?=\s*https?:))?(.*)$/s.exec(item) ?? [];
+  const [address = "", ...options] = pieces(sent, ",");
   const url = baseOf(address);
   const said = new Map(options.map((option) => [option.slice(0, Math.max(0, option.indexOf("="))), option.slice(option.indexOf("=") + 1)]));
-  const unknown = [...said.keys()].some((name) => !["key", "weight", "name"].includes(name));
+  const unknown = [...said.keys()].some((name) => !["key", "weight"].includes(name));
   const weight = Number(said.get("weight") ?? 1);
   const key = said.get("key");
-  const name = said.get("name") ?? url.replace(/^https?:\/\//, "");
+  const name = given?.trim() ?? url.replace(/^https?:\/\//, "");
   const keyIsWrong = key !== undefined && !/^[\x21-\x7e]+$/.test(key);
   if (unknown || said.size < options.length || !(weight >= 0.1 && weight <= 100) || keyIsWrong || !isName(name)) return refuse(ALLOWED);
   return Object.freeze({ url, name, weight, ...(key !== undefined && { key }) });
@@ -61,6 +65,6 @@ function isName(name: string): boolean {
 }
 
 function printed({ url, name, key, weight }: UpstreamSetting): string {
-  const named = name === url.replace(/^https?:\/\//, "") ? "" : `,name=${name}`;
-  return `${url}${key === undefined ? "" : `,key=${key}`}${weight === 1 ? "" : `,weight=${weight}`}${named}`;
+  const named = name === url.replace(/^https?:\/\//, "") ? "" : `${name}=`;
+  return `${named}${url}${key === undefined ? "" : `,key=${key}`}${weight === 1 ? "" : `,weight=${weight}`}`;
 }

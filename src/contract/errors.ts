@@ -6,6 +6,7 @@
  */
 
 import { DEPLOY_ERRORS } from "./deploy-errors.ts";
+import { UPSTREAM_ERRORS } from "./upstream-errors.ts";
 
 /** What a caller can do about it; protocols map it to their own type names. */
 export type ErrorKind = "invalid_request" | "authentication" | "permission" | "not_found" | "rate_limit" | "unavailable" | "internal";
@@ -198,19 +199,7 @@ const table = {
     hint: "Nothing was changed; run the command again.",
   },
 
-  // Other servers that answer for this one
-  upstream_failed: {
-    status: 502,
-    kind: "unavailable",
-    message: "The server behind this one that has '{model}' cannot answer: {reason}",
-    hint: "Send the request again; GET /health tells which upstreams are not asked for now.",
-  },
-  upstream_refused: { status: 400, kind: "invalid_request", message: "{message}" },
-  upstream_unsupported: {
-    status: 400,
-    kind: "invalid_request",
-    message: "'{model}' is served by another server, which cannot be asked for {what}",
-  },
+  ...UPSTREAM_ERRORS,
 
   // Files and batches
   invalid_multipart: {

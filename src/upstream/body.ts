@@ -35,7 +35,7 @@ export function upstreamCall(request: GenerationRequest, model: string, dialect:
       // Without a word it ends after 16 tokens there.
       ...(dialect === "vllm" && request.maxTokens === undefined && { max_tokens: null }),
       ...(request.topLogprobs !== undefined && { logprobs: request.topLogprobs }),
-      ...(request.constraint && constraintFields(request.constraint, llama)),
+      ...(request.constraint && constraintFields(request.constraint, dialect === "llama-server")),
     },
   };
 }
@@ -68,7 +68,6 @@ function sampling(said: Partial<SamplingParams>, llama: boolean): Fields {
 
 function chat(prompt: ChatPrompt, { constraint, topLogprobs }: GenerationRequest, dialect: Dialect): Fields {
   const { tools = [], toolChoice, parallelToolCalls, addGenerationPrompt } = prompt;
-  const llama = dialect === "shimmy" || dialect === "llama-server";
   return {
     messages: prompt.messages.map(message),
     ...(tools.length > 0 && { tools }),
@@ -76,7 +75,7 @@ function chat(prompt: ChatPrompt, { constraint, topLogprobs }: GenerationRequest
     ...(parallelToolCalls === false && { parallel_tool_calls: false }),
     ...(addGenerationPrompt === false && { add_generation_prompt: false }),
     ...(topLogprobs !== undefined && { logprobs: true, top_logprobs: topLogprobs }),
-    ...(constraint && constraintFields(constraint, llama)),
+    ...(constraint && constraintFields(constraint, false)),
     ...thoughts(prompt, dialect),
   };
 }
@@ -86,11 +85,12 @@ function message({ role, content, extra }: ChatMessage): Fields {
   return { role, content: content === "" && extra?.tool_calls ? null : content, ...extra };
 }
 
-function constraintFields(constraint: Constraint, llama: boolean): Fields {
+/** `bare`: where the server knows no response_format. */
+function constraintFields(constraint: Constraint, bare: boolean): Fields {
   if ("gbnf" in constraint) return { grammar: constraint.gbnf };
   const { schema } = constraint;
-  // Short, and taken by both routes; of the others only response_format is common.
-  if (llama) return { json_schema: schema };
+  if (bare) return { json_schema: schema };
+  // Strict: a caller who counts on the schema may not get free text.
   return { response_format: { type: "json_schema", json_schema: { name: "answer", schema, strict: true } } };
 }
 

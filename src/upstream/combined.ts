@@ -44,7 +44,11 @@ export class CombinedGenerator implements Generator {
     const { local, settings } = this.#options;
     const options = { strict: strict || settings.strictModels, ...(wants && { wants }) };
     await this.#refresh();
-    if (wants !== undefined && wants !== "text") return local.resolve(name, options);
+    if (wants !== undefined && wants !== "text") {
+      const named = findById(name, this.#all);
+      if (named && this.#isRemoteOnly(named.id)) throw new ShimmyError("upstream_unsupported", { model: named.id, what: wants });
+      return local.resolve(name, options);
+    }
     // Local, but for one that is listed by an upstream under this very name.
     if (name.includes("+") && !findById(name, this.#all)) return local.resolve(name, options);
     const found = await this.#find(name, options);
