@@ -55,7 +55,10 @@ async function throughput(urls: readonly string[]): Promise<number> {
   let tokens = 0;
   const began = performance.now();
   const client = async (_: unknown, i: number) => {
-    while (asked < ANSWERS) tokens += await tokensOf(urls[i % urls.length]!, asked++);
+    while (asked < ANSWERS) {
+      const told = await tokensOf(urls[i % urls.length]!, asked++);
+      tokens += told;
+    }
   };
   await Promise.all(Array.from({ length: CLIENTS }, client));
   return (tokens * 1000) / (performance.now() - began);

@@ -16,8 +16,8 @@ export interface Candidate {
   readonly inFlight: number;
 }
 
-/** An upstream is much busier when so many more requests a weight of 1 wait there, or by this part more. */
-const SLACK_REQUESTS = 2;
+/** An upstream is much busier when it works on so many more requests a weight of 1, or on this part more. */
+const SLACK_REQUESTS = 1;
 const SLACK_PART = 0.25;
 
 /** @param key of `prefixKey`. @returns undefined: there is none */
