@@ -25,6 +25,7 @@ import type { Services } from "./server/services.ts";
 import type { OpenAlerts } from "./telemetry/alerts/open.ts";
 import { createLogger, type Logger, type LogLevel } from "./telemetry/log.ts";
 import { Metrics } from "./telemetry/metrics.ts";
+import { LazyUpstreams } from "./upstream/lazy.ts";
 
 declare const SHIMMY_VERSION: string;
 
@@ -41,6 +42,8 @@ export interface Assembly {
   readonly adapters: Adapters;
   readonly metrics: Metrics;
   readonly pool: LocalPool;
+  /** Absent: none are configured. */
+  readonly upstreams?: LazyUpstreams;
   readonly puller: Puller;
   readonly responseStore: ResponseStore;
   readonly alerts: ConfiguredAlerts;
@@ -87,6 +90,7 @@ export function assemble(loaded: Pick<LoadedConfig, "config" | "alerts" | "file"
     version: VERSION,
     recording: config.metrics,
     models: () => pool.gauges(),
+    upstreams: () => upstreams?.gauges() ?? [],
     alerts: () => alerts.statuses(),
   });
   const alerts = lazyAlerts(loaded, metrics, log);
@@ -101,6 +105,8 @@ export function assemble(loaded: Pick<LoadedConfig, "config" | "alerts" | "file"
     log,
     metrics,
   });
+  const upstreams =
+    config.upstreams.length === 0 ? undefined : new LazyUpstreams({ local: pool, catalogue, aliases, settings: config, log });
   return {
     log,
     catalogue,
@@ -108,6 +114,7 @@ export function assemble(loaded: Pick<LoadedConfig, "config" | "alerts" | "file"
     adapters,
     metrics,
     pool,
+    ...(upstreams && { upstreams }),
     puller: lazyPuller(config, catalogue),
     responseStore: lazyResponseStore(config, log),
     alerts,
@@ -179,20 +186,18 @@ export function enginesFolder(): string {
 
 /** What the door is given; whether only this machine can reach it and whether the server takes work is left to whoever opens it. */
 export function servicesOf(
-  { log, metrics, pool, puller, catalogue, responseStore, alerts }: Assembly,
+  { log, metrics, pool, upstreams, puller, catalogue, responseStore, alerts }: Assembly,
   { config }: Pick<LoadedConfig, "config">,
   { loopback, state, tracing }: { readonly loopback: boolean } & Pick<Services, "state" | "tracing">,
 ): Services {
   const { allowedHosts, corsOrigins, strictKeys } = config;
   const services: Services = {
     config,
-    generator: pool,
-    embedder: pool,
-    tokenizer: pool,
-    promptRenderer: pool,
-    inspector: pool,
-    models: () => pool.statuses(),
-    modelCounts: () => pool.counts(),
+    generator: upstreams ?? pool,
+    ...localDoors(pool, upstreams),
+    models: () => (upstreams ?? pool).statuses(),
+    modelCounts: () => (upstreams ?? pool).counts(),
+    upstreamTroubles: () => upstreams?.degraded() ?? [],
     discover: () => catalogue.discover(),
     lifecycle: pool.lifecycle,
     puller,
@@ -215,6 +220,23 @@ export function servicesOf(
     state,
   };
   return services;
+}
+
+/** What is answered for local models only; those of upstreams are refused with words. */
+function localDoors(
+  pool: LocalPool,
+  upstreams: LazyUpstreams | undefined,
+): Pick<Services, "embedder" | "tokenizer" | "promptRenderer" | "inspector"> {
+  if (!upstreams) return { embedder: pool, tokenizer: pool, promptRenderer: pool, inspector: pool };
+  const only = upstreams.localOnly.bind(upstreams);
+  const embed = only("vectors", pool.embed.bind(pool));
+  const score = only("scores", pool.score.bind(pool));
+  const tokenize = only("its tokens", pool.tokenize.bind(pool));
+  const detokenize = only("the text of tokens", pool.detokenize.bind(pool));
+  const renderPrompt = only("the text of a prompt", pool.renderPrompt.bind(pool));
+  const properties = only("its properties", pool.properties.bind(pool));
+  const inspector = { properties, slots: pool.slots.bind(pool) };
+  return { embedder: { embed, score }, tokenizer: { tokenize, detokenize }, promptRenderer: { renderPrompt }, inspector };
 }
 
 /** Of the loaded models; 1 before one is. */

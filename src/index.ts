@@ -42,7 +42,7 @@ export interface Shimmy {
 export async function createShimmy(settings: FlagValues = {}): Promise<Shimmy> {
   const loaded = await loadConfig(settings);
   const assembly = assemble(loaded, { watches: true });
-  const { pool, puller, catalogue, responseStore, alerts } = assembly;
+  const { pool, upstreams, puller, catalogue, responseStore, alerts } = assembly;
   await alerts.start();
   const { createApp } = await import("./server/app.ts");
   // Whoever mounts the handler decides who can connect; the Host header is theirs to check.
@@ -50,15 +50,15 @@ export async function createShimmy(settings: FlagValues = {}): Promise<Shimmy> {
   const app = createApp(services);
   return {
     fetch: async (request) => app.fetch(request),
-    generator: pool,
-    embedder: pool,
-    tokenizer: pool,
+    generator: services.generator,
+    embedder: services.embedder,
+    tokenizer: services.tokenizer,
     lifecycle: pool.lifecycle,
-    models: () => pool.statuses(),
+    models: () => services.models(),
     close: async () => {
       alerts.stop();
       await Promise.all([puller.close(), services.jobs.close()]);
-      await Promise.all([pool.stop(), catalogue.close()]);
+      await Promise.all([pool.stop(), upstreams?.close(), catalogue.close()]);
       await responseStore.close();
     },
   };

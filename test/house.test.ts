@@ -25,9 +25,10 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   llama: ["contract"],
   engine: ["contract", "scheduler", "llama"],
   pool: ["contract", "config", "telemetry", "models", "hardware", "grammar", "chat", "engine/ipc.ts"],
+  upstream: ["contract", "config", "telemetry", "models"],
   server: ["contract", "config", "telemetry", "protocols", "models"],
   deploy: ["contract", "config"],
-  "assemble.ts": ["contract", "config", "telemetry", "models", "hub", "batches", "pool", "server"],
+  "assemble.ts": ["contract", "config", "telemetry", "models", "hub", "batches", "pool", "upstream", "server"],
   cli: ["contract", "config", "telemetry", "models", "hub", "hardware", "protocols", "pool", "server", "deploy", "assemble.ts"],
   "index.ts": ["contract", "config", "server", "assemble.ts"],
 };

@@ -12,7 +12,7 @@ import { openServer } from "./open.ts";
 export async function serve(loaded: LoadedConfig, flags: { json?: boolean }): Promise<void> {
   const { config } = loaded;
   const assembly = await openServer(loaded);
-  const { log, pool, puller, catalogue, responseStore, alerts } = assembly;
+  const { log, pool, upstreams, puller, catalogue, responseStore, alerts } = assembly;
   for (const warning of loaded.warnings) log.warn(warning);
 
   const address = listenAddress(loaded);
@@ -38,7 +38,7 @@ export async function serve(loaded: LoadedConfig, flags: { json?: boolean }): Pr
       const { runningOf } = await import("../server/responses/running.ts");
       // Those in the background have no connection that would wait for them.
       await Promise.all([listening?.close(config.drainTimeout), runningOf(services).ended(config.drainTimeout)]);
-      await Promise.all([pool.stop(), catalogue.close()]);
+      await Promise.all([pool.stop(), upstreams?.close(), catalogue.close()]);
       // What ran in the background has ended, with the pool at the latest, and is kept as it ended.
       await Promise.all([responseStore.close(), tracing?.close()]);
     });

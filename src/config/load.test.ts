@@ -256,6 +256,7 @@ function valid(key: SettingKey): fc.Arbitrary<string> {
     corsOrigins: fc.domain().map((host) => `https://${host}`),
     maxBodySize: fc.integer({ min: 1, max: 2 ** 45 }).map(String),
     modelStores: fc.constantFrom("auto", "off", "ollama", "hugging-face,jan", "home,lm-studio,llama-cpp"),
+    upstreams: fc.constantFrom("http://a:1", "http://a:1/v1,key=k;b=https://c,weight=2"),
     pullConnections: fc.integer({ min: 1, max: 16 }).map(String),
   };
   const byType: Record<typeof kind.type, fc.Arbitrary<string>> = {

@@ -13,6 +13,7 @@ import { LIFECYCLE_SETTINGS } from "./lifecycle-settings.ts";
 import { KEY_SETTINGS, NAME_SETTINGS } from "./name-settings.ts";
 import { RESPONSE_SETTINGS } from "./responses-settings.ts";
 import { CONNECTING, ENGINE, LISTING, SERVE, type Setting, setting } from "./setting.ts";
+import { UPSTREAM_SETTINGS } from "./upstream-settings.ts";
 
 export type { CommandName, Setting } from "./setting.ts";
 
@@ -145,6 +146,7 @@ const table = {
     commands: SERVE,
   }),
   ...LIFECYCLE_SETTINGS,
+  ...UPSTREAM_SETTINGS,
   chatTemplateFile: setting({
     kind: optional(path),
     default: undefined,

@@ -6,6 +6,7 @@
  */
 
 import { DEPLOY_ERRORS } from "./deploy-errors.ts";
+import { UPSTREAM_ERRORS } from "./upstream-errors.ts";
 
 /** What a caller can do about it; protocols map it to their own type names. */
 export type ErrorKind = "invalid_request" | "authentication" | "permission" | "not_found" | "rate_limit" | "unavailable" | "internal";
@@ -197,6 +198,8 @@ const table = {
     message: "{name} could not be installed: {reason}",
     hint: "Nothing was changed; run the command again.",
   },
+
+  ...UPSTREAM_ERRORS,
 
   // Files and batches
   invalid_multipart: {

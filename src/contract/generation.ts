@@ -223,6 +223,8 @@ export type GenerationEvent =
       readonly stopSequence?: string;
       /** Where `promptLogprobs` was asked for: the end-of-generation token that ended it, if one did. It is no part of the text. */
       readonly end?: TokenLogprob;
+      /** Tokens of the prompt that `started` did not know of: another server tells their number at the end. With the first choice that ends. */
+      readonly promptTokens?: number;
       /** Tokens generated, the end-of-generation token not counted. */
       readonly completionTokens: number;
       /** Of these, tokens of thoughts. Absent: it is not known that the model thinks. */

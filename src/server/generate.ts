@@ -27,7 +27,7 @@ export interface Asker {
 }
 
 export async function generate(services: Services, protocol: Protocol, exchange: Exchange, asker: Asker = {}): Promise<Response> {
-  const { request: sent, id, traceparent } = exchange;
+  const { request: sent, id } = exchange;
   const leave = new AbortController();
   for (const signal of [sent.signal, asker.signal]) {
     if (signal?.aborted) leave.abort();
@@ -39,10 +39,11 @@ export async function generate(services: Services, protocol: Protocol, exchange:
     const call = await protocol.decode(asking, decodeContext(services, id));
     const model = await chooseModel(services, call.request.model, asker.strict);
     const { caller, priority } = asker;
+    const traceparent = exchange.traceparent ?? traceOf(sent);
     const by = {
       ...(caller !== undefined && { caller }),
       ...(priority !== undefined && { priority }),
-      ...(traceparent && { traceparent }),
+      ...(traceparent !== undefined && { traceparent }),
     };
     const asked = (call.batch ?? [call.request]).map((request) => ({ ...request, ...by }));
     const answer = (request: GenerationRequest, signal: AbortSignal) => services.generator.generate(model, request, signal);
@@ -71,6 +72,12 @@ export async function generate(services: Services, protocol: Protocol, exchange:
     exchange.fail(error);
     return errorResponse(error, (e) => protocol.encodeError(e, id));
   }
+}
+
+/** As W3C Trace Context spells it; anything else is dropped. */
+function traceOf({ headers }: Request): string | undefined {
+  const sent = headers.get("traceparent") ?? "";
+  return /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/.test(sent) ? sent : undefined;
 }
 
 export const EVENT_STREAM = {

@@ -1,5 +1,6 @@
 /** GET /health: whether the server lives and what it serves. Answered without the application, so it must stay light. */
 import type { Degraded } from "../contract/hardware.ts";
+import type { UpstreamTrouble } from "../contract/upstream.ts";
 import type { ModelCounts, Services } from "./services.ts";
 
 export interface Health {
@@ -9,16 +10,18 @@ export interface Health {
   readonly uptime_seconds: number;
   readonly timestamp: string;
   readonly models: ModelCounts;
-  /** Backends that failed, so that slower ones answer; absent while all is well. */
-  readonly degraded?: ReadonlyArray<{ readonly backend: string; readonly reason: string; readonly retry_after: number }>;
+  /** Backends that failed, so that slower ones answer, and upstreams that are not asked; absent while all is well. */
+  readonly degraded?: ReadonlyArray<
+    { readonly reason: string; readonly retry_after: number } & ({ readonly backend: string } | { readonly upstream: number })
+  >;
 }
 
 /** @returns HTTP status (503 while it should get no traffic) and the JSON body. */
 export async function health(
-  services: Pick<Services, "state" | "version" | "startedAt" | "modelCounts" | "hardware">,
+  services: Pick<Services, "state" | "version" | "startedAt" | "modelCounts" | "hardware" | "upstreamTroubles">,
 ): Promise<{ status: number; body: Health }> {
   const state = services.state();
-  const degraded = services.hardware.degraded();
+  const degraded = [...services.hardware.degraded().map(wireDegraded), ...services.upstreamTroubles().map(wireTrouble)];
   const body: Health = {
     status: state === "ready" ? "ok" : state,
     service: "shimmy",
@@ -26,9 +29,13 @@ export async function health(
     uptime_seconds: Math.round((Date.now() - services.startedAt) / 1000),
     timestamp: new Date().toISOString(),
     models: await services.modelCounts(),
-    ...(degraded.length > 0 && { degraded: degraded.map(wireDegraded) }),
+    ...(degraded.length > 0 && { degraded }),
   };
   return { status: state === "ready" ? 200 : 503, body };
+}
+
+function wireTrouble({ upstream, reason, retryAfterSeconds }: UpstreamTrouble) {
+  return { upstream, reason, retry_after: retryAfterSeconds };
 }
 
 /** Seconds until it may be tried again. */

@@ -105,6 +105,7 @@ export async function* observe(
         promptTokens += event.promptTokens;
         loadMs ??= event.loadMs;
       } else if (event.type === "finished") {
+        promptTokens += event.promptTokens ?? 0;
         cachedTokens = event.cachedTokens;
         completionTokens += event.completionTokens;
         timings ??= event.timings;

@@ -11,6 +11,7 @@ import type { ModelState, ModelStatus } from "../contract/model.ts";
 import type { Puller } from "../contract/pull.ts";
 import type { ResponseStore } from "../contract/responses.ts";
 import type { Tracing } from "../contract/tracing.ts";
+import type { UpstreamTrouble } from "../contract/upstream.ts";
 import type { Discovery } from "../models/catalogue.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
@@ -29,6 +30,8 @@ export interface Services {
   /** Everything in the catalogue, in the order of preference. */
   models(): Promise<readonly ModelStatus[]>;
   modelCounts(): Promise<ModelCounts>;
+  /** Upstreams that are not asked now. */
+  upstreamTroubles(): readonly UpstreamTrouble[];
   readonly puller: Puller;
   readonly lifecycle: Lifecycle;
   /** Looks at all places where models may lie, now. */

@@ -10,6 +10,7 @@ import type { MetricsOptions, ModelGauges, StartFigures } from "./metrics.ts";
 import { addProcessMetrics } from "./process-metrics.ts";
 import { addStateMetrics } from "./state-metrics.ts";
 import { addTallies } from "./tally-metric.ts";
+import { addUpstreamMetrics } from "./upstream-metrics.ts";
 
 export { addAlertGauge } from "./alerts/gauge.ts";
 
@@ -53,6 +54,7 @@ export interface InstrumentSources {
   readonly models: () => readonly ModelGauges[];
   readonly start: () => StartFigures | undefined;
   readonly hot: HotCounts;
+  readonly upstreams?: MetricsOptions["upstreams"];
 }
 
 /** Seconds. An answer may take minutes; what matters to a reader of a stream is below one second. */
@@ -74,6 +76,7 @@ export function createInstruments(library: Prometheus, registry: Registry, sourc
   const registers = [registry];
   const { version, models, hot } = sources;
   addStateMetrics(library, registers, models);
+  if (sources.upstreams) addUpstreamMetrics(library, registers, sources.upstreams);
   addProcessMetrics(library, registers, sources);
   const build = { name: "shimmy_build_info", help: "Always 1; the version is the label.", labelNames: ["version"], registers };
   new library.Gauge(build).set({ version }, 1);

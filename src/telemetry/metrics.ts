@@ -10,6 +10,7 @@ import type { MetricsView } from "../contract/observation.ts";
 import type { Tally, TallyCounts } from "../contract/tally.ts";
 import { amount, countRequest, type RequestOutcome } from "./count-request.ts";
 import type { HotCounts, Instruments } from "./instruments.ts";
+import type { UpstreamGauges } from "./upstream-metrics.ts";
 
 export type { RequestOutcome } from "./count-request.ts";
 
@@ -66,6 +67,7 @@ export interface MetricsOptions {
   readonly models: () => readonly ModelGauges[];
   /** How alerts stand, read at each scrape. */
   readonly alerts?: () => readonly Pick<AlertStatus, "name" | "state">[];
+  readonly upstreams?: () => readonly UpstreamGauges[];
   /** Milliseconds of a clock that never goes back. */
   readonly now?: () => number;
 }
@@ -213,7 +215,8 @@ export class Metrics {
   #load(): Promise<Loaded> {
     this.#loading ??= Promise.all([import("prom-client"), import("./instruments.ts")]).then(([{ default: library }, own]) => {
       const registry = new library.Registry();
-      const sources = { version: this.#options.version, models: () => this.#models, start: () => this.#start, hot: this.#hot };
+      const { version, upstreams } = this.#options;
+      const sources = { version, models: () => this.#models, start: () => this.#start, hot: this.#hot, ...(upstreams && { upstreams }) };
       if (this.#options.alerts) own.addAlertGauge(library, [registry], this.#options.alerts);
       this.#loaded = { registry, instruments: own.createInstruments(library, registry, sources), newGapTally: own.newGapTally };
       return this.#loaded;

@@ -128,6 +128,7 @@ async function* steps(
         break;
       }
       case "finished":
+        if (event.promptTokens !== undefined) promptTokens.set(event.choice - (event.choice % call.request.choices), event.promptTokens);
         yield { frame: answers[event.choice]!.final(event), final: true, index: event.choice };
         break;
     }

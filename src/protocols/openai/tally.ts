@@ -51,6 +51,7 @@ export class Tally {
       return;
     }
     this.running.delete(event.choice);
+    this.promptTokens = sum(this.promptTokens, event.promptTokens);
     this.completionTokens += event.completionTokens;
     this.reasoningTokens = sum(this.reasoningTokens, event.reasoningTokens ?? soFar.reasoning);
     // The choices of a prompt share it, and usage counts it once: what no choice had to compute was cached.

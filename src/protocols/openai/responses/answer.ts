@@ -52,6 +52,7 @@ export class ResponseAnswer {
         return this.toolCall(event);
       case "finished":
         this.finished = event;
+        this.promptTokens = (this.promptTokens ?? 0) + (event.promptTokens ?? 0);
         return [];
       default:
         return [];

@@ -56,7 +56,11 @@ export async function encodeInputTokens(_call: ResponseCall, _model: ResolvedMod
 
 async function countedPrompt(events: AsyncIterable<GenerationEvent>): Promise<number> {
   try {
-    for await (const event of events) if (event.type === "started") return event.promptTokens;
+    for await (const event of events) {
+      // Zero: not known yet. Another server tells it at the end.
+      if (event.type === "started" && event.promptTokens > 0) return event.promptTokens;
+      if (event.type === "finished") return event.promptTokens ?? 0;
+    }
   } catch (error) {
     const tokens = error instanceof ShimmyError && error.code === "context_length_exceeded" && error.details.n_prompt_tokens;
     if (typeof tokens === "number") return tokens;

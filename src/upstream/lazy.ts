@@ -1,0 +1,93 @@
+/**
+ * Upstreams as they are before anybody wants a model: the first wish loads their code (combined.ts), for an idle server has 5 MB. Made by
+ * assemble.ts, only if upstreams are configured; given to the door in the pool's place.
+ */
+import type { Config } from "../config/table.ts";
+import { ShimmyError } from "../contract/errors.ts";
+import type { GenerationEvent, Generator, ResolvedModel } from "../contract/generation.ts";
+import type { ModelState, ModelStatus } from "../contract/model.ts";
+import type { Aliases } from "../models/aliases.ts";
+import type { Catalogue } from "../models/catalogue.ts";
+import type { Logger } from "../telemetry/log.ts";
+import type { ModelGauges } from "../telemetry/metrics.ts";
+import type { CombinedGenerator } from "./combined.ts";
+
+/** What is used of the local pool. */
+export interface LocalGenerator extends Generator {
+  statuses(): Promise<readonly ModelStatus[]>;
+  counts(): Promise<{ readonly total: number } & Partial<Record<ModelState, number>>>;
+  gauges(): readonly ModelGauges[];
+}
+
+export interface CombinedOptions {
+  readonly local: LocalGenerator;
+  readonly catalogue: Pick<Catalogue, "list">;
+  readonly aliases?: Pick<Aliases, "current">;
+  readonly settings: Pick<Config, "upstreams" | "upstreamTimeout" | "strictModels" | "defaultModel">;
+  readonly log: Logger;
+}
+
+export class LazyUpstreams implements Generator {
+  readonly #options: CombinedOptions;
+  #making: Promise<CombinedGenerator> | undefined;
+  #made: CombinedGenerator | undefined;
+
+  constructor(options: CombinedOptions) {
+    this.#options = options;
+  }
+
+  async resolve(...asked: Parameters<Generator["resolve"]>): Promise<ResolvedModel> {
+    return (await this.#combined()).resolve(...asked);
+  }
+
+  generate(...asked: Parameters<Generator["generate"]>): AsyncIterable<GenerationEvent> {
+    return this.#made?.generate(...asked) ?? this.#generateLater(asked);
+  }
+
+  async *#generateLater(asked: Parameters<Generator["generate"]>): AsyncGenerator<GenerationEvent, void, undefined> {
+    yield* (await this.#combined()).generate(...asked);
+  }
+
+  async statuses(): Promise<readonly ModelStatus[]> {
+    return (await this.#combined()).statuses();
+  }
+
+  /** A health check asks for it every second: no reason to ask anybody. */
+  counts(): ReturnType<LocalGenerator["counts"]> {
+    return this.#made?.counts() ?? this.#options.local.counts();
+  }
+
+  degraded(): ReturnType<CombinedGenerator["degraded"]> {
+    return this.#made?.degraded() ?? [];
+  }
+
+  gauges(): ReturnType<CombinedGenerator["gauges"]> {
+    return this.#made?.gauges() ?? [];
+  }
+
+  /**
+   * What only the local pool does, for its own models.
+   * @param what as the end of "which cannot be asked for …"
+   */
+  localOnly<Asked extends readonly unknown[], Answer>(
+    what: string,
+    does: (model: ResolvedModel, ...asked: Asked) => Promise<Answer>,
+  ): (model: ResolvedModel, ...asked: Asked) => Promise<Answer> {
+    return async (model, ...asked) => {
+      if (this.#made?.has(model.info.id)) throw new ShimmyError("upstream_unsupported", { model: model.info.id, what });
+      return does(model, ...asked);
+    };
+  }
+
+  async close(): Promise<void> {
+    (await this.#making)?.close();
+  }
+
+  #combined(): Promise<CombinedGenerator> {
+    this.#making ??= import("./combined.ts").then(({ CombinedGenerator }) => {
+      this.#made = new CombinedGenerator(this.#options);
+      return this.#made;
+    });
+    return this.#making;
+  }
+}

@@ -1,0 +1,169 @@
+/**
+ * One upstream: its connections, its list of models, its breaker, and the probe that ends a rest. Made by remote.ts, one for each entry of
+ * the setting. No timer runs while it is well.
+ */
+import type { IncomingMessage } from "node:http";
+import type { UpstreamSetting } from "../config/upstream-list.ts";
+import { ShimmyError } from "../contract/errors.ts";
+import type { Logger } from "../telemetry/log.ts";
+import type { UpstreamGauges } from "../telemetry/upstream-metrics.ts";
+import { Breaker } from "./breaker.ts";
+import { type Agent, agentFor, send, whole } from "./client.ts";
+import { failureOf, UpstreamFailure } from "./failure.ts";
+import { type Listing, listingOf } from "./listing.ts";
+
+const PROBE_MS = 5000;
+const LONGEST_FAILURE_MS = 5000;
+/** How long a list is taken for true. */
+const LIST_AGE_MS = 10_000;
+const NEVER = Number.NEGATIVE_INFINITY;
+
+export class Upstream {
+  readonly name: string;
+  readonly weight: number;
+  inFlight = 0;
+  readonly breaker = new Breaker();
+  readonly counts = { answered: 0, failed: 0, refused: 0, left: 0 };
+  /** As it was told last; undefined: never. */
+  listing: Listing | undefined;
+  readonly #setting: UpstreamSetting;
+  readonly #agent: Agent;
+  readonly #silenceMs: number;
+  readonly #log: Logger;
+  #listedAt = NEVER;
+  #listing: Promise<void> | undefined;
+  #probe: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  constructor(setting: UpstreamSetting, { silenceMs, log }: { readonly silenceMs: number; readonly log: Logger }) {
+    this.#setting = setting;
+    this.name = setting.name;
+    this.weight = setting.weight;
+    this.#agent = agentFor(setting.url);
+    this.#silenceMs = silenceMs;
+    this.#log = log;
+  }
+
+  /** The answer of status 200, unread. @throws UpstreamFailure; upstream_refused and its like; client_closed */
+  async ask(path: string, body: unknown, headers: Readonly<Record<string, string>>, signal: AbortSignal): Promise<IncomingMessage> {
+    const sent = { ...headers, "content-type": "application/json", accept: "text/event-stream" };
+    const text = JSON.stringify(body);
+    const response = await this.#send("POST", path, signal, this.#silenceMs, sent, text);
+    if (response.statusCode === 200) return response;
+    throw await failureIn(response, signal);
+  }
+
+  /** Looks at its list again if that is old. Waits only for the first; what goes wrong is the breaker's. */
+  async refresh(maxAgeMs = LIST_AGE_MS): Promise<void> {
+    if (performance.now() - this.#listedAt <= maxAgeMs || this.breaker.state === "open") return;
+    this.#listing ??= this.#list().finally(() => {
+      this.#listing = undefined;
+    });
+    if (this.listing === undefined || maxAgeMs < LIST_AGE_MS) await this.#listing;
+  }
+
+  failed(error: UpstreamFailure): void {
+    this.counts.failed++;
+    if (error.kind === "stranger") this.#listedAt = NEVER;
+    if (error.kind === "busy" || error.kind === "stranger") return;
+    if (!this.breaker.failed(error.reason, error.kind === "unreachable")) return;
+    this.#log.warn("an upstream is not asked for a while", { upstream: this.name, reason: error.reason, ms: this.breaker.restMs });
+    this.#probeLater();
+  }
+
+  answered(): void {
+    this.counts.answered++;
+    if (this.breaker.state === "half-open") this.#log.info("an upstream answers again", { upstream: this.name });
+    this.breaker.succeeded();
+  }
+
+  gauges(): UpstreamGauges {
+    return { upstream: this.name, state: this.breaker.state, inFlight: this.inFlight, opened: this.breaker.opened, ...this.counts };
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#probe);
+    this.#agent.destroy();
+  }
+
+  async #list(): Promise<void> {
+    try {
+      this.listing = listingOf(await this.#get("/v1/models"));
+    } catch (error) {
+      if (!(error instanceof UpstreamFailure || error instanceof ShimmyError)) throw error;
+      this.failed(
+        error instanceof UpstreamFailure ? error : new UpstreamFailure("unwell", "it does not tell its models", { cause: error }),
+      );
+    }
+    this.#listedAt = performance.now();
+  }
+
+  /** Its timer keeps no process alive. */
+  #probeLater(): void {
+    clearTimeout(this.#probe);
+    if (this.#closed) return;
+    this.#probe = setTimeout(() => {
+      this.#isWell().then(
+        (reason) => {
+          this.breaker.probed(reason);
+          if (reason !== undefined) this.#probeLater();
+          else this.#listedAt = NEVER;
+        },
+        (error: unknown) => this.#log.error("an upstream cannot be probed", { upstream: this.name, err: ShimmyError.from(error) }),
+      );
+    }, this.breaker.restMs).unref();
+  }
+
+  /** Undefined: it is. GET /health, or its list where it has no such route. */
+  async #isWell(): Promise<string | undefined> {
+    for (const path of ["/health", "/v1/models"]) {
+      try {
+        await this.#get(path);
+        return undefined;
+      } catch (error) {
+        if (error instanceof UpstreamFailure && error.kind === "stranger" && path === "/health") continue;
+        if (error instanceof UpstreamFailure || error instanceof ShimmyError)
+          return error instanceof UpstreamFailure ? error.reason : "it refuses a probe";
+        throw error;
+      }
+    }
+    return "it has no route for a probe";
+  }
+
+  async #get(path: string): Promise<string> {
+    const signal = AbortSignal.timeout(PROBE_MS);
+    try {
+      const response = await this.#send("GET", path, signal, PROBE_MS);
+      if (response.statusCode !== 200) throw await failureIn(response, signal);
+      return await whole(response, signal);
+    } catch (error) {
+      if (signal.aborted) throw new UpstreamFailure("unreachable", "it does not answer in time", { cause: error });
+      throw error;
+    }
+  }
+
+  #send(
+    method: "GET" | "POST",
+    path: string,
+    signal: AbortSignal,
+    silenceMs: number,
+    given: Readonly<Record<string, string>> = {},
+    body?: string,
+  ): Promise<IncomingMessage> {
+    const { url, key } = this.#setting;
+    const length = body === undefined ? {} : { "content-length": Buffer.byteLength(body) };
+    const headers = { ...given, ...length, ...(key !== undefined && { authorization: `Bearer ${key}` }) };
+    return send({ url: url + path, method, headers, silenceMs, signal, ...(body !== undefined && { body }) }, this.#agent);
+  }
+}
+
+/** The body is read for its message, but not for ever. */
+async function failureIn(response: IncomingMessage, signal: AbortSignal): Promise<unknown> {
+  const { statusCode = 0, headers } = response;
+  const late = setTimeout(() => response.destroy(), LONGEST_FAILURE_MS);
+  const text = await whole(response, signal)
+    .catch((error: unknown) => (error instanceof UpstreamFailure ? "" : Promise.reject(error)))
+    .finally(() => clearTimeout(late));
+  return failureOf(statusCode, text, headers["retry-after"]);
+}
