@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { parse, parseAllDocuments } from "yaml";
 import { temporaryFolder } from "../support/command.ts";
-import { CLI } from "../support/server.ts";
+import { CLI, startServer, until } from "../support/server.ts";
 import { freePorts, made, missing, ran } from "./made.ts";
 
 const shared = temporaryFolder();
@@ -142,7 +142,10 @@ describe.skipIf(noKubectl)(`kubernetes${noKubectl ? ` (${noKubectl})` : ""}`, ()
       scaleTargetRef: { kind: "StatefulSet", name: of("StatefulSet").metadata.name },
       metrics: [{ type: "Pods", pods: { metric: { name: "shimmy_queue_depth" } } }],
     });
-    expect(readFileSync("src/telemetry/state-metrics.ts", "utf8")).toContain('"shimmy_queue_depth"');
+    const server = await startServer({ args: ["--preload", "default"] });
+    await until(() => fetch(`${server.url}/health`).then(({ ok }) => ok));
+    expect(await (await fetch(`${server.url}/metrics`)).text()).toMatch(/^shimmy_queue_depth\{model="shimmy-tiny"\} 0$/m);
+    await server.stop();
     const monitor = of("ServiceMonitor").spec;
     expect(monitor.endpoints[0]?.authorization.credentials.name).toBe(of("Secret").metadata.name);
     const scraped = manifests.filter(

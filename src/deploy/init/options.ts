@@ -35,8 +35,8 @@ export type TemplateDefaults = Pick<TemplateOptions, "port" | "memoryBytes" | "m
 
 const MEBIBYTE = 1024 ** 2;
 const UNITS: Readonly<Record<string, number>> = { "": 1, K: 1e3, M: 1e6, G: 1e9, KI: 1024, MI: MEBIBYTE, GI: 1024 ** 3 };
-/** Of a hub, a store or a file: nothing that a shell, YAML or a unit file would read as more than a word. */
-const MODEL = /^[\w./:@+-]{1,200}$/;
+/** Of a hub, a store or a file: nothing that a shell, YAML or a unit file would read as more than a word, or a command as a flag. */
+const MODEL = /^[\w./][\w./:@+-]{0,199}$/;
 
 /** @throws invalid_value, naming the flag */
 export function templateOptions(flags: InitFlags, defaults: TemplateDefaults): TemplateOptions {

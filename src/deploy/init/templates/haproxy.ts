@@ -1,11 +1,11 @@
-/** `shimmy init --template haproxy`: as nginx, with active health checks and a bound on how far affinity may overload an instance. */
+/** `shimmy init --template haproxy`: as nginx, with active health checks and a socket by which an instance is drained. */
 import type { TemplateOptions } from "../options.ts";
 import type { Template } from "../template.ts";
 import { AFFINITY_NOTE, DRAIN_SECONDS, frontPort, instances } from "./common.ts";
 
 export const haproxy: Template = {
   name: "haproxy",
-  summary: "HAProxy before several instances: active health checks, bounded prefix-affine hashing, retries, drain",
+  summary: "HAProxy before several instances: active health checks, prefix-affine hashing, retries, drain",
   files: (options) => [
     { path: "haproxy.cfg", text: configuration(options) },
     { path: "README-haproxy.md", text: readme(options) },
@@ -61,8 +61,6 @@ frontend ${name}
 backend ${name}
     balance hash var(txn.affinity)
     hash-type consistent
-    # None gets more than half again of the mean: beyond it, affinity gives way.
-    hash-balance-factor 150
 
     # /health is 503 while an instance loads or drains, and needs no key.
     option httpchk
@@ -99,8 +97,6 @@ HAProxy 2.6 or later. It sends requests to ${replicas} instance${replicas === 1 
 makes them). Instances elsewhere: put their addresses behind \`server\`.
 
 ${AFFINITY_NOTE}
-
-An instance that would get more than one and a half times the mean of running requests passes the surplus to its neighbour.
 
 ## When an instance goes
 
