@@ -5,8 +5,8 @@ import { assemble } from "../assemble.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import type { ModelInfo } from "../contract/model.ts";
 import type { Model, ModelFacts } from "../deploy/validate/subject.ts";
-import type { PlaceReport, Skipped } from "../models/catalogue.ts";
-import { readGgufHeader } from "../models/gguf/header.ts";
+import { brokenModels } from "../models/broken-file.ts";
+import type { PlaceReport } from "../models/catalogue.ts";
 import { availableMemory } from "../models/machine.ts";
 import { residentCost } from "../models/memory.ts";
 import { MemoryBudget } from "../pool/budget.ts";
@@ -23,7 +23,7 @@ export async function modelsHere(loaded: LoadedConfig): Promise<ModelsHere> {
   const { catalogue } = assemble(loaded, { logLevel: "error" });
   const budgetBytes = new MemoryBudget(config.memoryBudget, config.maxLoadedModels).limits([]).budgetBytes;
   const { models, places } = await catalogue.discover();
-  const broken = await Promise.all(catalogue.skipped().map(brokenFile));
+  const broken = await brokenModels(catalogue.skipped());
   const given = (await catalogue.check()).map((error) => ({
     file: basename(config.modelPath ?? ""),
     reason: error.message,
@@ -40,7 +40,7 @@ export async function modelsHere(loaded: LoadedConfig): Promise<ModelsHere> {
       exists: isFolder(name),
       models: places.find(({ path }) => path === name)?.models.length ?? 0,
     })),
-    unusable: [...given, ...broken.filter((each) => each !== undefined)],
+    unusable: [...given, ...broken.map(({ path, reason }) => ({ file: basename(path), reason, certain: true }))],
   };
 }
 
@@ -57,15 +57,6 @@ function modelOf(info: ModelInfo, settings: LoadedConfig["config"], budgetBytes:
     embeds: info.capabilities?.includes("embedding") ?? false,
     loaded: false,
   };
-}
-
-/** Projectors, adapters and further parts are whole files, just no models. */
-async function brokenFile({ path, reason }: Skipped): Promise<ModelFacts["unusable"][number] | undefined> {
-  if (!/\.gguf$/i.test(path) && !reason.startsWith("truncated")) return undefined;
-  return readGgufHeader(path, { checksVocabulary: false }).then(
-    () => undefined,
-    () => ({ file: basename(path), reason, certain: true }),
-  );
 }
 
 function isFolder(path: string): boolean {

@@ -9,6 +9,7 @@ import { measure } from "../deploy/plan/measure.ts";
 import { type Given, planFor } from "../deploy/plan/planner.ts";
 import type { PlanReport } from "../deploy/plan/report.ts";
 import { type TrafficFlags, trafficOf } from "../deploy/plan/traffic.ts";
+import type { CommandLine } from "../deploy/validate/cli-access.ts";
 import { allowedCores, availableMemory } from "../models/machine.ts";
 import { engineOptions } from "../pool/plan.ts";
 import { openHere } from "./open.ts";
@@ -34,7 +35,7 @@ export async function makePlan(loaded: LoadedConfig, flags: PlanFlags): Promise<
     const hardware = await pool.hardware.report();
     const [key] = [...loaded.config.apiKey, ...loaded.config.strictKeys];
     const onStep = (what: string) => void process.stderr.write(`${what} …\n`);
-    const measured = await measure({ serve: serveArguments(loaded), model: info.id, key, traffic, onStep });
+    const measured = await measure({ commandLine: commandLine(), flags: serveFlags(loaded), model: info.id, key, traffic, onStep });
     const { id, sizeBytes, quantization, parameters } = info;
     const report: PlanReport = {
       made: new Date().toISOString(),
@@ -52,12 +53,16 @@ export async function makePlan(loaded: LoadedConfig, flags: PlanFlags): Promise<
   }
 }
 
+/** This very program; nothing but its end ends what it measures. */
+function commandLine(): CommandLine {
+  return { command: [process.execPath, process.argv[1]!], env: process.env, signal: new AbortController().signal };
+}
+
 /** The environment and the file are the child's too; what was typed has to be said again. Stored batches are left alone. */
-function serveArguments(loaded: LoadedConfig): readonly string[] {
+function serveFlags(loaded: LoadedConfig): readonly string[] {
   const typed = SETTING_KEYS.filter((key) => loaded.sources[key].from === "flag").flatMap((key) => flagOf(key, loaded));
   const file = loaded.file === undefined ? [] : ["--config", loaded.file];
-  const fixed = ["serve", "--bind", "127.0.0.1:0", "--json", "--no-files", "--log-level", "error"];
-  return [process.argv[1]!, ...fixed, ...file, ...typed];
+  return ["--no-files", "--log-level", "error", ...file, ...typed];
 }
 
 function flagOf(key: SettingKey, { config }: LoadedConfig): readonly string[] {

@@ -4,15 +4,14 @@ import { basename } from "node:path";
 import type { Assembly } from "../assemble.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { ShimmyError } from "../contract/errors.ts";
+import { brokenModels } from "../models/broken-file.ts";
 import type { Catalogue } from "../models/catalogue.ts";
-import { readGgufHeader } from "../models/gguf/header.ts";
 import { type FileReport, Integrity, type Verdict } from "../models/integrity/integrity.ts";
 import { keyOf, readLock, writeLock } from "../models/integrity/lock-file.ts";
 import { writableByAll } from "../models/integrity/permissions.ts";
 import { readModelFile } from "../models/model-file.ts";
 import { idOfFile, idsMeantBy } from "../models/names.ts";
 import { resolveModel } from "../models/resolve.ts";
-import type { Skipped } from "../models/stores/store.ts";
 import { openHere } from "./open.ts";
 import { printJson, printTable, warnOfWriters } from "./output.ts";
 
@@ -73,18 +72,8 @@ async function named(names: readonly string[], { catalogue, aliases: known }: As
 async function all(catalogue: Catalogue): Promise<Subject[]> {
   const own = (await catalogue.list()).filter(({ source }) => source !== "embedded");
   const models = own.map(({ id, path }) => ({ model: id, path }));
-  const broken = await Promise.all(catalogue.skipped().map(brokenFile));
-  return [...models, ...broken.filter((subject) => subject !== undefined)];
-}
-
-/** Projectors, adapters and further parts are whole files, just no models. */
-async function brokenFile({ path, reason }: Skipped): Promise<Subject | undefined> {
-  // Blobs of Ollama's have no ending, and not all of them are GGUF files.
-  if (!/\.gguf$/i.test(path) && !reason.startsWith("truncated")) return undefined;
-  return readGgufHeader(path, { checksVocabulary: false }).then(
-    () => undefined,
-    () => ({ model: basename(path), path }),
-  );
+  const broken = await brokenModels(catalogue.skipped());
+  return [...models, ...broken.map(({ path }) => ({ model: basename(path), path }))];
 }
 
 async function examine(subject: Subject, integrity: Integrity, readsUnknown: boolean): Promise<ModelReport> {

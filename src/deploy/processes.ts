@@ -1,8 +1,12 @@
 /**
- * What Linux tells of processes: trees, memory, names, who listens on a port. Called by the checks of validate/ and doctor/. Everything is
+ * What Linux tells of processes: trees, memory, processor time, names, who listens on a port. Called by the checks of validate/ and
+ * doctor/ and by plan/measure.ts. Everything is
  * undefined where there is no /proc. Sources: proc(5), Documentation/networking/proc_net_tcp.rst.
  */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+
+/** USER_HZ, which proc(5) counts in; it is 100 wherever Linux runs on what Node runs on. */
+const TICKS_A_SECOND = 100;
 
 export interface Memory {
   /** Bytes that only this process holds and has written. */
@@ -25,6 +29,27 @@ export function memoryOf(pid: number): Memory | undefined {
   if (text === undefined) return undefined;
   const bytes = (field: string) => Number(new RegExp(`^${field}:\\s+(\\d+) kB`, "m").exec(text)?.[1] ?? 0) * 1024;
   return { privateDirty: bytes("Private_Dirty"), proportional: bytes("Pss") };
+}
+
+/** Bytes in memory, mapped files counted. */
+export function residentBytes(pid: number): number | undefined {
+  const kibibytes = /^VmRSS:\s+(\d+) kB/m.exec(read(`/proc/${pid}/status`) ?? "")?.[1];
+  return kibibytes === undefined ? undefined : Number(kibibytes) * 1024;
+}
+
+/** Seconds of processor time, of all threads. */
+export function cpuSeconds(pids: readonly number[]): number | undefined {
+  const times = pids.map((pid) => {
+    // Counted behind state, which is field 3: utime is 14, stime 15.
+    const fields = statOf(pid);
+    return fields && (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND;
+  });
+  return times.includes(undefined) ? undefined : times.reduce<number>((sum, time) => sum + time!, 0);
+}
+
+/** Those of the tree below a process whose program is a Python; undefined where there is no /proc. */
+export function pythonsBelow(root: number): number[] | undefined {
+  return processTree(root)?.filter((pid) => /^python/i.test(programOf(pid) ?? ""));
 }
 
 /** Of the program's file, not of what the process calls itself: engines and gateways are all "node". */
@@ -69,10 +94,15 @@ function linkOf(path: string): string {
   }
 }
 
-/** proc(5): `comm` may hold blanks and brackets, so fields are counted after the last one. */
 function parentOf(pid: number): number | undefined {
+  const parent = statOf(pid)?.[1];
+  return parent === undefined ? undefined : Number(parent);
+}
+
+/** proc(5): `comm` may hold blanks and brackets, so fields are counted after the last one. */
+function statOf(pid: number): string[] | undefined {
   const stat = read(`/proc/${pid}/stat`);
-  return stat === undefined ? undefined : Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
+  return stat?.slice(stat.lastIndexOf(")") + 2).split(" ");
 }
 
 function pids(): number[] | undefined {

@@ -5,15 +5,17 @@
  *
  *     start → empty? → load → a short question → 1, 4, 8 clients: prompts all at once, then answers for a second → end
  */
+import { bareServerBytes, startServer } from "../own-server.ts";
+import { cpuSeconds, pythonsBelow, residentBytes } from "../processes.ts";
+import type { CommandLine } from "../validate/cli-access.ts";
 import { type Answered, askStreamed, notMeasured, type Server } from "./client.ts";
 import type { Measurement, Wave } from "./measurement.ts";
-import { emptyServerBytes, settle, startOwnServer } from "./own-server.ts";
-import { cpuSeconds, hasPython, privateBytes, residentBytes } from "./processes.ts";
 import type { Traffic } from "./traffic.ts";
 
 export interface MeasureOptions {
-  /** Arguments of `node` for a server on a free port of loopback that prints its ready line as JSON. */
-  readonly serve: readonly string[];
+  readonly commandLine: CommandLine;
+  /** Of `serve`. */
+  readonly flags: readonly string[];
   readonly model: string;
   readonly key?: string | undefined;
   readonly traffic: Traffic;
@@ -36,15 +38,15 @@ const COUNTED_AT_MOST_MS = 6000;
 const WAVE_LIMIT_MS = 90_000;
 
 /** @throws not_measured, with what went wrong; no process is left then. */
-export async function measure({ serve, model, key, traffic, onStep }: MeasureOptions): Promise<Measured> {
+export async function measure({ commandLine, flags, model, key, traffic, onStep }: MeasureOptions): Promise<Measured> {
   const began = performance.now();
   onStep("starting a server to measure");
-  const empty = await emptyServerBytes();
-  const own = await startOwnServer(serve);
+  const failed = (error: Error) => Promise.reject(notMeasured(error.message));
+  const bareBytes = await bareServerBytes(commandLine).catch(failed);
+  const own = await startServer(commandLine, flags).catch(failed);
   try {
-    await settle();
+    const { idleBytes } = own;
     const baseBytes = residentBytes(own.pid);
-    const alone = privateBytes(own.pid);
     const server = { url: own.url, model, key };
     onStep(`loading ${model}`);
     await checkDoors(server);
@@ -54,13 +56,13 @@ export async function measure({ serve, model, key, traffic, onStep }: MeasureOpt
     if (first.completionTokens === 0) throw notMeasured("the model answered nothing");
     const waves = await measureWaves(server, [own.pid, loaded.pid], first, { traffic, onStep, context: loaded.context });
     const peakBytes = residentBytes(loaded.pid);
-    const python = hasPython([own.pid, loaded.pid]);
+    const pythons = pythonsBelow(own.pid);
     return {
       startMs: own.startMs,
       loadMs: loaded.ms,
       memory: {
         ...(baseBytes !== undefined && { baseBytes }),
-        ...(alone !== undefined && empty !== undefined && { aboveNodeBytes: Math.max(0, alone - empty) }),
+        ...(idleBytes !== undefined && bareBytes !== undefined && { aboveNodeBytes: Math.max(0, idleBytes - bareBytes) }),
         ...(loadedBytes !== undefined && { loadedBytes }),
         ...(peakBytes !== undefined && { peakBytes }),
       },
@@ -69,7 +71,7 @@ export async function measure({ serve, model, key, traffic, onStep }: MeasureOpt
       responseBytesPerToken: first.responseBytes / first.completionTokens,
       slots: loaded.slots,
       contextTokens: loaded.context,
-      ...(python !== undefined && { python }),
+      ...(pythons && { python: pythons.length > 0 }),
       tookMs: performance.now() - began,
     };
   } finally {

@@ -1,7 +1,7 @@
 /** The package: how large it is, and that nothing of Python is in it or runs below the server. Called by checks.ts. */
 import { type Check, fail, pass } from "../check.ts";
 import { counted, megabytes } from "../figures.ts";
-import { processTree, programOf } from "../processes.ts";
+import { processTree, pythonsBelow } from "../processes.ts";
 import { type PackageFile, packageFiles, packedBytes } from "./package-files.ts";
 import type { Subject } from "./subject.ts";
 
@@ -30,7 +30,7 @@ export function noPython(group: string, folder: string, { pid }: Pick<Subject, "
       const files = packageFiles(folder);
       const strange = files.filter(isPython).map(({ path }) => path);
       const tree = pid === undefined ? undefined : processTree(pid);
-      const running = (tree ?? []).filter((each) => /^python/i.test(programOf(each) ?? ""));
+      const running = pid === undefined ? [] : (pythonsBelow(pid) ?? []);
       const seen = tree ? `none of ${tree.length} of the server's processes` : "processes cannot be seen";
       const limit = "no file, no process";
       if (strange.length > 0) return fail(`${strange.slice(0, 3).join(", ")} in the package`, "Install the package again.", { limit });

@@ -1,13 +1,16 @@
-/** Starts an instance on a free port for the time of the checks, and the bare server that it is compared with. Called by cli/validate.ts and start-up.ts. */
+/**
+ * Starts an instance on a free port for as long as it is measured, and the bare server that it is compared with. Called by
+ * cli/validate.ts, validate/start-up.ts and plan/measure.ts: base memory is one figure, whoever asks.
+ */
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { get } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { memoryOf } from "../processes.ts";
-import type { CommandLine } from "./cli-access.ts";
-import type { OwnProcess } from "./subject.ts";
+import { memoryOf } from "./processes.ts";
+import type { CommandLine } from "./validate/cli-access.ts";
+import type { OwnProcess } from "./validate/subject.ts";
 
 export interface OwnServer extends OwnProcess {
   readonly url: string;
@@ -31,8 +34,8 @@ server.listen(0, "127.0.0.1", () => console.log(JSON.stringify({ url: "http://12
 `;
 
 /** With the models of --preload. @throws Error whose message is what the process said before it ended. */
-export function startServer({ command: [program, ...first], ...around }: CommandLine): Promise<OwnServer> {
-  return start(program, [...first, "serve", "--bind", "127.0.0.1:0", "--json"], around);
+export function startServer({ command: [program, ...first], ...around }: CommandLine, flags: readonly string[] = []): Promise<OwnServer> {
+  return start(program, [...first, "serve", "--bind", "127.0.0.1:0", "--json", ...flags], around);
 }
 
 /** Private memory of a server that does nothing, in bytes; undefined where the system does not tell. */
