@@ -102,10 +102,14 @@ export class EngineProcess {
         this.#end(signal ? `killed by ${signal}` : `exit code ${code}`);
         resolve();
       });
+      this.#child.once("error", (error: NodeJS.ErrnoException) => {
+        this.#end(error.syscall?.startsWith("spawn") ? `its process could not be started (${error.code})` : error.message);
+        if (this.#child.pid === undefined) resolve(); // what never ran has no "close"
+      });
     });
-    this.#child.once("error", (error) => this.#end(error.message));
     this.#child.on("message", (message: FromEngine) => this.#receive(message));
-    this.#child.stderr!.setEncoding("utf8").on("data", (text: string) => {
+    // Absent where the process could not even have pipes: too many open files.
+    this.#child.stderr?.setEncoding("utf8").on("data", (text: string) => {
       this.#stderr = (this.#stderr + text).slice(-STDERR_KEPT);
     });
   }

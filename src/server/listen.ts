@@ -7,6 +7,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import type { ListenAddress } from "../config/listen.ts";
 import { ShimmyError } from "../contract/errors.ts";
+import { connectionLimit } from "./connection-limit.ts";
 import { checkHost, corsHeaders } from "./guards.ts";
 import { health } from "./health.ts";
 import { errorHeaders, plainError } from "./respond.ts";
@@ -30,6 +31,7 @@ export async function listen(services: Services, address: ListenAddress): Promis
   const server = createServer(route(services));
   // Pooled clients come back late. Node's limits on receiving a request stay (60 s for headers, 300 s in all): they never cut an answer.
   server.keepAliveTimeout = 75_000;
+  limitConnections(server, services);
   const answering = new Set<ServerResponse>();
   server.prependListener("request", (_, response: ServerResponse) => {
     answering.add(response);
@@ -39,6 +41,20 @@ export async function listen(services: Services, address: ListenAddress): Promis
   const { port } = server.address() as AddressInfo;
   const url = `http://${urlHost(address.host)}:${port}`;
   return { url, host: address.host, port, close: (timeoutMs) => close(server, answering, timeoutMs) };
+}
+
+const DROPS_TOLD_EVERY_MS = 60_000;
+
+function limitConnections(server: Server, { config, log }: Services): void {
+  const limit = connectionLimit(config.upstreams.length > 0);
+  if (limit === undefined) return;
+  server.maxConnections = limit;
+  let toldAt = Number.NEGATIVE_INFINITY;
+  server.on("drop", () => {
+    if (performance.now() - toldAt < DROPS_TOLD_EVERY_MS) return;
+    toldAt = performance.now();
+    log.warn("connections are refused", { limit, hint: "raise `ulimit -n`, or close connections that are not used" });
+  });
 }
 
 function route(services: Services): NodeListener {

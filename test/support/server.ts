@@ -31,12 +31,16 @@ export interface StartOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Working directory; absent: an empty one of its own. */
   readonly cwd?: string;
+  /** `ulimit -n`. */
+  readonly openFiles?: number;
 }
 
 /** A server on a free port of loopback, with only the embedded model unless told otherwise. Stop it in `afterAll`. */
-export async function startServer({ args = [], env = {}, cwd }: StartOptions = {}): Promise<TestServer> {
+export async function startServer({ args = [], env = {}, cwd, openFiles }: StartOptions = {}): Promise<TestServer> {
   const folder = cwd ?? mkdtempSync(join(tmpdir(), "shimmy-test-"));
-  const child = spawn(process.execPath, [CLI, "serve", "--bind", "127.0.0.1:0", "--json", ...args], {
+  const command = [process.execPath, CLI, "serve", "--bind", "127.0.0.1:0", "--json", ...args];
+  const [program, ...rest] = openFiles === undefined ? command : ["sh", "-c", `ulimit -n ${openFiles}; exec "$@"`, "sh", ...command];
+  const child = spawn(program!, rest, {
     cwd: folder,
     // No configuration and no models of the person who runs the tests.
     env: { ...cleanEnvironment(), XDG_CONFIG_HOME: folder, XDG_DATA_HOME: folder, HOME: folder, USERPROFILE: folder, ...env },
