@@ -34,6 +34,13 @@ test.skipIf(process.platform === "win32")("only the user can read the file, and 
   expect(readdirSync(join(file, ".."))).toEqual(["aliases.json"]);
 });
 
+test("many that are saved at once are all kept", async () => {
+  const names = Array.from({ length: 20 }, (_, i) => `name-${i}`);
+  await Promise.all(names.map((name) => saveAlias(name, "smol", file)));
+  const table = new Aliases({ configured: {}, file });
+  for (const name of names) expect(await targetOf(table, name)).toBe("smol");
+});
+
 test("removing what is not there writes nothing", async () => {
   expect(await removeAlias("x", file)).toBeUndefined();
   expect(readdirSync(folder)).toEqual([]);

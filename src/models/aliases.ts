@@ -13,6 +13,9 @@ import { writeWhole } from "./write-whole.ts";
 /** A file of a thousand aliases has a twentieth of this. */
 const MAX_FILE_BYTES = 1024 * 1024;
 
+/** A change takes a millisecond; a lock of another machine that ended in one is taken over. */
+const LOCK = { onWait: () => undefined, lookEveryMs: 5, staleAfterMs: 5000 };
+
 export function aliasFile(folder: string = userDataFolder()): string {
   return join(folder, "aliases.json");
 }
@@ -111,13 +114,26 @@ function entriesOf(root: unknown): Record<string, string> {
   return Object.fromEntries(usable) as Record<string, string>;
 }
 
-/** Reads, changes, writes; readers see the old file or the new one, never a part. A file that was unusable is kept beside it. */
+/**
+ * Reads, changes, writes, one process at a time, so that no alias of another `shimmy cp` is lost; readers see the old file or the new one,
+ * never a part. A file that was unusable is kept beside it.
+ */
 async function change<T>(file: string, edit: (aliases: Map<string, string>) => T): Promise<T> {
+  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+  const { acquire } = await import("./process-lock.ts"); // a server only reads
+  const lock = await acquire(`${file}.lock`, { ...LOCK, signal: new AbortController().signal });
+  try {
+    return await changeAlone(file, edit);
+  } finally {
+    await lock.release();
+  }
+}
+
+async function changeAlone<T>(file: string, edit: (aliases: Map<string, string>) => T): Promise<T> {
   const { aliases, problem } = await readAliases(file);
   const entries = new Map(Object.entries(aliases));
   const result = edit(entries);
   const sorted = [...entries].sort(([a], [b]) => (a < b ? -1 : 1));
-  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
   if (problem) await rename(file, `${file}.unusable`);
   await writeWhole(file, `${JSON.stringify({ version: 1, aliases: Object.fromEntries(sorted) }, null, 2)}\n`);
   return result;
