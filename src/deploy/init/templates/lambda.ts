@@ -134,7 +134,7 @@ curl "$URL/v1/chat/completions" -H "x-api-key: $KEY" -H "Content-Type: applicati
   -d '{"stream": true, "messages": [{"role": "user", "content": "Hello!"}]}'
 \`\`\`
 
-- **Models** are in the image${pulled.length > 0 ? `: ${listed({ models: pulled })}` : "; the embedded shimmy-tiny comes with the package"}.${notOfHub(options, "the image (a COPY to /var/task/models in Dockerfile.lambda)")} An image may have 10 GB; the first read of a layer is slow, so small models start much sooner.
+- **Models** are in the image${pulled.length > 0 ? `: ${listed({ models: pulled })}` : "; the embedded shimmy-tiny comes with the package"}.${notOfHub(options, "the image (a COPY to /var/task/models in Dockerfile.lambda, and a line in .dockerignore)")} An image may have 10 GB; the first read of a layer is slow, so small models start much sooner.
 - **Cold start** is Lambda's own, the import, and the load of the model with the first request. Provisioned concurrency takes away the first two.
 - **Memory.** ${memoryReason} ${lambdaMemory(options)} MB here, at most ${LARGEST}; more memory is also more processors.
 - **Limits of Lambda.** One request at a time in an instance, so nothing is batched; 15 minutes and 200 MB for an answer; a request of 6 MB; \`replicas\` (${options.replicas}) is how many instances there may be, others get 429. A new account may have ten in all and then none to reserve: take \`ReservedConcurrentExecutions\` out.

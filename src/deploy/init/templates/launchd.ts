@@ -95,6 +95,6 @@ curl http://127.0.0.1:${port}/health
 - **Stop**: \`launchctl bootout gui/$(id -u)/${first}\`; answers finish for up to ${DRAIN_SECONDS} s. **Restart**: \`launchctl kickstart -k gui/$(id -u)/${first}\`.
 - **Log**: \`tail -f ~/Library/Logs/${first}.log\`
 - **Memory.** launchd bounds none, so the file sets SHIMMY_MEMORY_BUDGET. ${memoryReason}
-- It listens on this machine only, as your user, and uses Metal.${notOfHub(options, "~/.local/share/shimmy/models, or named by its whole path,")} Node is looked for in Homebrew's folders and /usr/local/bin; with a version manager, put its folder into PATH in the file.
+- It listens on this machine only, as your user, and uses Metal.${notOfHub(options, "a folder that `shimmy list` reads")} Node is looked for in Homebrew's folders and /usr/local/bin; with a version manager, put its folder into PATH in the file.
 `;
 }
