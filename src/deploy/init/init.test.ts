@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -70,6 +70,30 @@ describe("writing", () => {
     await expect(compared).rejects.toMatchObject({ code: "cannot_write" });
   });
 
+  test("a link out of the folder, or to nowhere, is not followed", async () => {
+    const outside = mkdtempSync(join(base, "outside-"));
+    symlinkSync(outside, join(folder, "deep"));
+    await expect(compareFiles(folder, files)).rejects.toMatchObject({ code: "cannot_write" });
+    expect(readdirSync(outside)).toEqual([]);
+    rmSync(join(folder, "deep"));
+    for (const target of [join(outside, "nothing"), join(outside, "file")]) {
+      if (target.endsWith("file")) writeFileSync(target, "theirs\n");
+      symlinkSync(target, join(folder, "a.txt"));
+      await expect(compareFiles(folder, files)).rejects.toMatchObject({ code: "cannot_write" });
+      rmSync(join(folder, "a.txt"));
+    }
+    expect(readdirSync(outside)).toEqual(["file"]);
+  });
+
+  test("a link inside of the folder, and a folder that is itself reached by one, are followed", async () => {
+    mkdirSync(join(folder, "real"));
+    symlinkSync("real", join(folder, "deep"));
+    const link = join(base, "link");
+    symlinkSync(folder, link);
+    await writeFiles(await compareFiles(link, files), false);
+    expect(readFileSync(join(folder, "real/er/run.sh"), "utf8")).toBe("#!/bin/sh\n");
+  });
+
   test("never leaves the folder", async () => {
     await expect(compareFiles(folder, [{ path: "../x", text: "" }])).rejects.toThrow(/not below/);
     await expect(compareFiles(folder, [{ path: "/x", text: "" }])).rejects.toThrow(/not below/);
@@ -120,7 +144,7 @@ describe("options", () => {
   });
 
   const refused: InitFlags[] = [
-    ...["", "Chat", "-a", "a-", "a b", "a;rm", "../a", "a".repeat(64), "9a"].map((name) => ({ name })),
+    ...["", "Chat", "-a", "a-", "a b", "a;rm", "../a", "a".repeat(64), "9a", "null", "true", "no", "on", "y"].map((name) => ({ name })),
     ...["0", "65536", "8.5", "x", "-1"].map((port) => ({ port })),
     ...["0", "1.5", "many"].map((replicas) => ({ replicas })),
     ...["lots", "1", "-5Gi", "9999999Gi"].map((memory) => ({ memory })),

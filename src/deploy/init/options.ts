@@ -35,6 +35,8 @@ export type TemplateDefaults = Pick<TemplateOptions, "port" | "memoryBytes" | "m
 
 const MEBIBYTE = 1024 ** 2;
 const UNITS: Readonly<Record<string, number>> = { "": 1, K: 1e3, M: 1e6, G: 1e9, KI: 1024, MI: MEBIBYTE, GI: 1024 ** 3 };
+/** What YAML 1.1, which Kubernetes and GitHub still read, takes for a truth value or for nothing where it stands unquoted. */
+const NO_TEXT_IN_YAML = /^(y|n|yes|no|on|off|true|false|null)$/;
 /** Of a hub, a store or a file: nothing that a shell, YAML or a unit file would read as more than a word, or a command as a flag. */
 const MODEL = /^[\w./][\w./:@+-]{0,199}$/;
 
@@ -42,6 +44,7 @@ const MODEL = /^[\w./][\w./:@+-]{0,199}$/;
 export function templateOptions(flags: InitFlags, defaults: TemplateDefaults): TemplateOptions {
   const { name = "shimmy", models = [] } = flags;
   if (!/^[a-z]([a-z\d-]{0,61}[a-z\d])?$/.test(name)) refuse("--name", "it must be lower-case letters, digits and hyphens, a letter first");
+  if (NO_TEXT_IN_YAML.test(name)) refuse("--name", "YAML reads this word as a value and not as a name");
   const words = models.flatMap((list) => list.split(",")).filter((model) => model !== "");
   for (const model of words) if (!MODEL.test(model)) refuse("--models", `'${model}' is no name of a model`);
   return {

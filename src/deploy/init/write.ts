@@ -3,8 +3,8 @@
  * not know what is in them.
  */
 import { randomUUID } from "node:crypto";
-import { chmod, constants, copyFile, link, mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
-import { dirname, isAbsolute, resolve } from "node:path";
+import { chmod, constants, copyFile, link, lstat, mkdir, readFile, realpath, rename, rm, writeFile } from "node:fs/promises";
+import { dirname, isAbsolute, relative, resolve } from "node:path";
 import { ShimmyError } from "../../contract/errors.ts";
 import { unifiedDiff } from "./diff.ts";
 import type { TemplateFile } from "./template.ts";
@@ -31,7 +31,10 @@ async function compareFile(folder: string, file: TemplateFile): Promise<Comparis
   if (isAbsolute(file.path) || file.path.split(/[\\/]/).includes("..")) throw new Error(`${file.path} is not below the folder`);
   const path = resolve(folder, file.path);
   try {
-    const found = await stat(path);
+    await staysInside(folder, path);
+    // Not what a link leads to: it may lie elsewhere, or not be there yet.
+    const found = await lstat(path);
+    if (found.isSymbolicLink()) throw new ShimmyError("cannot_write", { path, reason: "it is a link; take it away or write elsewhere" });
     if (!found.isFile()) throw new ShimmyError("cannot_write", { path, reason: "it is there and is no file" });
     if (found.size > LARGEST_SHOWN) return { file, path, state: "differs", diff: `${file.path}: ${found.size} bytes, not shown` };
     const before = await readFile(path, "utf8");
@@ -41,6 +44,26 @@ async function compareFile(folder: string, file: TemplateFile): Promise<Comparis
     if (codeOf(error) === "ENOENT") return { file, path, state: "new" };
     throw refused(path, error);
   }
+}
+
+/** A folder below may be a link; one that leads out of the folder would have files written where nobody named. @throws cannot_write */
+async function staysInside(folder: string, path: string): Promise<void> {
+  const root = await realpath(folder).catch(absent);
+  // What is not there is made, below what is there.
+  let parent = dirname(path);
+  let real = await realpath(parent).catch(absent);
+  while (real === undefined && parent !== resolve(folder)) {
+    parent = dirname(parent);
+    real = await realpath(parent).catch(absent);
+  }
+  if (root === undefined || real === undefined) return;
+  const way = relative(root, real);
+  if (isAbsolute(way) || way.split(/[\\/]/)[0] === "..")
+    throw new ShimmyError("cannot_write", { path, reason: "a link on the way leads out of the folder" });
+}
+
+function absent(error: unknown): undefined {
+  if (codeOf(error) !== "ENOENT") throw error;
 }
 
 /**

@@ -41,7 +41,7 @@ export function isConversation(messages) {
   return (
     Array.isArray(messages) &&
     messages.length > 0 &&
-    messages.every(({ role, content } = {}) => ["user", "assistant"].includes(role) && typeof content === "string")
+    messages.every((turn) => ["user", "assistant"].includes(turn?.role) && typeof turn.content === "string")
   );
 }
 

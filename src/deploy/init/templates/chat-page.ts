@@ -42,6 +42,7 @@ export function chatPage(name: string): string {
     form.reset();
     const line = show("assistant", "");
     const asked = new AbortController();
+    let answer = "";
     stop.onclick = () => asked.abort();
     send.hidden = !(stop.hidden = false);
     try {
@@ -53,11 +54,13 @@ export function chatPage(name: string): string {
       });
       if (!response.ok) throw new Error((await response.json()).error);
       const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-      for (let part = await reader.read(); !part.done; part = await reader.read()) line.textContent += part.value;
+      for (let part = await reader.read(); !part.done; part = await reader.read()) line.textContent = answer += part.value;
     } catch (error) {
       if (error.name !== "AbortError") line.textContent += \`\\n[\${error.message}]\`;
     } finally {
-      messages.push({ role: "assistant", content: line.textContent });
+      // What failed is shown and is no part of the conversation; a question without an answer is taken back.
+      if (answer === "") messages.pop();
+      else messages.push({ role: "assistant", content: answer });
       send.hidden = !(stop.hidden = true);
     }
   });

@@ -24,8 +24,30 @@ function isOfHub(model: string): boolean {
   return model.includes("/") && !/^[./]/.test(model);
 }
 
+/** Those that `shimmy pull` can fetch. */
+export function ofHub({ models }: Pick<TemplateOptions, "models">): readonly string[] {
+  return models.filter(isOfHub);
+}
+
+/** For people: the models that nothing fetches. "" if there are none; shimmy-tiny comes with the package. @param place "the volume" */
+export function notOfHub({ models }: TemplateOptions, place: string): string {
+  const names = models.filter((model) => !isOfHub(model) && model !== "shimmy-tiny");
+  return names.length === 0 ? "" : ` ${listed({ models: names })}: no hub has them, so they must be in ${place} before.`;
+}
+
+/** Ports that only root may listen on, where nothing says otherwise. */
+export function isPrivileged({ port }: Pick<TemplateOptions, "port">): boolean {
+  return port < 1024;
+}
+
+/** @param who "start.sh" @throws invalid_value where a template cannot give the right to such a port */
+export function refusePrivileged(options: TemplateOptions, who: string): void {
+  if (isPrivileged(options))
+    throw new ShimmyError("invalid_value", { param: "--port", reason: `below 1024 only root may listen, and ${who} does not` });
+}
+
 /** For people: `a`, `b`. */
-export function listed({ models }: TemplateOptions): string {
+export function listed({ models }: Pick<TemplateOptions, "models">): string {
   return models.map((model) => `\`${model}\``).join(", ");
 }
 

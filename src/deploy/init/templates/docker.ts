@@ -1,7 +1,20 @@
 /** `shimmy init --template docker`: an image, and a compose file that runs it with everything a container should not have taken away. */
 import type { TemplateOptions } from "../options.ts";
 import type { Template } from "../template.ts";
-import { DRAIN_SECONDS, indented, instances, listed, mebibytes, modelVariables, NEW_KEY, pullLines, STOP_SECONDS } from "./common.ts";
+import {
+  DRAIN_SECONDS,
+  indented,
+  instances,
+  isPrivileged,
+  listed,
+  mebibytes,
+  modelVariables,
+  NEW_KEY,
+  notOfHub,
+  ofHub,
+  pullLines,
+  STOP_SECONDS,
+} from "./common.ts";
 
 export const docker: Template = {
   name: "docker",
@@ -18,6 +31,7 @@ export const docker: Template = {
 export const DOCKERIGNORE = `*
 !Dockerfile*
 !start.sh
+!lambda.mjs
 !shimmy-*.tgz
 `;
 
@@ -78,13 +92,13 @@ x-shimmy: &shimmy
   tmpfs: ["/tmp:size=64m,mode=1777"]
   cap_drop: [ALL]
   security_opt: ["no-new-privileges:true"]
-  pids_limit: 512
   stop_grace_period: ${STOP_SECONDS}s
-  deploy:
+${isPrivileged(options) ? `  sysctls: { net.ipv4.ip_unprivileged_port_start: "0" }\n` : ""}  deploy:
     resources:
       limits:
         cpus: "${cpus}"
         memory: ${mebibytes(options)}M
+        pids: 512
   logging:
     driver: json-file
     options: { max-size: 10m, max-file: "3" }
@@ -145,7 +159,7 @@ docker compose up --build --detach --wait
 ${replicas === 1 ? "One server listens" : `${replicas} servers listen`} on ${ports} of this machine only. \`.env\` holds the key and stays out of the image; keep it out of git (\`echo .env >> .gitignore\`).
 
 - **The package.** The image installs \`shimmy@${version}\` from the registry that npm is set to, or the \`shimmy-*.tgz\` of \`npm pack\` if it lies in this folder.
-- **Models.** ${models.length > 0 ? `The service \`pull\` fetches ${listed(options)} into the volume \`models\` and compares every byte with its digest before a server starts.` : "The embedded shimmy-tiny answers."} Another one: \`docker compose exec shimmy-1 shimmy pull owner/repo:Q4_K_M\`; a running server sees it at once.
+- **Models.** ${models.length > 0 ? `The service \`pull\` fetches ${listed({ models: ofHub(options) })} into the volume \`models\` and compares every byte with its digest before a server starts.${notOfHub(options, "the volume")}` : "The embedded shimmy-tiny answers."} Another one: \`docker compose exec shimmy-1 shimmy pull owner/repo:Q4_K_M\`; a running server sees it at once.
 - **Limits.** \`deploy.resources\` in compose.yaml; ${memoryReason} Shimmy reads the container's own limit and loads what fits in it.
 - **What it may do.** It runs as user 1000 with a read-only root, without capabilities; it writes to /models, /data and a /tmp in memory.
 - **Stopping.** \`docker compose stop\` lets running answers finish for up to ${DRAIN_SECONDS} s. Docker's own default of 10 s would cut them.

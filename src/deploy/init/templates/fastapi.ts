@@ -26,6 +26,7 @@ export const fastapi: Template = {
 function main(options: TemplateOptions): string {
   return `"""A chat that asks Shimmy with OpenAI's own client. The key stays on this side; the browser never sees it."""
 
+import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator
@@ -34,7 +35,7 @@ from typing import Annotated, Literal
 
 import openai
 import uvicorn
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from fastapi.staticfiles import StaticFiles
@@ -71,17 +72,27 @@ async def healthz() -> dict[str, str]:
 
 
 @app.post("/api/chat")
-async def chat(conversation: Conversation) -> Response:
+async def chat(conversation: Conversation, request: Request) -> Response:
     messages = [message.model_dump() for message in conversation.messages]
+    beginning = asyncio.create_task(begin(messages))
     try:
-        stream = await client.chat.completions.create(model=MODEL, messages=messages, stream=True)
-        pieces = answer(stream)
-        # Waited for, so that a failure before it has its own status.
-        first = await anext(pieces, "")
+        # Until an answer begins nothing else tells that the browser has gone.
+        while not (await asyncio.wait({beginning}, timeout=0.25))[0]:
+            if await request.is_disconnected():
+                return Response(status_code=499)
+        first, pieces = await beginning
     except openai.APIError as error:
         return failure(error)
+    finally:
+        beginning.cancel()
     headers = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
     return StreamingResponse(chain(first, pieces), media_type="text/plain; charset=utf-8", headers=headers)
+
+
+async def begin(messages: list[dict[str, str]]) -> tuple[str, AsyncIterator[str]]:
+    """The first piece is waited for, so that a failure before it has its own status."""
+    pieces = answer(await client.chat.completions.create(model=MODEL, messages=messages, stream=True))
+    return await anext(pieces, ""), pieces
 
 
 async def answer(stream: openai.AsyncStream) -> AsyncIterator[str]:

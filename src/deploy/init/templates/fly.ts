@@ -1,7 +1,8 @@
 /** `shimmy init --template fly`: a machine with a volume on Fly.io that sleeps while nobody asks. */
+import { ShimmyError } from "../../../contract/errors.ts";
 import type { TemplateOptions } from "../options.ts";
 import type { Template } from "../template.ts";
-import { DRAIN_SECONDS, listed, mebibytes, NEW_KEY, STOP_SECONDS } from "./common.ts";
+import { DRAIN_SECONDS, listed, mebibytes, NEW_KEY, notOfHub, ofHub, refusePrivileged, STOP_SECONDS } from "./common.ts";
 import { DOCKERIGNORE } from "./docker.ts";
 import { hostedDockerfile, startScript } from "./hosted.ts";
 
@@ -9,17 +10,21 @@ export const fly: Template = {
   name: "fly",
   aliases: ["fly.io", "flyio"],
   summary: "Fly.io: fly.toml with a volume, health checks, machines that sleep while nobody asks",
-  files: (options) => [
-    { path: "fly.toml", text: configuration(options) },
-    { path: "Dockerfile.fly", text: hostedDockerfile(options, "0.0.0.0") },
-    { path: "start.sh", text: startScript(options), mode: 0o755 },
-    { path: ".dockerignore", text: DOCKERIGNORE },
-    { path: "README-fly.md", text: readme(options) },
-  ],
+  files: (options) => {
+    refusePrivileged(options, "start.sh");
+    return [
+      { path: "fly.toml", text: configuration(options) },
+      { path: "Dockerfile.fly", text: hostedDockerfile(options, "0.0.0.0") },
+      { path: "start.sh", text: startScript(options), mode: 0o755 },
+      { path: ".dockerignore", text: DOCKERIGNORE },
+      { path: "README-fly.md", text: readme(options) },
+    ];
+  },
 };
 
 function configuration(options: TemplateOptions): string {
   const { name, port } = options;
+  const machine = machineFor(options);
   return `app = "${name}"
 # The nearest to you: \`fly platform regions\`.
 primary_region = "fra"
@@ -34,6 +39,10 @@ kill_timeout = "${STOP_SECONDS}s"
   source = "data"
   destination = "/data"
   initial_size = "20gb"
+
+# Its default of five minutes is short for the first start, which pulls the models.
+[deploy]
+  wait_timeout = "20m"
 
 [http_service]
   internal_port = ${port}
@@ -56,23 +65,39 @@ kill_timeout = "${STOP_SECONDS}s"
     grace_period = "10m"
 
 [[vm]]
-  cpu_kind = "shared"
-  cpus = ${flyCpus(options)}
-  memory = "${flyMemory(options)}mb"
+  cpu_kind = "${machine.kind}"
+  cpus = ${machine.cpus}
+  memory = "${machine.megabytes}mb"
 `;
 }
 
-/** What Fly sells: powers of two up to eight shared processors, memory in steps of 256 MB, at least 256 MB for each of them. */
-function flyCpus({ cpus }: TemplateOptions): number {
-  return Math.min(8, 2 ** Math.ceil(Math.log2(Math.max(1, cpus))));
+interface Machine {
+  readonly kind: "shared" | "performance";
+  readonly cpus: number;
+  readonly megabytes: number;
 }
 
-function flyMemory(options: TemplateOptions): number {
-  return Math.max(256 * flyCpus(options), Math.ceil(mebibytes(options) / 256) * 256);
+/** What Fly sells, by processor: least and most memory, and its steps. Source: https://fly.io/docs/machines/guides-examples/machine-sizing */
+const SOLD = [
+  { kind: "shared", cpus: [1, 2, 4, 8], least: 256, most: 2048, step: 256 },
+  { kind: "performance", cpus: [1, 2, 4, 8, 16], least: 2048, most: 8192, step: 2048 },
+] as const;
+const MOST_CPUS = 16;
+
+/** The smallest that has what is needed; more than sixteen processors are not sold. @throws invalid_value */
+function machineFor(options: TemplateOptions): Machine {
+  const needed = mebibytes(options);
+  const wanted = Math.min(options.cpus, MOST_CPUS);
+  for (const { kind, cpus: sizes, least, most, step } of SOLD) {
+    const cpus = sizes.find((size) => size >= wanted && size * most >= needed);
+    if (cpus !== undefined) return { kind, cpus, megabytes: Math.max(least * cpus, Math.ceil(needed / step) * step) };
+  }
+  throw new ShimmyError("invalid_value", { param: "--memory", reason: "Fly.io's largest machine has 128Gi" });
 }
 
 function readme(options: TemplateOptions): string {
   const { name, models, memoryReason, replicas, version } = options;
+  const { kind, cpus, megabytes } = machineFor(options);
   return `# ${name}: Shimmy on Fly.io
 
 \`\`\`sh
@@ -82,8 +107,8 @@ fly deploy
 ${replicas > 1 ? `fly scale count ${replicas} --with-new-volumes\n` : ""}curl https://${name}.fly.dev/health
 \`\`\`
 
-- **Models.** ${models.length > 0 ? `The first start pulls ${listed(options)} into the volume and verifies them; later starts find them there.` : "The embedded shimmy-tiny answers; \\`shimmy init --template fly --models owner/repo:Q4_K_M\\` has start.sh pull one.".replaceAll("\\`", "`")}
-- **Size.** ${memoryReason} ${flyMemory(options)} MB and ${flyCpus(options)} shared processors, as Fly sells them. \`cpu_kind = "performance"\` is several times as fast.
+- **Models.** ${models.length > 0 ? `The first start pulls ${listed({ models: ofHub(options) })} into the volume and verifies them; later starts find them there.${notOfHub(options, "/data/models")}` : "The embedded shimmy-tiny answers; \\`shimmy init --template fly --models owner/repo:Q4_K_M\\` has start.sh pull one.".replaceAll("\\`", "`")}
+- **Size.** ${memoryReason} ${megabytes} MB and ${cpus} ${kind} processors, as Fly sells them.${kind === "shared" ? ` \`cpu_kind = "performance"\` is several times as fast, and has at least 2048 MB for each.` : ""}
 - **Sleep.** A machine that nobody asks is stopped, and started by the next request; min_machines_running = 1 keeps one.
 - **Stopping.** Running answers finish for up to ${DRAIN_SECONDS} s.
 - **User.** start.sh gives the volume to the user \`node\` and drops root for good before it pulls or serves.

@@ -1,17 +1,20 @@
 /** `shimmy init --template github-actions`: a job that starts Shimmy Tiny and runs tests against it; nothing is downloaded but the package. */
 import type { TemplateOptions } from "../options.ts";
 import type { Template } from "../template.ts";
-import { indented, pullLines } from "./common.ts";
+import { indented, pullLines, refusePrivileged } from "./common.ts";
 
 export const githubActions: Template = {
   name: "github-actions",
   aliases: ["actions", "github"],
   summary: "a workflow that starts Shimmy and runs tests against it, without keys and without cost",
-  files: (options) => [
-    { path: ".github/workflows/shimmy.yaml", text: workflow(options) },
-    { path: "test/shimmy.test.mjs", text: TEST },
-    { path: "README-github-actions.md", text: readme(options) },
-  ],
+  files: (options) => {
+    refusePrivileged(options, "a job");
+    return [
+      { path: ".github/workflows/shimmy.yaml", text: workflow(options) },
+      { path: "test/shimmy.test.mjs", text: TEST },
+      { path: "README-github-actions.md", text: readme(options) },
+    ];
+  },
 };
 
 function workflow(options: TemplateOptions): string {
@@ -47,7 +50,7 @@ ${pull}
         run: |
           shimmy serve --bind 127.0.0.1:${port} --preload default > shimmy.log 2>&1 &
           echo $! > shimmy.pid
-          for attempt in $(seq 120); do
+          for _ in $(seq 120); do
             curl --silent --fail http://127.0.0.1:${port}/health && exit 0
             kill -0 "$(cat shimmy.pid)" || break
             sleep 0.5

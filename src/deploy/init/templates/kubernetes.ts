@@ -1,7 +1,20 @@
 /** `shimmy init --template kubernetes`: manifests for kustomize. `base/` runs on any cluster, `scaling/` where Prometheus is. */
+import { ShimmyError } from "../../../contract/errors.ts";
 import type { TemplateOptions } from "../options.ts";
 import type { Template } from "../template.ts";
-import { DRAIN_SECONDS, indented, listed, mebibytes, modelVariables, NEW_KEY, pullLines, STOP_SECONDS } from "./common.ts";
+import {
+  DRAIN_SECONDS,
+  indented,
+  isPrivileged,
+  listed,
+  mebibytes,
+  modelVariables,
+  NEW_KEY,
+  notOfHub,
+  ofHub,
+  pullLines,
+  STOP_SECONDS,
+} from "./common.ts";
 import { DOCKERIGNORE, dockerfile } from "./docker.ts";
 import { scaling } from "./kubernetes-scaling.ts";
 
@@ -9,19 +22,33 @@ export const kubernetes: Template = {
   name: "kubernetes",
   aliases: ["k8s"],
   summary: "kustomize manifests: probes, disruption budget, network policy, verified models, autoscaling on queue depth",
-  files: (options) => [
-    { path: "Dockerfile", text: dockerfile(options) },
-    { path: ".dockerignore", text: DOCKERIGNORE },
-    { path: "kubernetes/.gitignore", text: "secret.env\n" },
-    { path: "kubernetes/base/kustomization.yaml", text: kustomization(options) },
-    { path: "kubernetes/base/statefulset.yaml", text: statefulSet(options) },
-    { path: "kubernetes/base/service.yaml", text: services(options) },
-    { path: "kubernetes/base/disruption-budget.yaml", text: disruptionBudget(options) },
-    { path: "kubernetes/base/network-policy.yaml", text: networkPolicy(options) },
-    ...scaling(options),
-    { path: "README-kubernetes.md", text: readme(options) },
-  ],
+  files: (options) => {
+    refuseLongName(options);
+    return [
+      { path: "Dockerfile", text: dockerfile(options) },
+      { path: ".dockerignore", text: DOCKERIGNORE },
+      { path: "kubernetes/.gitignore", text: "secret.env\n" },
+      { path: "kubernetes/base/kustomization.yaml", text: kustomization(options) },
+      { path: "kubernetes/base/statefulset.yaml", text: statefulSet(options) },
+      { path: "kubernetes/base/service.yaml", text: services(options) },
+      { path: "kubernetes/base/disruption-budget.yaml", text: disruptionBudget(options) },
+      { path: "kubernetes/base/network-policy.yaml", text: networkPolicy(options) },
+      ...scaling(options),
+      { path: "README-kubernetes.md", text: readme(options) },
+    ];
+  },
 };
+
+/** The label controller-revision-hash of a set's pods is its name, a hyphen and ten characters; a label has 63. */
+const LONGEST_NAME = 52;
+
+function refuseLongName({ name }: TemplateOptions): void {
+  if (name.length > LONGEST_NAME)
+    throw new ShimmyError("invalid_value", {
+      param: "--name",
+      reason: `Kubernetes leaves ${LONGEST_NAME} characters for the name of a set`,
+    });
+}
 
 /** The key is in a file that git does not get; its hash in the name of the secret restarts the pods when it changes. */
 function kustomization({ name, version }: TemplateOptions): string {
@@ -85,7 +112,7 @@ spec:
         fsGroup: 1000
         fsGroupChangePolicy: OnRootMismatch
         seccompProfile: { type: RuntimeDefault }
-      topologySpreadConstraints:
+${isPrivileged(options) ? `        sysctls: [{ name: net.ipv4.ip_unprivileged_port_start, value: "0" }]\n` : ""}      topologySpreadConstraints:
         - maxSkew: 1
           topologyKey: kubernetes.io/hostname
           whenUnsatisfiable: ScheduleAnyway
@@ -139,14 +166,16 @@ function serverContainer(options: TemplateOptions): string {
                 secretKeyRef: { name: ${name}, key: SHIMMY_API_KEY }
 ${variables.join("\n")}
 ${resources(options)}
-          # /health is 503 while the preloaded model loads and while the server drains, and needs no key.
+          # A start that fails ends the process, so this only bounds one that hangs. /health is 503 while the preloaded model loads and while the server drains, and needs no key.
           startupProbe:
             httpGet: { path: /health, port: http }
-            periodSeconds: 5
-            failureThreshold: 120
+            periodSeconds: ${START_PERIOD_SECONDS}
+            timeoutSeconds: 5
+            failureThreshold: ${startSeconds(options) / START_PERIOD_SECONDS}
           readinessProbe:
             httpGet: { path: /health, port: http }
             periodSeconds: 5
+            timeoutSeconds: 5
             failureThreshold: 2
           # Generous: an engine that crashes is restarted by the server itself.
           livenessProbe:
@@ -160,6 +189,15 @@ ${resources(options)}
               exec: { command: ["sleep", "10"] }
 ${CONTAINER_SECURITY}
 ${MOUNTS}`;
+}
+
+const START_PERIOD_SECONDS = 5;
+/** Of a volume in a network; as much as the memory holds is read through it. */
+const SLOW_BYTES_PER_SECOND = 50e6;
+
+/** A multiple of the period, ten minutes at least. */
+function startSeconds({ memoryBytes }: TemplateOptions): number {
+  return Math.ceil(Math.max(600, memoryBytes / SLOW_BYTES_PER_SECOND) / START_PERIOD_SECONDS) * START_PERIOD_SECONDS;
 }
 
 /** Memory is not overcommitted: the model is read into it whole. */
@@ -206,6 +244,8 @@ metadata:
   name: ${name}
 spec:
   maxUnavailable: 1
+  # Else pods that are not ready could not be moved while more than one is not.
+  unhealthyPodEvictionPolicy: AlwaysAllow
   selector:
     matchLabels: { app.kubernetes.io/component: server }
 `;
@@ -233,6 +273,8 @@ spec:
         - namespaceSelector: {}
           podSelector:
             matchLabels: { k8s-app: kube-dns }
+        # The cache of DNS on the node, where there is one.
+        - ipBlock: { cidr: 169.254.20.10/32 }
       ports:
         - { port: 53, protocol: UDP }
         - { port: 53, protocol: TCP }
@@ -241,6 +283,9 @@ spec:
         - ipBlock:
             cidr: 0.0.0.0/0
             except: [10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 169.254.0.0/16, 100.64.0.0/10]
+        - ipBlock:
+            cidr: "::/0"
+            except: ["fc00::/7", "fe80::/10"]
       ports:
         - { port: 443, protocol: TCP }
 `;
@@ -259,20 +304,21 @@ kubectl port-forward service/${name} ${port} &
 curl http://127.0.0.1:${port}/health
 \`\`\`
 
-\`kubernetes/base/secret.env\` holds the key (and HF_TOKEN for gated repositories) and is ignored by git.
+Kubernetes 1.27 or later. \`kubernetes/base/secret.env\` holds the key (and HF_TOKEN for gated repositories) and is ignored by git.
 The image installs \`shimmy@${version}\` from npm's registry, or the \`shimmy-*.tgz\` of \`npm pack\` if it lies here.
 
 - **Pods.** A StatefulSet of ${replicas}: each replica has its own volume of 20 GiB (\`kubernetes/base/statefulset.yaml\`), from the default storage class. User 1000, read-only root, no capabilities, no service account.
-- **Models.** ${models.length > 0 ? `An init container pulls ${listed(options)} and compares every byte with its digest; a pod with a damaged model does not start.` : "The embedded shimmy-tiny answers; `shimmy init --template kubernetes --models owner/repo:Q4_K_M` adds an init container that pulls and verifies."}
+- **Models.** ${models.length > 0 ? `An init container pulls ${listed({ models: ofHub(options) })} and compares every byte with its digest; a pod with a damaged model does not start.${notOfHub(options, "the volume of each replica")}` : "The embedded shimmy-tiny answers; `shimmy init --template kubernetes --models owner/repo:Q4_K_M` adds an init container that pulls and verifies."}
 - **Limits.** ${memoryReason} Requests and limits are the same: a model is in memory whole.
-- **Probes.** All on /health. The model is loaded before a pod is ready.
+- **Probes.** All on /health. The model is loaded before a pod is ready; a start may take ${Math.round(startSeconds(options) / 60)} minutes.
 - **Leaving.** preStop waits 10 s until nobody sends any more, then answers finish for up to ${DRAIN_SECONDS} s. The disruption budget lets one pod go at a time.
 - **Network.** Pods of this namespace and Prometheus in \`monitoring\` may ask; out go DNS and HTTPS to public addresses, for the hub. An Ingress controller in another namespace needs a line in \`kubernetes/base/network-policy.yaml\`. The network plugin must know policies.
 - **Streams.** Behind an Ingress of nginx: annotations \`nginx.ingress.kubernetes.io/proxy-buffering: "off"\` and \`proxy-read-timeout: "3600"\`.
 
 ## Autoscaling
 
-\`kubernetes/scaling/\` needs the Prometheus Operator and prometheus-adapter:
+\`kubernetes/scaling/\` needs the Prometheus Operator and prometheus-adapter. kube-prometheus-stack looks only at monitors that carry the label of its own
+release: add \`labels: { release: RELEASE }\` to \`kubernetes/scaling/service-monitor.yaml\`, or set \`prometheus.prometheusSpec.serviceMonitorSelectorNilUsesHelmValues=false\`.
 
 \`\`\`sh
 helm upgrade --install prometheus-adapter prometheus-community/prometheus-adapter -n monitoring -f kubernetes/scaling/prometheus-adapter.values.yaml
@@ -280,6 +326,7 @@ kubectl apply -k kubernetes/scaling                 # instead of base
 \`\`\`
 
 It scrapes /metrics with the key, and adds pods while on average more than four requests wait in each (\`shimmy_queue_depth\`), up to ${replicas * 4}. A pod that
-is new pulls its models first, so growth takes minutes, and shrinking waits for ten.
+is new pulls its models first, so growth takes minutes, and shrinking waits for ten. A client
+stays with its replica while it comes back within three hours, so new pods take the clients that are new.
 `;
 }

@@ -1,7 +1,7 @@
 /** `shimmy init --template lambda`: the library's fetch handler under AWS Lambda's response streaming, as a container image. */
 import type { TemplateOptions } from "../options.ts";
 import type { Template } from "../template.ts";
-import { listed, mebibytes, modelVariables, NEW_KEY } from "./common.ts";
+import { listed, mebibytes, modelVariables, NEW_KEY, notOfHub, ofHub } from "./common.ts";
 import { DOCKERIGNORE } from "./docker.ts";
 
 export const lambda: Template = {
@@ -53,7 +53,7 @@ function requestOf(event, signal) {
 `;
 
 function dockerfile({ version, models }: TemplateOptions): string {
-  const pulls = models.filter((model) => model.includes("/")).map((model) => `node_modules/.bin/shimmy pull ${model}`);
+  const pulls = ofHub({ models }).map((model) => `node_modules/.bin/shimmy pull ${model}`);
   return `FROM public.ecr.aws/lambda/nodejs:22
 
 # A package made by \`npm pack\` that lies here is used; else the registry's.
@@ -123,7 +123,8 @@ function lambdaMemory(options: TemplateOptions): number {
 }
 
 function readme(options: TemplateOptions): string {
-  const { name, models, memoryReason } = options;
+  const { name, memoryReason } = options;
+  const pulled = ofHub(options);
   return `# ${name}: Shimmy on AWS Lambda
 
 \`\`\`sh
@@ -133,10 +134,10 @@ curl "$URL/v1/chat/completions" -H "x-api-key: $KEY" -H "Content-Type: applicati
   -d '{"stream": true, "messages": [{"role": "user", "content": "Hello!"}]}'
 \`\`\`
 
-- **Models** are in the image${models.length > 0 ? `: ${listed(options)}` : "; the embedded shimmy-tiny comes with the package"}. An image may have 10 GB; the first read of a layer is slow, so small models start much sooner.
+- **Models** are in the image${pulled.length > 0 ? `: ${listed({ models: pulled })}` : "; the embedded shimmy-tiny comes with the package"}.${notOfHub(options, "the image (a COPY to /var/task/models in Dockerfile.lambda, and a line in .dockerignore)")} An image may have 10 GB; the first read of a layer is slow, so small models start much sooner.
 - **Cold start** is Lambda's own, the import, and the load of the model with the first request. Provisioned concurrency takes away the first two.
 - **Memory.** ${memoryReason} ${lambdaMemory(options)} MB here, at most ${LARGEST}; more memory is also more processors.
-- **Limits of Lambda.** One request at a time in an instance, so nothing is batched; 15 minutes and 200 MB for an answer; a request of 6 MB; \`replicas\` (${options.replicas}) is how many instances there may be, others get 429.
+- **Limits of Lambda.** One request at a time in an instance, so nothing is batched; 15 minutes and 200 MB for an answer; a request of 6 MB; \`replicas\` (${options.replicas}) is how many instances there may be, others get 429. A new account may have ten in all and then none to reserve: take \`ReservedConcurrentExecutions\` out.
 - **What is off.** Files and batches: an instance may be gone when they are asked for. Stored responses (\`previous_response_id\`) hold only as long as their instance: send \`store: false\`.
 - **The key** is a parameter of the stack with NoEcho, in no file.
 `;

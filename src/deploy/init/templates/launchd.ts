@@ -1,15 +1,18 @@
 /** `shimmy init --template launchd`: an agent of a user's session on macOS; Metal is used by itself there. */
 import type { TemplateOptions } from "../options.ts";
 import type { Template } from "../template.ts";
-import { DRAIN_SECONDS, instances, modelVariables, STOP_SECONDS } from "./common.ts";
+import { DRAIN_SECONDS, instances, modelVariables, notOfHub, ofHub, refusePrivileged, STOP_SECONDS } from "./common.ts";
 
 export const launchd: Template = {
   name: "launchd",
   summary: "macOS: an agent that starts with your session and is restarted when it fails",
-  files: (options) => [
-    ...instances(options).map(({ port }) => ({ path: fileName(options, port), text: plist(options, port) })),
-    { path: "README-launchd.md", text: readme(options) },
-  ],
+  files: (options) => {
+    refusePrivileged(options, "an agent");
+    return [
+      ...instances(options).map(({ port }) => ({ path: fileName(options, port), text: plist(options, port) })),
+      { path: "README-launchd.md", text: readme(options) },
+    ];
+  },
 };
 
 function label({ name, replicas, port: first }: TemplateOptions, port: number): string {
@@ -75,24 +78,23 @@ ${entries.join("\n")}
 }
 
 function readme(options: TemplateOptions): string {
-  const { name, port, version, models, memoryReason } = options;
+  const { name, port, version, memoryReason } = options;
   const first = label(options, port);
   return `# ${name}: Shimmy as an agent of macOS
 
 \`\`\`sh
 npm install --global shimmy@${version}
-${models
-  .filter((model) => model.includes("/"))
+${ofHub(options)
   .map((model) => `shimmy pull ${model}\n`)
   .join("")}plutil -lint local.${name}*.plist
 cp local.${name}*.plist ~/Library/LaunchAgents/
-for file in ~/Library/LaunchAgents/local.${name}*.plist; do launchctl bootstrap gui/$(id -u) "$file"; done
+for file in ~/Library/LaunchAgents/local.${name}*.plist; do launchctl bootstrap "gui/$(id -u)" "$file"; done
 curl http://127.0.0.1:${port}/health
 \`\`\`
 
 - **Stop**: \`launchctl bootout gui/$(id -u)/${first}\`; answers finish for up to ${DRAIN_SECONDS} s. **Restart**: \`launchctl kickstart -k gui/$(id -u)/${first}\`.
 - **Log**: \`tail -f ~/Library/Logs/${first}.log\`
 - **Memory.** launchd bounds none, so the file sets SHIMMY_MEMORY_BUDGET. ${memoryReason}
-- It listens on this machine only, as your user, and uses Metal. Node is looked for in Homebrew's folders and /usr/local/bin; with a version manager, put its folder into PATH in the file.
+- It listens on this machine only, as your user, and uses Metal.${notOfHub(options, "a folder that `shimmy list` reads")} Node is looked for in Homebrew's folders and /usr/local/bin; with a version manager, put its folder into PATH in the file.
 `;
 }

@@ -1,17 +1,34 @@
 /** `shimmy init --template systemd`: a service of its own user that can do little besides serving; several instances by their port. */
+import { ShimmyError } from "../../../contract/errors.ts";
 import type { TemplateOptions } from "../options.ts";
 import type { Template } from "../template.ts";
-import { DRAIN_SECONDS, instances, listed, mebibytes, modelVariables, NEW_KEY, pullLines, STOP_SECONDS } from "./common.ts";
+import {
+  DRAIN_SECONDS,
+  instances,
+  isPrivileged,
+  listed,
+  mebibytes,
+  modelVariables,
+  NEW_KEY,
+  notOfHub,
+  ofHub,
+  pullLines,
+  STOP_SECONDS,
+} from "./common.ts";
 
 export const systemd: Template = {
   name: "systemd",
   summary: "hardened systemd units: a service per port, and one that pulls and verifies the models",
-  files: (options) => [
-    { path: `${options.name}@.service`, text: serviceUnit(options) },
-    ...(options.models.length > 0 ? [{ path: `${options.name}-models.service`, text: modelsUnit(options) }] : []),
-    { path: `${options.name}.target`, text: target(options) },
-    { path: "README-systemd.md", text: readme(options) },
-  ],
+  files: (options) => {
+    // systemd makes a user only where there is none of the name.
+    if (options.name === "root") throw new ShimmyError("invalid_value", { param: "--name", reason: "the service would run as this user" });
+    return [
+      { path: `${options.name}@.service`, text: serviceUnit(options) },
+      ...(options.models.length > 0 ? [{ path: `${options.name}-models.service`, text: modelsUnit(options) }] : []),
+      { path: `${options.name}.target`, text: target(options) },
+      { path: "README-systemd.md", text: readme(options) },
+    ];
+  },
 };
 
 function environment({ name, ...options }: TemplateOptions): string {
@@ -32,8 +49,6 @@ function environment({ name, ...options }: TemplateOptions): string {
 
 /** What both units may not do. V8 compiles at run time, so memory that is written and executed cannot be forbidden. */
 const SANDBOX = `NoNewPrivileges=yes
-CapabilityBoundingSet=
-AmbientCapabilities=
 ProtectSystem=strict
 ProtectHome=yes
 ProtectProc=invisible
@@ -44,7 +59,6 @@ ProtectKernelModules=yes
 ProtectKernelTunables=yes
 ProtectControlGroups=yes
 PrivateTmp=yes
-PrivateUsers=yes
 # For a GPU: PrivateDevices=no, and DevicePolicy=closed with a DeviceAllow= for each device.
 PrivateDevices=yes
 RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK
@@ -58,6 +72,14 @@ SystemCallFilter=@system-service
 SystemCallFilter=~@privileged
 SystemCallErrorNumber=EPERM
 UMask=0077`;
+
+const NO_CAPABILITIES = `CapabilityBoundingSet=
+AmbientCapabilities=
+PrivateUsers=yes`;
+
+/** The capability counts in the machine's own namespace of users only, so there is none of its own. */
+const PRIVILEGED_PORT = `CapabilityBoundingSet=CAP_NET_BIND_SERVICE
+AmbientCapabilities=CAP_NET_BIND_SERVICE`;
 
 /** Names of users are shorter than those of services. */
 function userOf(name: string): string {
@@ -103,6 +125,7 @@ LimitNOFILE=65536
 OOMPolicy=continue
 
 ${user(options)}
+${isPrivileged(options) ? PRIVILEGED_PORT : NO_CAPABILITIES}
 ${SANDBOX}
 
 [Install]
@@ -134,6 +157,7 @@ Restart=on-failure
 RestartSec=60
 
 ${user(options)}
+${NO_CAPABILITIES}
 ${SANDBOX}
 `;
 }
@@ -164,10 +188,10 @@ curl http://127.0.0.1:${port}/health
 \`\`\`
 
 An instance is named by its port and listens on 127.0.0.1. For other machines, set a proxy with TLS before it (\`shimmy init --template nginx\`),
-or say \`SHIMMY_BIND_ADDRESS=0.0.0.0:${port}\` in /etc/${name}/environment: Shimmy accepts that only with a key.
+or say \`Environment=SHIMMY_BIND_ADDRESS=0.0.0.0:%i\` below \`[Service]\` in \`systemctl edit ${name}@.service\`: Shimmy accepts that only with a key.
 
 - **User.** systemd makes the user \`${userOf(name)}\` while a unit runs. Models lie in /var/lib/${name}/models, what an instance remembers in /var/lib/${name}/PORT.
-- **Models.** ${models.length > 0 ? `\`${name}-models.service\` fetches ${listed(options)} and compares them with their digests; its failure does not keep the server from starting with what is there.` : "The embedded shimmy-tiny answers. Another one: set `--models`."}
+- **Models.** ${models.length > 0 ? `\`${name}-models.service\` fetches ${listed({ models: ofHub(options) })} and compares them with their digests; its failure does not keep the server from starting with what is there.${notOfHub(options, `/var/lib/${name}/models`)}` : "The embedded shimmy-tiny answers. Another one: set `--models`."}
 - **Limits.** MemoryMax and CPUQuota. ${memoryReason} Shimmy reads the limit of its control group and loads what fits. OOMPolicy=continue: if the kernel ends an engine, the server lives and starts it anew.
 - **Stopping.** \`systemctl stop\` lets answers finish for ${DRAIN_SECONDS} s. \`systemctl restart ${name}@${port}\` drains one instance while others answer.
 - **Hardening.** \`systemd-analyze security ${name}@${port}.service\` lists what it cannot do.

@@ -7,13 +7,15 @@ import type { Template } from "../template.ts";
 import { TEMPLATES } from "./index.ts";
 
 const DEFAULTS = { port: 11_435, memoryBytes: 2 ** 31, memoryReason: "Estimated from the model.", cpus: 2, version: "0.1.0" };
-const names = fc.stringMatching(/^[a-z]([a-z\d-]{0,50}[a-z\d])?$/);
+const names = fc
+  .stringMatching(/^[a-z]([a-z\d-]{0,50}[a-z\d])?$/)
+  .filter((name) => !/^(y|n|yes|no|on|off|true|false|null|root)$/.test(name));
 const models = fc.array(fc.constantFrom("owner/repo:Q4_K_M", "owner/repo@main", "shimmy-tiny", "a/b/c.gguf", "qwen3:8b"), { maxLength: 3 });
 const options = fc
   .record({
     name: names,
     models,
-    port: fc.integer({ min: 1, max: 60_000 }),
+    port: fc.integer({ min: 1024, max: 60_000 }),
     replicas: fc.integer({ min: 1, max: 9 }),
     cpus: fc.constantFrom("0.1", "1.5", "8"),
   })
@@ -126,6 +128,125 @@ test("railway, fly: the volume is given away before anything is pulled, and root
     build: { builder: "DOCKERFILE", dockerfilePath: "Dockerfile.railway" },
     deploy: { healthcheckPath: "/health", drainingSeconds: 150, limitOverride: { containers: { cpu: 2 } } },
   });
+});
+
+/** Of compose-go, loader/validate.go: it refuses a file that says a limit in both places, each of them unless they are equal. */
+test("docker: compose takes the file: no limit stands beside those of deploy", () => {
+  const { services } = yaml<{ services: Record<string, Record<string, unknown>> }>("docker", "compose.yaml", { models: ["a/b"] });
+  for (const service of Object.values(services)) {
+    expect(Object.keys(service)).not.toEqual(
+      expect.arrayContaining([expect.stringMatching(/^(cpus|mem_limit|mem_reservation|pids_limit|scale)$/)]),
+    );
+    expect(service.deploy).toMatchObject({ resources: { limits: { pids: 512 } } });
+  }
+});
+
+test("what a Dockerfile copies is let into its context", () => {
+  for (const template of TEMPLATES) {
+    const written = files(template.name, { models: ["owner/repo:Q4_K_M"] });
+    const ignored = written.get(".dockerignore");
+    const dockerfiles = [...written].filter(([path]) => path.startsWith("Dockerfile"));
+    expect(dockerfiles.length > 0).toBe(ignored !== undefined);
+    for (const [, text] of dockerfiles)
+      for (const [, sources] of text.matchAll(/^COPY (?:--\S+ )*(.+) \S+$/gm))
+        for (const source of sources!.split(" ")) expect(ignored).toContain(`!${source}\n`);
+  }
+});
+
+test("a port below 1024: what is not root may listen there, or it is refused before a file is made", () => {
+  for (const name of ["fly", "railway", "launchd", "github-actions"]) {
+    expect(() => files(name, { port: "80" })).toThrow(/Invalid value for '--port'/);
+    expect(() => files(name, { port: "1024" })).not.toThrow();
+  }
+  const sysctls = [{ name: "net.ipv4.ip_unprivileged_port_start", value: "0" }];
+  const pod = (port: string) => yaml<Pods>("kubernetes", "kubernetes/base/statefulset.yaml", { port }).spec.template.spec;
+  expect(pod("80").securityContext).toMatchObject({ sysctls });
+  expect(pod("1024").securityContext).not.toHaveProperty("sysctls");
+  const service = (port: string) => files("systemd", { port }).get("shimmy@.service");
+  expect(service("80")).toMatch(/^AmbientCapabilities=CAP_NET_BIND_SERVICE$/m);
+  // A capability of a user namespace says nothing about the ports of the machine.
+  expect(service("80")).not.toContain("PrivateUsers");
+  expect(service("1024")).toMatch(/\nCapabilityBoundingSet=\n.*\nPrivateUsers=yes\n/);
+  const compose = (port: string) => yaml<{ services: Record<string, object> }>("docker", "compose.yaml", { port }).services["shimmy-1"];
+  expect(compose("80")).toMatchObject({ sysctls: { "net.ipv4.ip_unprivileged_port_start": "0" } });
+  expect(compose("1024")).not.toHaveProperty("sysctls");
+});
+
+interface Pods {
+  readonly spec: { readonly template: { readonly spec: { readonly securityContext: object; readonly containers: readonly [Probed] } } };
+}
+
+interface Probe {
+  readonly periodSeconds: number;
+  readonly failureThreshold: number;
+  readonly timeoutSeconds: number;
+}
+
+type Probed = Readonly<Record<"startupProbe" | "readinessProbe" | "livenessProbe", Probe>>;
+
+describe("kubernetes", () => {
+  const probes = (memory: string) =>
+    yaml<Pods>("kubernetes", "kubernetes/base/statefulset.yaml", { memory }).spec.template.spec.containers[0];
+
+  test("a start may take as long as a model of the memory's size takes from a slow volume, and ten minutes at least", () => {
+    const seconds = (memory: string) => {
+      const { periodSeconds, failureThreshold } = probes(memory).startupProbe;
+      return periodSeconds * failureThreshold;
+    };
+    expect(seconds("2Gi")).toBe(600);
+    // 50 MB/s
+    expect(seconds("150G")).toBeGreaterThanOrEqual(3000);
+  });
+
+  test("a probe waits longer than the second that a busy, limited container may need for an answer", () => {
+    for (const probe of ["startupProbe", "readinessProbe", "livenessProbe"] as const)
+      expect(probes("2Gi")[probe].timeoutSeconds).toBeGreaterThanOrEqual(5);
+  });
+
+  test("a pod that is not ready never keeps a node from being drained", () => {
+    expect(yaml("kubernetes", "kubernetes/base/disruption-budget.yaml")).toMatchObject({
+      spec: { maxUnavailable: 1, unhealthyPodEvictionPolicy: "AlwaysAllow" },
+    });
+  });
+
+  test("names leave room for what Kubernetes puts behind them", () => {
+    // The label controller-revision-hash is the name, a hyphen and ten characters, and has 63 at most.
+    expect(() => files("kubernetes", { name: "a".repeat(53) })).toThrow(/Invalid value for '--name'/);
+    expect(() => files("kubernetes", { name: "a".repeat(52) })).not.toThrow();
+  });
+});
+
+test("models that no hub has are not pulled, and the README says where they must be", () => {
+  const models = ["owner/repo:Q4_K_M,./mine.gguf,qwen3:8b"];
+  for (const name of ["docker", "kubernetes", "railway", "fly", "lambda", "systemd", "launchd"]) {
+    const all = [...files(name, { models }).values()].join("\n");
+    expect(all).toContain("shimmy pull owner/repo:Q4_K_M");
+    expect(all).not.toMatch(/shimmy pull (\.|qwen3)/);
+    const told = files(name, { models }).get(`README-${name}.md`);
+    expect(told).toMatch(/`\.\/mine\.gguf`, `qwen3:8b`: no hub has them/);
+    expect(files(name, { models: ["owner/repo:Q4_K_M", "shimmy-tiny"] }).get(`README-${name}.md`)).not.toContain("no hub has");
+  }
+});
+
+/** https://fly.io/docs/machines/guides-examples/machine-sizing */
+test("fly: a machine that is sold, with no less than was asked for; what none has is refused", () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 32, max: 131_072 }), fc.integer({ min: 1, max: 16 }), (memory, cpus) => {
+      const text = files("fly", { memory: `${memory}Mi`, cpus: `${cpus}` }).get("fly.toml") ?? "";
+      const [, kind, sold, megabytes] = /cpu_kind = "(\w+)"\n +cpus = (\d+)\n +memory = "(\d+)mb"\n$/.exec(text)!;
+      const [least, most, step, sizes] = kind === "shared" ? [256, 2048, 256, [1, 2, 4, 8]] : [2048, 8192, 2048, [1, 2, 4, 8, 16]];
+      expect(sizes).toContain(Number(sold));
+      expect(Number(sold)).toBeGreaterThanOrEqual(cpus);
+      expect(Number(megabytes)).toBeGreaterThanOrEqual(Math.max(memory, least * Number(sold)));
+      expect(Number(megabytes)).toBeLessThanOrEqual(most * Number(sold));
+      expect(Number(megabytes) % step).toBe(0);
+    }),
+  );
+  expect(() => files("fly", { memory: "129Gi" })).toThrow(/Invalid value for '--memory'/);
+});
+
+test("systemd: no name makes the service run as root", () => {
+  expect(() => files("systemd", { name: "root" })).toThrow(/Invalid value for '--name'/);
 });
 
 test("more instances than a machine has ports or sense for are refused", () => {
