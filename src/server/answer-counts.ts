@@ -70,7 +70,14 @@ export class AnswerCounter {
     };
   }
 
-  #finish({ choice, reason, promptTokens = 0, cachedTokens, completionTokens, timings }: Extract<GenerationEvent, { type: "finished" }>): void {
+  #finish({
+    choice,
+    reason,
+    promptTokens = 0,
+    cachedTokens,
+    completionTokens,
+    timings,
+  }: Extract<GenerationEvent, { type: "finished" }>): void {
     this.#promptTokens += promptTokens;
     this.#reasons.push(reason);
     // Text that is held back for a stop string is told at the end only.

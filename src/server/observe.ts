@@ -8,9 +8,7 @@ import { operationOf } from "./operation.ts";
 import type { Services } from "./services.ts";
 
 /** How it ended, as far as who ends it knows. */
-export interface ExchangeOutcome
-  extends Omit<RequestOutcome, "operation" | "code">,
-    Pick<TraceOutcome, "askedModel" | "finishReasons"> {
+export interface ExchangeOutcome extends Omit<RequestOutcome, "operation" | "code">, Pick<TraceOutcome, "askedModel" | "finishReasons"> {
   /** From the request to the first piece of its answer. */
   readonly firstMs?: number;
   /** Of the answer behind its first token. */
