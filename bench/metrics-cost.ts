@@ -1,18 +1,19 @@
 /**
- * What counting and timing requests costs: `npm run build && npm run bench:metrics`. Three servers, two of them with `--no-metrics`, are
- * asked in turn with the same streams, many short ones, so that what else the machine does falls on all of them; then the same with three
- * new ones. The two that are equal show how much of a difference is chance. The model is the smallest there is: its steps are the
- * shortest, so the share of the metrics is the largest that anybody sees. At the end the calls alone, in this process.
+ * What counting and timing requests costs: `npm run build && npm run bench:metrics`. In each set three new servers, two of them with
+ * `--no-metrics`, are asked in turn with the same streams, in short slices in a changing order, so that what else the machine does falls on
+ * all of them, and many sets, since two processes of one build differ. The two that are equal show how much of a difference is chance.
+ * The model is the smallest there is: its steps are the shortest, so the share of the metrics is the largest that anybody sees. `--keep FILE`
+ * adds to the sets of earlier runs. At the end the calls alone, in this process.
  */
-import { readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { StepMeter } from "../src/engine/step-meter.ts";
 import { Metrics } from "../src/telemetry/metrics.ts";
 import { oursCommand } from "./contestants/commands.ts";
 import { ServerProcess } from "./contestants/process.ts";
+import { clusterInterval, type Interval, mean, mulberry32 } from "./measure/bootstrap.ts";
 import { streamChat } from "./measure/client.ts";
-import { median } from "./measure/figures.ts";
 import { concurrently } from "./workloads/workload.ts";
 
 /** Issue 7. */
@@ -21,11 +22,12 @@ const TINY = resolve("models/shimmy-tiny/shimmy-tiny-q8_0.gguf");
 
 const { values } = parseArgs({
   options: {
-    sets: { type: "string", default: "3" },
-    rounds: { type: "string", default: "15" },
+    sets: { type: "string", default: "12" },
+    rounds: { type: "string", default: "6" },
     clients: { type: "string", default: "8" },
-    tokens: { type: "string", default: "200" },
+    tokens: { type: "string", default: "100" },
     model: { type: "string", default: TINY },
+    keep: { type: "string" },
   },
 });
 const [sets, rounds, clients, tokens] = [Number(values.sets), Number(values.rounds), Number(values.clients), Number(values.tokens)];
@@ -33,29 +35,32 @@ const [sets, rounds, clients, tokens] = [Number(values.sets), Number(values.roun
 const VARIANTS = ["counting", "silent", "silent too"] as const;
 type Variant = (typeof VARIANTS)[number];
 
-interface Burst {
+interface Slice {
   readonly tokensPerSecond: number;
   /** Of the gateway, per token. */
   readonly cpuMicros: number;
 }
-type Round = Readonly<Record<Variant, Burst>>;
+type Round = Readonly<Record<Variant, Slice>>;
 
-const measured: Round[] = [];
-for (let set = 0; set < sets; set++) measured.push(...(await oneSet(set)));
+const random = mulberry32(Date.now());
+const measured: Round[][] = values.keep !== undefined && existsSync(values.keep) ? JSON.parse(readFileSync(values.keep, "utf8")) : [];
+for (let set = 0; set < sets; set++) {
+  measured.push(await oneSet(measured.length));
+  if (values.keep !== undefined) writeFileSync(values.keep, JSON.stringify(measured));
+}
 report(measured);
 callsAlone();
 
 async function oneSet(set: number): Promise<Round[]> {
   const servers = new Map<Variant, ServerProcess>();
   try {
-    // Who starts first and who is asked first changes, so that neither favours anybody.
-    for (const variant of rotated(VARIANTS, set)) servers.set(variant, await start(variant));
+    for (const variant of shuffled(VARIANTS)) servers.set(variant, await start(variant));
     const ask = async (round: number) => {
-      const bursts: Partial<Record<Variant, Burst>> = {};
-      for (const variant of rotated(VARIANTS, set + round)) bursts[variant] = await burst(servers.get(variant)!, set * 1000 + round);
-      return bursts as Round;
+      const slices: Partial<Record<Variant, Slice>> = {};
+      for (const variant of shuffled(VARIANTS)) slices[variant] = await slice(servers.get(variant)!, set * 1000 + round);
+      return slices as Round;
     };
-    for (let round = 0; round < 2; round++) await ask(900 + round);
+    for (let round = 0; round < 2; round++) await ask(900 + round); // warms up
     const result: Round[] = [];
     for (let round = 0; round < rounds; round++) result.push(await ask(round));
     return result;
@@ -69,36 +74,45 @@ function start(variant: Variant): Promise<ServerProcess> {
   return ServerProcess.start(oursCommand("ours", { model: values.model, slots: clients, context: 1024, flags, preload: true }));
 }
 
-function rotated<T>(all: readonly T[], by: number): T[] {
-  const first = by % all.length;
-  return [...all.slice(first), ...all.slice(0, first)];
+function shuffled<T>(all: readonly T[]): T[] {
+  return all
+    .map((item) => [random(), item] as const)
+    .sort(([a], [b]) => a - b)
+    .map(([, item]) => item);
 }
 
-function report(all: readonly Round[]): void {
-  say(`${sets} × ${rounds} rounds, ${clients} clients, ${tokens} tokens each`);
+function report(all: readonly Round[][]): void {
+  say(`${all.length} sets of ${all[0]!.length} rounds, ${clients} clients, ${tokens} tokens each`);
   for (const variant of VARIANTS) {
-    const speed = median(all.map((round) => round[variant].tokensPerSecond));
-    const cpu = median(all.map((round) => round[variant].cpuMicros));
-    say(`${variant.padEnd(12)} ${speed.toFixed(0).padStart(6)} tok/s, gateway ${cpu.toFixed(1)} µs of CPU a token`);
+    const of = (key: keyof Slice) => mean(all.flat().map((round) => round[variant][key]));
+    say(`${variant.padEnd(12)} ${of("tokensPerSecond").toFixed(0).padStart(6)} tok/s, gateway ${of("cpuMicros").toFixed(2)} µs a token`);
   }
-  const cost = ratio("counting / silent", (round) => round.counting.tokensPerSecond / round.silent.tokensPerSecond, all);
-  const costToo = ratio("counting / silent too", (round) => round.counting.tokensPerSecond / round["silent too"].tokensPerSecond, all);
-  ratio("silent / silent too", (round) => round.silent.tokensPerSecond / round["silent too"].tokensPerSecond, all);
-  const mean = 1 - (cost + costToo) / 2;
-  say(`cost ${(100 * mean).toFixed(2)} %, goal under ${100 * GOAL} %: ${mean < GOAL ? "reached" : "NOT reached"}`);
+  const cost = share(
+    "throughput lost",
+    all,
+    ({ counting, ...silent }) => 1 - counting.tokensPerSecond / between(silent, "tokensPerSecond"),
+  );
+  share("control: one silent, the other", all, (round) => 1 - round.silent.tokensPerSecond / round["silent too"].tokensPerSecond);
+  share("CPU of the gateway more", all, ({ counting, ...silent }) => counting.cpuMicros / between(silent, "cpuMicros") - 1);
+  const verdict = cost.high < GOAL ? "reached" : cost.low >= GOAL ? "NOT reached" : "not decided: more sets are needed (--keep)";
+  say(`goal under ${100 * GOAL} %: ${verdict}`);
 }
 
-/** @returns the median. */
-function ratio(what: string, of: (round: Round) => number, all: readonly Round[]): number {
-  const ratios = all.map(of).sort((a, b) => a - b);
-  const quarter = (share: number) => ratios[Math.floor((ratios.length - 1) * share)]!.toFixed(3);
-  say(`${what.padEnd(22)} ${median(ratios).toFixed(4)} (quarters ${quarter(0.25)} to ${quarter(0.75)})`);
-  return median(ratios);
+/** Geometric, as ratios ask for. */
+function between(silent: Omit<Round, "counting">, key: keyof Slice): number {
+  return Math.sqrt(silent.silent[key] * silent["silent too"][key]);
 }
 
-async function burst(server: ServerProcess, round: number): Promise<Burst> {
+function share(what: string, all: readonly Round[][], of: (round: Round) => number): Interval {
+  const interval = clusterInterval(all.map((set) => set.map(of)));
+  const percent = (value: number) => `${(100 * value).toFixed(2)} %`;
+  say(`${what.padEnd(32)} ${percent(interval.mean)} (95 %: ${percent(interval.low)} to ${percent(interval.high)})`);
+  return interval;
+}
+
+async function slice(server: ServerProcess, round: number): Promise<Slice> {
   const target = { url: server.url, modelId: "default" };
-  const cpuBefore = cpuSeconds(server.pid);
+  const cpuBefore = cpuNanoseconds(server.pid);
   const startedAt = performance.now();
   const records = await concurrently(clients, async (client) => {
     const messages = [{ role: "user" as const, content: `Tell me a story about the number ${round * 100 + client}.` }];
@@ -108,14 +122,13 @@ async function burst(server: ServerProcess, round: number): Promise<Burst> {
   const failed = records.find(({ error }) => error !== undefined);
   if (failed) throw new Error(`a request failed: ${failed.error}`);
   const made = records.reduce((sum, { usage }) => sum + (usage?.completionTokens ?? 0), 0);
-  return { tokensPerSecond: made / seconds, cpuMicros: ((cpuSeconds(server.pid) - cpuBefore) * 1e6) / made };
+  return { tokensPerSecond: made / seconds, cpuMicros: (cpuNanoseconds(server.pid) - cpuBefore) / 1000 / made };
 }
 
-/** Of one process, in hundredths: proc_pid_stat(5). */
-function cpuSeconds(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return (Number(fields[11]) + Number(fields[12])) / 100;
+/** Of all threads of a process: the first number of /proc/PID/task/TID/schedstat, which is finer than the hundredths of stat. */
+function cpuNanoseconds(pid: number): number {
+  const threads = readdirSync(`/proc/${pid}/task`);
+  return threads.reduce((sum, thread) => sum + Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")[0]), 0);
 }
 
 function callsAlone(): void {
