@@ -1,20 +1,17 @@
 /**
- * What counting and timing requests costs: `npm run build && npm run bench:metrics`. In each set three new servers, two of them with
- * `--no-metrics`, are asked in turn with the same streams, in short slices in a changing order, so that what else the machine does falls on
- * all of them, and many sets, since two processes of one build differ. The two that are equal show how much of a difference is chance.
- * The model is the smallest there is: its steps are the shortest, so the share of the metrics is the largest that anybody sees. `--keep FILE`
- * adds to the sets of earlier runs. At the end the calls alone, in this process.
+ * What counting and timing requests costs: `npm run bench:metrics`. One server in this process, asked by its fetch handler; counting goes
+ * on and off between short slices in a changing order, so that nothing but counting differs: two processes of one build differ by some
+ * percent, which hid what is looked for. Two of three slices are silent, and how these differ shows how much is chance. The model is the
+ * smallest there is, and HTTP is left out: the share of the metrics is larger than anybody sees. Then the calls alone.
  */
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { resolve } from "node:path";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { StepMeter } from "../src/engine/step-meter.ts";
-import { Metrics } from "../src/telemetry/metrics.ts";
-import { oursCommand } from "./contestants/commands.ts";
-import { ServerProcess } from "./contestants/process.ts";
+import { createShimmy, type Shimmy } from "../src/index.ts";
+import { Metrics, type RequestRecord } from "../src/telemetry/metrics.ts";
 import { clusterInterval, type Interval, mean, mulberry32 } from "./measure/bootstrap.ts";
-import { streamChat } from "./measure/client.ts";
-import { concurrently } from "./workloads/workload.ts";
 
 /** Issue 7. */
 const GOAL = 0.01;
@@ -22,56 +19,91 @@ const TINY = resolve("models/shimmy-tiny/shimmy-tiny-q8_0.gguf");
 
 const { values } = parseArgs({
   options: {
-    sets: { type: "string", default: "12" },
-    rounds: { type: "string", default: "6" },
+    seconds: { type: "string", default: "60" },
     clients: { type: "string", default: "8" },
-    tokens: { type: "string", default: "100" },
+    tokens: { type: "string", default: "40" },
     model: { type: "string", default: TINY },
-    keep: { type: "string" },
   },
 });
-const [sets, rounds, clients, tokens] = [Number(values.sets), Number(values.rounds), Number(values.clients), Number(values.tokens)];
+const [seconds, clients, tokens] = [Number(values.seconds), Number(values.clients), Number(values.tokens)];
 
 const VARIANTS = ["counting", "silent", "silent too"] as const;
 type Variant = (typeof VARIANTS)[number];
 
 interface Slice {
   readonly tokensPerSecond: number;
-  /** Of the gateway, per token. */
+  /** Of this process, which is gateway and client, per token. */
   readonly cpuMicros: number;
 }
 type Round = Readonly<Record<Variant, Slice>>;
 
-const random = mulberry32(Date.now());
-const measured: Round[][] = values.keep !== undefined && existsSync(values.keep) ? JSON.parse(readFileSync(values.keep, "utf8")) : [];
-for (let set = 0; set < sets; set++) {
-  measured.push(await oneSet(measured.length));
-  if (values.keep !== undefined) writeFileSync(values.keep, JSON.stringify(measured));
-}
-report(measured);
+/** Rounds that follow each other have the state of the machine in common, so they are drawn together. */
+const ROUNDS_OF_A_SET = 10;
+const WARM_UP_ROUNDS = 10;
+
+const SILENT: RequestRecord = { token: () => undefined, finished: () => undefined };
+let counting = true;
+const started = Metrics.prototype.requestStarted;
+Metrics.prototype.requestStarted = function (route) {
+  return counting ? started.call(this, route) : SILENT;
+};
+
+/** No settings of whoever runs this. */
+const folder = mkdtempSync(join(tmpdir(), "shimmy-bench-"));
+writeFileSync(join(folder, "none.yaml"), "");
+
+const random = mulberry32(1);
+const shimmy = await createShimmy({
+  ...{ config: join(folder, "none.yaml"), modelPath: values.model, embeddedModel: false, logLevel: "error" },
+  ...{ ctx: "1024", parallel: values.clients },
+});
+report(await measure(shimmy));
+await shimmy.close();
+rmSync(folder, { recursive: true });
 callsAlone();
 
-async function oneSet(set: number): Promise<Round[]> {
-  const servers = new Map<Variant, ServerProcess>();
-  try {
-    for (const variant of shuffled(VARIANTS)) servers.set(variant, await start(variant));
-    const ask = async (round: number) => {
-      const slices: Partial<Record<Variant, Slice>> = {};
-      for (const variant of shuffled(VARIANTS)) slices[variant] = await slice(servers.get(variant)!, set * 1000 + round);
-      return slices as Round;
-    };
-    for (let round = 0; round < 2; round++) await ask(900 + round); // warms up
-    const result: Round[] = [];
-    for (let round = 0; round < rounds; round++) result.push(await ask(round));
-    return result;
-  } finally {
-    await Promise.all([...servers.values()].map((server) => server.stop()));
+async function measure(server: Shimmy): Promise<Round[][]> {
+  for (let round = 0; round < WARM_UP_ROUNDS; round++) await oneRound(server);
+  const sets: Round[][] = [];
+  const end = performance.now() + seconds * 1000;
+  while (performance.now() < end) {
+    const set: Round[] = [];
+    for (let round = 0; round < ROUNDS_OF_A_SET; round++) set.push(await oneRound(server));
+    sets.push(set);
   }
+  return sets;
 }
 
-function start(variant: Variant): Promise<ServerProcess> {
-  const flags = variant === "counting" ? [] : ["--no-metrics"];
-  return ServerProcess.start(oursCommand("ours", { model: values.model, slots: clients, context: 1024, flags, preload: true }));
+/** The same requests for each variant: what is cached of the prompts is the same. */
+async function oneRound(server: Shimmy): Promise<Round> {
+  const slices: Partial<Record<Variant, Slice>> = {};
+  for (const variant of shuffled(VARIANTS)) {
+    counting = variant === "counting";
+    slices[variant] = await slice(server);
+  }
+  return slices as Round;
+}
+
+async function slice(server: Shimmy): Promise<Slice> {
+  const cpuBefore = process.cpuUsage();
+  const startedAt = performance.now();
+  const made = await Promise.all(Array.from({ length: clients }, (_, client) => stream(server, client)));
+  const took = (performance.now() - startedAt) / 1000;
+  const { user, system } = process.cpuUsage(cpuBefore);
+  const total = made.reduce((sum, count) => sum + count, 0);
+  return { tokensPerSecond: total / took, cpuMicros: (user + system) / total };
+}
+
+/** @returns how many tokens its answer has. */
+async function stream(server: Shimmy, client: number): Promise<number> {
+  const messages = [{ role: "user", content: `Tell me a story about the number ${client}.` }];
+  const body = JSON.stringify({ messages, max_tokens: tokens, seed: client, stream: true, stream_options: { include_usage: true } });
+  const headers = { "content-type": "application/json" };
+  const response = await server.fetch(new Request("http://localhost/v1/chat/completions", { method: "POST", headers, body }));
+  const text = await response.text();
+  const count = Number(/"completion_tokens":(\d+)/.exec(text)?.[1]);
+  if (response.status !== 200 || !(count > 0)) throw new Error(`a request failed: ${text.slice(0, 300)}`);
+  return count;
 }
 
 function shuffled<T>(all: readonly T[]): T[] {
@@ -82,19 +114,17 @@ function shuffled<T>(all: readonly T[]): T[] {
 }
 
 function report(all: readonly Round[][]): void {
-  say(`${all.length} sets of ${all[0]!.length} rounds, ${clients} clients, ${tokens} tokens each`);
+  say(`${all.length} × ${ROUNDS_OF_A_SET} rounds, ${clients} clients, ${tokens} tokens each`);
   for (const variant of VARIANTS) {
     const of = (key: keyof Slice) => mean(all.flat().map((round) => round[variant][key]));
-    say(`${variant.padEnd(12)} ${of("tokensPerSecond").toFixed(0).padStart(6)} tok/s, gateway ${of("cpuMicros").toFixed(2)} µs a token`);
+    say(
+      `${variant.padEnd(12)} ${of("tokensPerSecond").toFixed(0).padStart(6)} tok/s, gateway and client ${of("cpuMicros").toFixed(2)} µs of CPU a token`,
+    );
   }
-  const cost = share(
-    "throughput lost",
-    all,
-    ({ counting, ...silent }) => 1 - counting.tokensPerSecond / between(silent, "tokensPerSecond"),
-  );
+  const cost = share("throughput lost", all, ({ counting: on, ...silent }) => 1 - on.tokensPerSecond / between(silent, "tokensPerSecond"));
   share("control: one silent, the other", all, (round) => 1 - round.silent.tokensPerSecond / round["silent too"].tokensPerSecond);
-  share("CPU of the gateway more", all, ({ counting, ...silent }) => counting.cpuMicros / between(silent, "cpuMicros") - 1);
-  const verdict = cost.high < GOAL ? "reached" : cost.low >= GOAL ? "NOT reached" : "not decided: more sets are needed (--keep)";
+  share("CPU of this process more", all, ({ counting: on, ...silent }) => on.cpuMicros / between(silent, "cpuMicros") - 1);
+  const verdict = cost.high < GOAL ? "reached" : cost.low >= GOAL ? "NOT reached" : "not decided: more time is needed (--seconds)";
   say(`goal under ${100 * GOAL} %: ${verdict}`);
 }
 
@@ -110,28 +140,8 @@ function share(what: string, all: readonly Round[][], of: (round: Round) => numb
   return interval;
 }
 
-async function slice(server: ServerProcess, round: number): Promise<Slice> {
-  const target = { url: server.url, modelId: "default" };
-  const cpuBefore = cpuNanoseconds(server.pid);
-  const startedAt = performance.now();
-  const records = await concurrently(clients, async (client) => {
-    const messages = [{ role: "user" as const, content: `Tell me a story about the number ${round * 100 + client}.` }];
-    return [await streamChat(target, { messages, tokens, client, signal: AbortSignal.timeout(60_000) })];
-  });
-  const seconds = (performance.now() - startedAt) / 1000;
-  const failed = records.find(({ error }) => error !== undefined);
-  if (failed) throw new Error(`a request failed: ${failed.error}`);
-  const made = records.reduce((sum, { usage }) => sum + (usage?.completionTokens ?? 0), 0);
-  return { tokensPerSecond: made / seconds, cpuMicros: (cpuNanoseconds(server.pid) - cpuBefore) / 1000 / made };
-}
-
-/** Of all threads of a process: the first number of /proc/PID/task/TID/schedstat, which is finer than the hundredths of stat. */
-function cpuNanoseconds(pid: number): number {
-  const threads = readdirSync(`/proc/${pid}/task`);
-  return threads.reduce((sum, thread) => sum + Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")[0]), 0);
-}
-
 function callsAlone(): void {
+  counting = true;
   const metrics = new Metrics({ version: "0", models: () => [] });
   void metrics.text().then(() => {
     const record = metrics.requestStarted("/v1/chat/completions");

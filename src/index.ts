@@ -44,12 +44,12 @@ export async function createShimmy(settings: FlagValues = {}): Promise<Shimmy> {
   const loaded = await loadConfig(settings);
   const assembly = assemble(loaded, { watches: true });
   const { pool, upstreams, puller, catalogue, responseStore, alerts, metrics } = assembly;
-  await alerts.start();
   const [{ createApp }, tracing] = await Promise.all([import("./server/app.ts"), tracingOf(assembly)]);
   // Whoever mounts the handler decides who can connect; the Host header is theirs to check.
   const services = servicesOf(assembly, loaded, { loopback: false, state: () => "ready", ...(tracing && { tracing }) });
   const app = createApp(services);
   metrics.listening({ seconds: (performance.now() - startedAt) / 1000, baseBytes: process.memoryUsage.rss() });
+  await alerts.start();
   return {
     fetch: async (request) => app.fetch(request),
     generator: services.generator,
