@@ -1,19 +1,17 @@
 /**
- * What counting and timing requests costs: `npm run build && npm run bench:metrics`. Three servers, two of them with `--no-metrics`, are
- * asked in turn with the same streams, many short ones, so that what else the machine does falls on all of them; then the same with three
- * new ones. The two that are equal show how much of a difference is chance. The model is the smallest there is: its steps are the
- * shortest, so the share of the metrics is the largest that anybody sees. At the end the calls alone, in this process.
+ * What counting and timing requests costs: `npm run bench:metrics`. One server in this process, asked by its fetch handler; counting goes
+ * on and off between short slices in a changing order, so that nothing but counting differs: two processes of one build differ by some
+ * percent, which hid what is looked for. Two of three slices are silent, and how these differ shows how much is chance. The model is the
+ * smallest there is, and HTTP is left out: the share of the metrics is larger than anybody sees. Then the calls alone.
  */
-import { readFileSync } from "node:fs";
-import { resolve } from "node:path";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { StepMeter } from "../src/engine/step-meter.ts";
-import { Metrics } from "../src/telemetry/metrics.ts";
-import { oursCommand } from "./contestants/commands.ts";
-import { ServerProcess } from "./contestants/process.ts";
-import { streamChat } from "./measure/client.ts";
-import { median } from "./measure/figures.ts";
-import { concurrently } from "./workloads/workload.ts";
+import { createShimmy, type Shimmy } from "../src/index.ts";
+import { Metrics, type RequestRecord } from "../src/telemetry/metrics.ts";
+import { clusterInterval, type Interval, mean, mulberry32 } from "./measure/bootstrap.ts";
 
 /** Issue 7. */
 const GOAL = 0.01;
@@ -21,104 +19,129 @@ const TINY = resolve("models/shimmy-tiny/shimmy-tiny-q8_0.gguf");
 
 const { values } = parseArgs({
   options: {
-    sets: { type: "string", default: "3" },
-    rounds: { type: "string", default: "15" },
+    seconds: { type: "string", default: "60" },
     clients: { type: "string", default: "8" },
-    tokens: { type: "string", default: "200" },
+    tokens: { type: "string", default: "40" },
     model: { type: "string", default: TINY },
   },
 });
-const [sets, rounds, clients, tokens] = [Number(values.sets), Number(values.rounds), Number(values.clients), Number(values.tokens)];
+const [seconds, clients, tokens] = [Number(values.seconds), Number(values.clients), Number(values.tokens)];
 
 const VARIANTS = ["counting", "silent", "silent too"] as const;
 type Variant = (typeof VARIANTS)[number];
 
-interface Burst {
+interface Slice {
   readonly tokensPerSecond: number;
-  /** Of the gateway, per token. */
+  /** Of this process, which is gateway and client, per token. */
   readonly cpuMicros: number;
 }
-type Round = Readonly<Record<Variant, Burst>>;
+type Round = Readonly<Record<Variant, Slice>>;
 
-const measured: Round[] = [];
-for (let set = 0; set < sets; set++) measured.push(...(await oneSet(set)));
-report(measured);
+/** Rounds that follow each other have the state of the machine in common, so they are drawn together. */
+const ROUNDS_OF_A_SET = 10;
+const WARM_UP_ROUNDS = 10;
+
+const SILENT: RequestRecord = { token: () => undefined, finished: () => undefined };
+let counting = true;
+const started = Metrics.prototype.requestStarted;
+Metrics.prototype.requestStarted = function (route) {
+  return counting ? started.call(this, route) : SILENT;
+};
+
+/** No settings of whoever runs this. */
+const folder = mkdtempSync(join(tmpdir(), "shimmy-bench-"));
+writeFileSync(join(folder, "none.yaml"), "");
+
+const random = mulberry32(1);
+const shimmy = await createShimmy({
+  ...{ config: join(folder, "none.yaml"), modelPath: values.model, embeddedModel: false, logLevel: "error" },
+  ...{ ctx: "1024", parallel: values.clients },
+});
+report(await measure(shimmy));
+await shimmy.close();
+rmSync(folder, { recursive: true });
 callsAlone();
 
-async function oneSet(set: number): Promise<Round[]> {
-  const servers = new Map<Variant, ServerProcess>();
-  try {
-    // Who starts first and who is asked first changes, so that neither favours anybody.
-    for (const variant of rotated(VARIANTS, set)) servers.set(variant, await start(variant));
-    const ask = async (round: number) => {
-      const bursts: Partial<Record<Variant, Burst>> = {};
-      for (const variant of rotated(VARIANTS, set + round)) bursts[variant] = await burst(servers.get(variant)!, set * 1000 + round);
-      return bursts as Round;
-    };
-    for (let round = 0; round < 2; round++) await ask(900 + round);
-    const result: Round[] = [];
-    for (let round = 0; round < rounds; round++) result.push(await ask(round));
-    return result;
-  } finally {
-    await Promise.all([...servers.values()].map((server) => server.stop()));
+async function measure(server: Shimmy): Promise<Round[][]> {
+  for (let round = 0; round < WARM_UP_ROUNDS; round++) await oneRound(server);
+  const sets: Round[][] = [];
+  const end = performance.now() + seconds * 1000;
+  while (performance.now() < end) {
+    const set: Round[] = [];
+    for (let round = 0; round < ROUNDS_OF_A_SET; round++) set.push(await oneRound(server));
+    sets.push(set);
   }
+  return sets;
 }
 
-function start(variant: Variant): Promise<ServerProcess> {
-  const flags = variant === "counting" ? [] : ["--no-metrics"];
-  return ServerProcess.start(oursCommand("ours", { model: values.model, slots: clients, context: 1024, flags, preload: true }));
-}
-
-function rotated<T>(all: readonly T[], by: number): T[] {
-  const first = by % all.length;
-  return [...all.slice(first), ...all.slice(0, first)];
-}
-
-function report(all: readonly Round[]): void {
-  say(`${sets} × ${rounds} rounds, ${clients} clients, ${tokens} tokens each`);
-  for (const variant of VARIANTS) {
-    const speed = median(all.map((round) => round[variant].tokensPerSecond));
-    const cpu = median(all.map((round) => round[variant].cpuMicros));
-    say(`${variant.padEnd(12)} ${speed.toFixed(0).padStart(6)} tok/s, gateway ${cpu.toFixed(1)} µs of CPU a token`);
+/** The same requests for each variant: what is cached of the prompts is the same. */
+async function oneRound(server: Shimmy): Promise<Round> {
+  const slices: Partial<Record<Variant, Slice>> = {};
+  for (const variant of shuffled(VARIANTS)) {
+    counting = variant === "counting";
+    slices[variant] = await slice(server);
   }
-  const cost = ratio("counting / silent", (round) => round.counting.tokensPerSecond / round.silent.tokensPerSecond, all);
-  const costToo = ratio("counting / silent too", (round) => round.counting.tokensPerSecond / round["silent too"].tokensPerSecond, all);
-  ratio("silent / silent too", (round) => round.silent.tokensPerSecond / round["silent too"].tokensPerSecond, all);
-  const mean = 1 - (cost + costToo) / 2;
-  say(`cost ${(100 * mean).toFixed(2)} %, goal under ${100 * GOAL} %: ${mean < GOAL ? "reached" : "NOT reached"}`);
+  return slices as Round;
 }
 
-/** @returns the median. */
-function ratio(what: string, of: (round: Round) => number, all: readonly Round[]): number {
-  const ratios = all.map(of).sort((a, b) => a - b);
-  const quarter = (share: number) => ratios[Math.floor((ratios.length - 1) * share)]!.toFixed(3);
-  say(`${what.padEnd(22)} ${median(ratios).toFixed(4)} (quarters ${quarter(0.25)} to ${quarter(0.75)})`);
-  return median(ratios);
-}
-
-async function burst(server: ServerProcess, round: number): Promise<Burst> {
-  const target = { url: server.url, modelId: "default" };
-  const cpuBefore = cpuSeconds(server.pid);
+async function slice(server: Shimmy): Promise<Slice> {
+  const cpuBefore = process.cpuUsage();
   const startedAt = performance.now();
-  const records = await concurrently(clients, async (client) => {
-    const messages = [{ role: "user" as const, content: `Tell me a story about the number ${round * 100 + client}.` }];
-    return [await streamChat(target, { messages, tokens, client, signal: AbortSignal.timeout(60_000) })];
-  });
-  const seconds = (performance.now() - startedAt) / 1000;
-  const failed = records.find(({ error }) => error !== undefined);
-  if (failed) throw new Error(`a request failed: ${failed.error}`);
-  const made = records.reduce((sum, { usage }) => sum + (usage?.completionTokens ?? 0), 0);
-  return { tokensPerSecond: made / seconds, cpuMicros: ((cpuSeconds(server.pid) - cpuBefore) * 1e6) / made };
+  const made = await Promise.all(Array.from({ length: clients }, (_, client) => stream(server, client)));
+  const took = (performance.now() - startedAt) / 1000;
+  const { user, system } = process.cpuUsage(cpuBefore);
+  const total = made.reduce((sum, count) => sum + count, 0);
+  return { tokensPerSecond: total / took, cpuMicros: (user + system) / total };
 }
 
-/** Of one process, in hundredths: proc_pid_stat(5). */
-function cpuSeconds(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return (Number(fields[11]) + Number(fields[12])) / 100;
+/** @returns how many tokens its answer has. */
+async function stream(server: Shimmy, client: number): Promise<number> {
+  const messages = [{ role: "user", content: `Tell me a story about the number ${client}.` }];
+  const body = JSON.stringify({ messages, max_tokens: tokens, seed: client, stream: true, stream_options: { include_usage: true } });
+  const headers = { "content-type": "application/json" };
+  const response = await server.fetch(new Request("http://localhost/v1/chat/completions", { method: "POST", headers, body }));
+  const text = await response.text();
+  const count = Number(/"completion_tokens":(\d+)/.exec(text)?.[1]);
+  if (response.status !== 200 || !(count > 0)) throw new Error(`a request failed: ${text.slice(0, 300)}`);
+  return count;
+}
+
+function shuffled<T>(all: readonly T[]): T[] {
+  return all
+    .map((item) => [random(), item] as const)
+    .sort(([a], [b]) => a - b)
+    .map(([, item]) => item);
+}
+
+function report(all: readonly Round[][]): void {
+  say(`${all.length} × ${ROUNDS_OF_A_SET} rounds, ${clients} clients, ${tokens} tokens each`);
+  for (const variant of VARIANTS) {
+    const of = (key: keyof Slice) => mean(all.flat().map((round) => round[variant][key]));
+    say(
+      `${variant.padEnd(12)} ${of("tokensPerSecond").toFixed(0).padStart(6)} tok/s, gateway and client ${of("cpuMicros").toFixed(2)} µs of CPU a token`,
+    );
+  }
+  const cost = share("throughput lost", all, ({ counting: on, ...silent }) => 1 - on.tokensPerSecond / between(silent, "tokensPerSecond"));
+  share("control: one silent, the other", all, (round) => 1 - round.silent.tokensPerSecond / round["silent too"].tokensPerSecond);
+  share("CPU of this process more", all, ({ counting: on, ...silent }) => on.cpuMicros / between(silent, "cpuMicros") - 1);
+  const verdict = cost.high < GOAL ? "reached" : cost.low >= GOAL ? "NOT reached" : "not decided: more time is needed (--seconds)";
+  say(`goal under ${100 * GOAL} %: ${verdict}`);
+}
+
+/** Geometric, as ratios ask for. */
+function between(silent: Omit<Round, "counting">, key: keyof Slice): number {
+  return Math.sqrt(silent.silent[key] * silent["silent too"][key]);
+}
+
+function share(what: string, all: readonly Round[][], of: (round: Round) => number): Interval {
+  const interval = clusterInterval(all.map((set) => set.map(of)));
+  const percent = (value: number) => `${(100 * value).toFixed(2)} %`;
+  say(`${what.padEnd(32)} ${percent(interval.mean)} (95 %: ${percent(interval.low)} to ${percent(interval.high)})`);
+  return interval;
 }
 
 function callsAlone(): void {
+  counting = true;
   const metrics = new Metrics({ version: "0", models: () => [] });
   void metrics.text().then(() => {
     const record = metrics.requestStarted("/v1/chat/completions");

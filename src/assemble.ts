@@ -25,6 +25,7 @@ import type { Services } from "./server/services.ts";
 import type { OpenAlerts } from "./telemetry/alerts/open.ts";
 import { createLogger, type Logger, type LogLevel } from "./telemetry/log.ts";
 import { Metrics } from "./telemetry/metrics.ts";
+import { wantsTraces } from "./telemetry/tracing/wanted.ts";
 import { LazyUpstreams } from "./upstream/lazy.ts";
 
 declare const SHIMMY_VERSION: string;
@@ -125,6 +126,7 @@ function lazyAlerts(loaded: Parameters<typeof assemble>[0], metrics: Metrics, lo
   let open: OpenAlerts | undefined;
   return {
     statuses: () => open?.watch.statuses() ?? [],
+    silence: (name, seconds) => open?.watch.silence(name, seconds),
     start: async (url) => {
       if (Object.keys(loaded.alerts).length === 0) return;
       const { openAlerts } = await import("./telemetry/alerts/open.ts");
@@ -182,6 +184,13 @@ function lazyResponseStore({ responsesDir, responsesMax, responsesBytes }: Confi
 /** Where `shimmy engine install` puts engines. */
 export function enginesFolder(): string {
   return join(userDataFolder(), "engines");
+}
+
+/** Absent where OpenTelemetry's variables ask for no traces; the code is loaded only where they do. */
+export async function tracingOf({ log, metrics }: Pick<Assembly, "log" | "metrics">): Promise<Services["tracing"]> {
+  if (!wantsTraces(process.env)) return undefined;
+  const { openTracing } = await import("./telemetry/tracing/tracer.ts");
+  return openTracing({ env: process.env, metrics, log, version: VERSION });
 }
 
 /** What the door is given; whether only this machine can reach it and whether the server takes work is left to whoever opens it. */

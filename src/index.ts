@@ -2,7 +2,7 @@
  * The library: the same server inside another program. `createShimmy()` gives a fetch handler to mount anywhere and the
  * generator behind it; the command line is built from the same parts.
  */
-import { assemble, servicesOf, VERSION } from "./assemble.ts";
+import { assemble, servicesOf, tracingOf, VERSION } from "./assemble.ts";
 import { type FlagValues, loadConfig } from "./config/load.ts";
 import type { Embedder, Tokenizer } from "./contract/embedding.ts";
 import type { Generator } from "./contract/generation.ts";
@@ -28,26 +28,28 @@ export interface Shimmy {
   /** Loads, unloads and tells about models. */
   readonly lifecycle: Lifecycle;
   models(): Promise<readonly ModelStatus[]>;
-  /** Ends the engine processes, and stops watching the model folders. */
+  /** Ends the engine processes, stops watching the model folders and the alerts, and sends what is left of traces. */
   close(): Promise<void>;
 }
 
 /**
  * @param settings by the names of docs/settings.md in camelCase, with values as their flags take them; environment and file
- * are read as by the command line.
+ * are read as by the command line, OpenTelemetry's variables too. Start-up time is that of this call.
  * @example
  * const shimmy = await createShimmy({ modelDirs: ["./models"] });
  * const response = await shimmy.fetch(new Request("http://localhost/v1/models"));
  */
 export async function createShimmy(settings: FlagValues = {}): Promise<Shimmy> {
+  const startedAt = performance.now();
   const loaded = await loadConfig(settings);
   const assembly = assemble(loaded, { watches: true });
-  const { pool, upstreams, puller, catalogue, responseStore, alerts } = assembly;
-  await alerts.start();
-  const { createApp } = await import("./server/app.ts");
+  const { pool, upstreams, puller, catalogue, responseStore, alerts, metrics } = assembly;
+  const [{ createApp }, tracing] = await Promise.all([import("./server/app.ts"), tracingOf(assembly)]);
   // Whoever mounts the handler decides who can connect; the Host header is theirs to check.
-  const services = servicesOf(assembly, loaded, { loopback: false, state: () => "ready" });
+  const services = servicesOf(assembly, loaded, { loopback: false, state: () => "ready", ...(tracing && { tracing }) });
   const app = createApp(services);
+  metrics.listening({ seconds: (performance.now() - startedAt) / 1000, baseBytes: process.memoryUsage.rss() });
+  await alerts.start();
   return {
     fetch: async (request) => app.fetch(request),
     generator: services.generator,
@@ -59,7 +61,7 @@ export async function createShimmy(settings: FlagValues = {}): Promise<Shimmy> {
       alerts.stop();
       await Promise.all([puller.close(), services.jobs.close()]);
       await Promise.all([pool.stop(), upstreams?.close(), catalogue.close()]);
-      await responseStore.close();
+      await Promise.all([responseStore.close(), tracing?.close()]);
     },
   };
 }

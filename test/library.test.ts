@@ -1,6 +1,8 @@
 /** The library as another program uses it: from the built package, mounted by its fetch handler, without a socket. */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -64,6 +66,15 @@ describe("createShimmy", () => {
     expect([text, [...types]]).toEqual(["The capital of France is Paris.", ["started", "text", "finished"]]);
   });
 
+  test("its metrics tell of its start and of its requests", async () => {
+    const text = await (await ask("/metrics")).text();
+    const startup = Number(/^shimmy_startup_seconds (\S+)$/m.exec(text)?.[1]);
+    expect(startup).toBeGreaterThan(0);
+    expect(startup).toBeLessThan(30);
+    expect(text).toMatch(/^shimmy_expected_memory_bytes [1-9]/m);
+    expect(text).toMatch(/^shimmy_requests_total\{route="\/v1\/chat\/completions",model="shimmy-tiny",status="200"\} \d/m);
+  });
+
   test("tells the models with their state", async () => {
     const [{ info, state, servedContext }] = (await shimmy.models()) as [Awaited<ReturnType<Shimmy["models"]>>[0]];
     expect([info.id, state, servedContext]).toEqual(["shimmy-tiny", "loaded", 1024]);
@@ -114,4 +125,29 @@ export { models, response, status, ShimmyError, VERSION };
     }
   })();
   expect(output).toBe("");
+});
+
+test("traces are sent where OpenTelemetry's variables ask for them, and alerts are watched", async () => {
+  const bodies: string[] = [];
+  const collector = createServer(async (request, response) => {
+    let text = "";
+    for await (const piece of request) text += piece;
+    bodies.push(text);
+    response.end("{}");
+  });
+  await new Promise<void>((resolve) => collector.listen(0, "127.0.0.1", resolve));
+  process.env.OTEL_EXPORTER_OTLP_ENDPOINT = `http://127.0.0.1:${(collector.address() as AddressInfo).port}`;
+  writeFileSync(join(folder, "alerts.yaml"), "alerts: {up: startup_time > 1ms}\n");
+  const shimmy = await library.createShimmy({ config: join(folder, "alerts.yaml"), modelDirs: [folder], logLevel: "error" });
+  try {
+    delete process.env.OTEL_EXPORTER_OTLP_ENDPOINT;
+    const answer = await shimmy.fetch(new Request("http://anything.example/v1/models"));
+    expect(answer.headers.get("traceparent")).toMatch(/^00-/);
+    const alerts = (await (await shimmy.fetch(new Request("http://anything.example/api/alerts"))).json()) as { alerts: unknown[] };
+    expect(alerts.alerts).toMatchObject([{ name: "up", state: "firing" }]);
+  } finally {
+    await shimmy.close();
+    collector.close();
+  }
+  expect(bodies.join()).toContain("GET /v1/models");
 });

@@ -1,12 +1,11 @@
 /** `shimmy serve`: listens, says so, loads what is to be loaded, and drains when it is told to end. */
-import { type Assembly, servicesOf, VERSION } from "../assemble.ts";
+import { servicesOf, tracingOf, VERSION } from "../assemble.ts";
 import { changedSettings } from "../config/describe.ts";
 import { isLoopback, listenAddress } from "../config/listen.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { ShimmyError } from "../contract/errors.ts";
 import { type Listening, listen } from "../server/listen.ts";
 import type { Services } from "../server/services.ts";
-import { wantsTraces } from "../telemetry/tracing/wanted.ts";
 import { openServer } from "./open.ts";
 
 export async function serve(loaded: LoadedConfig, flags: { json?: boolean }): Promise<void> {
@@ -53,13 +52,6 @@ export async function serve(loaded: LoadedConfig, flags: { json?: boolean }): Pr
     await pool.stop();
     throw error;
   }
-}
-
-/** Its code is loaded only where OpenTelemetry's variables ask for traces. */
-async function tracingOf({ log, metrics }: Assembly): Promise<Services["tracing"]> {
-  if (!wantsTraces(process.env)) return undefined;
-  const { openTracing } = await import("../telemetry/tracing/tracer.ts");
-  return openTracing({ env: process.env, metrics, log, version: VERSION });
 }
 
 function announce({ url, host, port }: Listening, json: boolean): void {

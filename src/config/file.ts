@@ -20,8 +20,8 @@ export interface Surroundings {
  */
 export type FileValue = string | readonly string[] | { readonly unusable: string; readonly entries?: readonly string[] };
 
-/** A condition, or `when` with `window` and `for`; all as they are written. */
-export type AlertSpec = string | Readonly<Record<string, string>>;
+/** A condition, or `when` with what goes with it (`labels` is a mapping of its own); all as they are written. */
+export type AlertSpec = string | Readonly<Record<string, string | Readonly<Record<string, string>>>>;
 
 export interface ConfigFile {
   readonly path: string;
@@ -138,8 +138,9 @@ function readAlerts(path: string, alerts: unknown): Readonly<Record<string, Aler
     new ShimmyError("invalid_setting", { source: path, name, value: "its value", reason: `use ${reason}` });
   if (!isMapping(alerts)) throw wrong("alerts", "names with conditions, such as error_rate: >5%");
   for (const [name, condition] of Object.entries(alerts)) {
-    const parts = isMapping(condition) ? Object.values(condition) : [condition];
-    if (parts.some((part) => typeof part !== "string" || part === ""))
+    const { labels = {}, ...rest } = isMapping(condition) ? condition : { when: condition };
+    if (!isMapping(labels)) throw wrong(`alerts.${name}.labels`, "names with values, such as team: search");
+    if ([...Object.values(rest), ...Object.values(labels)].some((part) => typeof part !== "string" || part === ""))
       throw wrong(`alerts.${name}`, 'a condition such as >5%, or {when: ">5%", window: 5m, for: 1m}');
   }
   return Object.freeze({ ...alerts }) as Readonly<Record<string, AlertSpec>>;

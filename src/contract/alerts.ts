@@ -19,9 +19,26 @@ export interface AlertStatus {
   readonly since: number;
   readonly windowSeconds: number;
   readonly holdSeconds: number;
+  /** False: it is only listed. */
+  readonly enabled: boolean;
+  readonly severity: string;
+  /** Those of the configuration. */
+  readonly labels: Readonly<Record<string, string>>;
+  /** For people, with what it stands at now. */
+  readonly summary: string;
+  readonly description: string;
+  /** After so long the webhook is told again that it fires; 0: never. */
+  readonly repeatSeconds: number;
+  /** The webhook is not told of it until then; milliseconds since the epoch. */
+  readonly silencedUntil?: number;
 }
 
 export interface Alerts {
   /** In the order of the configuration. */
   statuses(): readonly AlertStatus[];
+  /**
+   * For so long the webhook is not told that it fires; 0: it is told again. Gone with the process.
+   * @returns how it stands; undefined: there is no such alert
+   */
+  silence(name: string, seconds: number): AlertStatus | undefined;
 }

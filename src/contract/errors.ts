@@ -228,6 +228,7 @@ const table = {
     message: "This server stores no files and runs no batches",
     hint: "Start it with --files on.",
   },
+  alert_not_found: { status: 404, kind: "not_found", message: "There is no alert '{alert}'", hint: "GET /api/alerts tells all there are." },
   batch_not_found: { status: 404, kind: "not_found", message: "There is no batch '{batch}'" },
   batch_over: { status: 400, kind: "invalid_request", message: "A batch that is {status} cannot be cancelled" },
   batches_full: {

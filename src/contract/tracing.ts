@@ -4,9 +4,15 @@
 export interface TraceOutcome {
   readonly id: string;
   readonly method: string;
+  /** Of the address, without its query. */
+  readonly path: string;
   readonly status: number;
   readonly model?: string;
+  /** The id of the model that was asked for; absent where another one answered: what a client wrote is not told. */
+  readonly askedModel?: string;
   readonly operation?: string;
+  /** Of each choice that has ended. */
+  readonly finishReasons?: readonly string[];
   readonly code?: string;
   readonly promptTokens?: number;
   readonly cachedTokens?: number;

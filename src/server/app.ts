@@ -142,11 +142,11 @@ async function tell(services: Services, { path, handle }: ApiRoute, c: Context<V
   try {
     const response = await handle(services, apiCall(services, c, requestId, answeredBy));
     exchange.end({ status: response.status, ...about });
-    return response;
+    return traced(exchange, response);
   } catch (thrown) {
     const error = ShimmyError.from(thrown);
     exchange.end({ status: error.status, ...about }, error);
-    return errorResponse(error, encodeError);
+    return traced(exchange, errorResponse(error, encodeError));
   }
 }
 

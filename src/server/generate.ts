@@ -6,6 +6,7 @@
 import { ShimmyError } from "../contract/errors.ts";
 import type { GenerationRequest } from "../contract/generation.ts";
 import type { Protocol } from "../protocols/protocol.ts";
+import { formatTraceparent, parseTraceparent } from "../telemetry/tracing/context.ts";
 import { readJson } from "./body.ts";
 import { chooseModel, modelHeaders } from "./choose-model.ts";
 import { inlineFiles } from "./inline-files.ts";
@@ -47,7 +48,7 @@ export async function generate(services: Services, protocol: Protocol, exchange:
     };
     const asked = (call.batch ?? [call.request]).map((request) => ({ ...request, ...by }));
     const answer = (request: GenerationRequest, signal: AbortSignal) => services.generator.generate(model, request, signal);
-    const events = observe(exchange, model, mergeEvents(asked, answer, leave.signal));
+    const events = observe(exchange, model, mergeEvents(asked, answer, leave.signal), call.request.choices);
     const headers = {
       "x-request-id": id,
       ...modelHeaders(model),
@@ -74,10 +75,10 @@ export async function generate(services: Services, protocol: Protocol, exchange:
   }
 }
 
-/** As W3C Trace Context spells it; anything else is dropped. */
+/** Of who asks, where there are no traces of our own; what is no parent is dropped. */
 function traceOf({ headers }: Request): string | undefined {
-  const sent = headers.get("traceparent") ?? "";
-  return /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/.test(sent) ? sent : undefined;
+  const parent = parseTraceparent(headers.get("traceparent"));
+  return parent && formatTraceparent(parent);
 }
 
 export const EVENT_STREAM = {

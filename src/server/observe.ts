@@ -1,13 +1,14 @@
 /** One exchange seen from outside: its metrics, its line in the log and its trace, whichever way it ends. Prompts never come near. */
 import { ShimmyError } from "../contract/errors.ts";
-import type { GenerationEvent, ResolvedModel, Timings } from "../contract/generation.ts";
-import type { RequestTrace } from "../contract/tracing.ts";
+import type { GenerationEvent, ResolvedModel } from "../contract/generation.ts";
+import type { RequestTrace, TraceOutcome } from "../contract/tracing.ts";
 import type { RequestOutcome, RequestRecord } from "../telemetry/metrics.ts";
+import { AnswerCounter } from "./answer-counts.ts";
 import { operationOf } from "./operation.ts";
 import type { Services } from "./services.ts";
 
 /** How it ended, as far as who ends it knows. */
-export interface ExchangeOutcome extends Omit<RequestOutcome, "operation" | "code"> {
+export interface ExchangeOutcome extends Omit<RequestOutcome, "operation" | "code">, Pick<TraceOutcome, "askedModel" | "finishReasons"> {
   /** From the request to the first piece of its answer. */
   readonly firstMs?: number;
   /** Of the answer behind its first token. */
@@ -44,7 +45,7 @@ export function openExchange(services: Observers, route: string, id: string, req
     const operation = operationOf(route);
     const outcome = { ...told, ...(operation !== undefined && { operation }), ...(error && { code: error.code }) };
     record.finished(outcome);
-    trace?.end({ ...outcome, id, method: request.method });
+    trace?.end({ ...outcome, id, method: request.method, path: new URL(request.url).pathname });
     writeLine(services, { id, route, startedAt, outcome, error, trace });
   };
   const { traceparent } = trace ?? {};
@@ -81,35 +82,29 @@ function whole(ms: number | undefined): number | undefined {
   return ms === undefined ? undefined : Math.round(ms);
 }
 
-/** Passes the events on and closes the exchange with the last one. */
+/** Which one answers, and which one was asked for, as far as that is one of ours. */
+export function modelsOf({ info, fallbackFrom }: ResolvedModel): Pick<ExchangeOutcome, "model" | "askedModel"> {
+  return { model: info.id, ...(fallbackFrom === undefined && { askedModel: info.id }) };
+}
+
+/**
+ * Passes the events on and closes the exchange with the last one.
+ * @param perPrompt choices of each prompt of the call
+ */
 export async function* observe(
   exchange: Exchange,
-  { info }: ResolvedModel,
+  model: ResolvedModel,
   events: AsyncIterable<GenerationEvent>,
+  perPrompt: number,
 ): AsyncGenerator<GenerationEvent, void, undefined> {
-  let promptTokens = 0;
-  let cachedTokens = 0;
-  let completionTokens = 0;
-  let loadMs: number | undefined;
-  let firstMs: number | undefined;
-  let timings: Timings | undefined;
+  const { info } = model;
+  const counter = new AnswerCounter(exchange.startedAt, perPrompt);
   // A reader that stops early has left, unless an error says otherwise.
   let status = 499;
   let failure: ShimmyError | undefined;
   try {
     for await (const event of events) {
-      if (event.type === "text" || event.type === "reasoning" || event.type === "toolCall") {
-        firstMs ??= performance.now() - exchange.startedAt;
-        exchange.record.token(info.id, event.choice);
-      } else if (event.type === "started") {
-        promptTokens += event.promptTokens;
-        loadMs ??= event.loadMs;
-      } else if (event.type === "finished") {
-        promptTokens += event.promptTokens ?? 0;
-        cachedTokens = event.cachedTokens;
-        completionTokens += event.completionTokens;
-        timings ??= event.timings;
-      }
+      if (counter.add(event) && "choice" in event) exchange.record.token(info.id, event.choice);
       yield event;
     }
     status = 200;
@@ -118,7 +113,6 @@ export async function* observe(
     status = failure.status;
     throw failure;
   } finally {
-    const phases = { ...timings, ...(loadMs !== undefined && { loadMs }), ...(firstMs !== undefined && { firstMs }) };
-    exchange.end({ status, model: info.id, promptTokens, cachedTokens, completionTokens, ...phases }, failure);
+    exchange.end({ status, ...modelsOf(model), ...counter.counts }, failure);
   }
 }

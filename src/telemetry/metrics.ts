@@ -51,9 +51,9 @@ export interface EngineGauges {
   readonly steps?: Readonly<Record<"seconds" | "sequences" | "tokens", TallyCounts>>;
 }
 
-/** Of the gateway, when it began to listen. */
+/** Of the gateway, when it began to listen; of the library, when it was made. */
 export interface StartFigures {
-  /** Since the start of the process. */
+  /** Since the start of the process; of the library, of its making. */
   readonly seconds: number;
   /** Resident. */
   readonly baseBytes: number;
@@ -66,7 +66,7 @@ export interface MetricsOptions {
   /** Read at each scrape. */
   readonly models: () => readonly ModelGauges[];
   /** How alerts stand, read at each scrape. */
-  readonly alerts?: () => readonly Pick<AlertStatus, "name" | "state">[];
+  readonly alerts?: () => readonly Pick<AlertStatus, "name" | "state" | "enabled">[];
   readonly upstreams?: () => readonly UpstreamGauges[];
   /** Milliseconds of a clock that never goes back. */
   readonly now?: () => number;

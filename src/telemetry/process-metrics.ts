@@ -14,7 +14,7 @@ type Prometheus = typeof import("prom-client");
 
 export interface ProcessSources {
   readonly models: () => readonly ModelGauges[];
-  /** Absent: nobody has told (the library). */
+  /** Absent: nobody has told. */
   readonly start: () => StartFigures | undefined;
 }
 
@@ -31,8 +31,8 @@ export function addProcessMetrics({ Counter, Gauge }: Prometheus, registers: Reg
     });
   gauge("process_resident_memory_bytes", "Resident memory of the gateway.", () => process.memoryUsage.rss());
   gauge("shimmy_gateway_private_memory_bytes", "Memory that only the gateway holds; Linux only.", () => privateBytes());
-  gauge(KEY_METRICS.startup, "From the start of the process until it listened.", () => start()?.seconds);
-  gauge("shimmy_base_memory_bytes", "Resident memory of the gateway when it began to listen.", () => start()?.baseBytes);
+  gauge(KEY_METRICS.startup, "From the start of the process until it listened; of the library: of createShimmy.", () => start()?.seconds);
+  gauge("shimmy_base_memory_bytes", "Resident memory of the gateway when it was ready to answer.", () => start()?.baseBytes);
   gauge(KEY_METRICS.memory, "Resident memory of the gateway and of all engines, mapped weights counted.", () => {
     return process.memoryUsage.rss() + enginesResidentBytes(models());
   });

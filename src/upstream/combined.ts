@@ -12,6 +12,7 @@ import { findById } from "../models/name-index.ts";
 import { isEmbedded, resolveModel, shownName } from "../models/resolve.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { UpstreamGauges } from "../telemetry/upstream-metrics.ts";
+import { UpstreamFailure } from "./failure.ts";
 import { NoneAnswered, RemoteGenerator } from "./generator.ts";
 import type { CombinedOptions } from "./lazy.ts";
 import { type RemoteTable, remoteTable } from "./table.ts";
@@ -112,7 +113,7 @@ export class CombinedGenerator implements Generator {
     } catch (error) {
       if (!(error instanceof NoneAnswered)) throw error;
       if (!isHere) throw error.told;
-      this.#log.warn("no upstream answers, so this machine does", { id: request.id, model: model.info.id, reason: error.told.message });
+      this.#log.warn("no upstream answers, so this machine does", { id: request.id, model: model.info.id, reason: reasonOf(error.told) });
     }
     for await (const event of this.#options.local.generate(model, request, signal)) if (event.type !== "started" || !started) yield event;
   }
@@ -154,4 +155,9 @@ export class CombinedGenerator implements Generator {
     // The model that comes with the package is nobody's first wish.
     this.#all = [...here.filter((info) => !isEmbedded(info)), ...remote, ...here.filter(isEmbedded)];
   }
+}
+
+/** For the log: without the upstream's own words. */
+function reasonOf({ cause, code }: ShimmyError): string {
+  return cause instanceof UpstreamFailure ? cause.reason : code;
 }

@@ -15,9 +15,10 @@ export class UpstreamFailure extends Error {
   override readonly name = "UpstreamFailure";
   constructor(
     readonly kind: FailureKind,
-    /** The end of a sentence; no address and nothing secret is in it. */
+    /** The end of a sentence, for the log and /health; no address, nothing secret and no word of the upstream, which may quote the prompt. */
     readonly reason: string,
-    readonly options: { readonly retryAfter?: number; readonly cause?: unknown } = {},
+    /** `said`: the upstream's own words, for who asked. */
+    readonly options: { readonly retryAfter?: number; readonly said?: string; readonly cause?: unknown } = {},
   ) {
     super(reason, { cause: options.cause });
   }
@@ -26,7 +27,8 @@ export class UpstreamFailure extends Error {
   toldOf(model: string): ShimmyError {
     if (this.kind === "busy")
       return new ShimmyError("queue_full", { model, queued: "all upstreams", retry_after: this.options.retryAfter ?? 1 }, { cause: this });
-    return new ShimmyError("upstream_failed", { model, reason: this.reason }, { cause: this });
+    const { said } = this.options;
+    return new ShimmyError("upstream_failed", { model, reason: said ? `${this.reason}: ${said}` : this.reason }, { cause: this });
   }
 }
 
@@ -67,7 +69,7 @@ function judged(status: number, error: Fields, retry: number): UpstreamFailure |
   if (status === 404) return new UpstreamFailure("stranger", "it does not have the model any more");
   if (status === 408 || status >= 500 || status < 400) {
     const gone = (status === 503 && !OF_ONE_MODEL.test(String(error.code))) || status === 502 || status === 504;
-    return new UpstreamFailure(gone ? "unreachable" : "unwell", `it answered with status ${status}${said && `: ${said}`}`);
+    return new UpstreamFailure(gone ? "unreachable" : "unwell", `it answered with status ${status}`, { said });
   }
   const { n_ctx, n_prompt_tokens, param } = error;
   if (typeof n_ctx === "number" && typeof n_prompt_tokens === "number")

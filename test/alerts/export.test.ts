@@ -22,6 +22,8 @@ const ALERTS = `alerts:
   full: {when: shimmy_kv_cells_used / shimmy_kv_cells > 90%, window: 1m, for: 1500ms}
   slow_loads: model_load_time_avg > 30s
   waiting: queue_depth{model="a b"} >= 2 * (3 + shimmy_slots)
+  own: {when: error_rate > 1%, severity: page, summary: "{value} {{fail}} at {instance}", repeat: 1h, labels: {team: "a {{b"}}
+  off: {when: error_rate > 1%, enabled: false}
 `;
 
 async function exported(yaml: string): Promise<string> {
@@ -49,6 +51,7 @@ test("every configured alert is a rule", async () => {
     ["full", "1500ms"],
     ["slow_loads", undefined],
     ["waiting", undefined],
+    ["own", undefined],
   ]);
 });
 
@@ -64,7 +67,7 @@ describe.skipIf(NO_PROMTOOL)(`promtool${NO_PROMTOOL ? `: ${NO_PROMTOOL}` : ""}`,
 
   test("takes the rules", async () => {
     writeFileSync(join(cwd, "rules.yaml"), await exported(ALERTS));
-    expect(promtool("check", "rules", "rules.yaml")).toContain("SUCCESS: 8 rules found");
+    expect(promtool("check", "rules", "rules.yaml")).toContain("SUCCESS: 9 rules found");
   });
 
   test("finds that they fire for the server that is meant, and only while it is so", async () => {

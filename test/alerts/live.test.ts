@@ -41,6 +41,11 @@ alerts:
   lost:
     when: shimmy_requests_total{status="404"} > 2
     window: 3s
+    severity: page
+    labels: {team: search}
+    summary: "{value} were lost at {instance}"
+    description: Look at the links.
+  off: {when: queue_depth > 1, enabled: false}
   quiet: startup_time > 1h
 `,
     );
@@ -54,6 +59,7 @@ alerts:
   test("is ok before, fires when it happens, is told in all places, and is over by itself", async () => {
     expect(await alertsOf(server)).toMatchObject([
       { name: "lost", state: "ok", window_seconds: 3, for_seconds: 0, limit: 2 },
+      { name: "off", enabled: false, value: null },
       { name: "quiet", state: "ok", unit: "seconds", limit: 3600 },
     ]);
     expect(await metricOf(server, 'shimmy_alert_firing{alert="lost"}')).toMatch(/ 0$/);
@@ -69,6 +75,11 @@ alerts:
     expect(await metricOf(server, 'shimmy_alert_firing{alert="lost"}')).toMatch(/ 0$/);
     expect(messages.map(({ status }) => status)).toEqual(["firing", "firing", "resolved"]);
     expect(messages[1]).toEqual(messages[0]);
+    expect(messages[0]!.alerts[0]).toMatchObject({
+      labels: { alertname: "lost", team: "search", severity: "page" },
+      annotations: { summary: expect.stringMatching(/^\d were lost at .+:\d+$/), description: "Look at the links." },
+    });
+    expect(await metricOf(server, 'shimmy_alert_firing{alert="off"}')).toBeUndefined();
     const [first, , last] = messages;
     expect(last).toMatchObject({ groupKey: first!.groupKey, externalURL: server.url, commonLabels: { alertname: "lost" } });
     expect(last!.alerts[0]).toMatchObject({ fingerprint: first!.alerts[0]!.fingerprint, startsAt: first!.alerts[0]!.startsAt });
@@ -85,12 +96,31 @@ alerts:
     ]);
   });
 
+  test("one that is silenced fires without a word", async () => {
+    const silence = (body: unknown) =>
+      fetch(`${server.url}/api/alerts/silence`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify(body),
+      });
+    expect((await silence({ name: "nobody", for: "1m" })).status).toBe(404);
+    for (const wrong of [{ name: "lost" }, { name: "lost", for: "8d" }, { name: "lost", for: "soon" }])
+      expect((await silence(wrong)).status).toBe(400);
+    const answer = (await (await silence({ name: "lost", for: "1m" })).json()) as WireAlert;
+    expect(Date.parse(answer.silenced_until!) - Date.now()).toBeGreaterThan(50_000);
+    const before = messages.length;
+    for (let i = 0; i < 5; i++) await fetch(`${server.url}/nowhere`);
+    await until(async () => (await alertsOf(server))[0]!.state === "firing");
+    await until(async () => (await alertsOf(server))[0]!.state === "ok");
+    expect(messages).toHaveLength(before);
+  });
+
   test("shimmy alerts list tells the same", async () => {
     const { stdout, stderr, code } = await shimmy(["alerts", "list", "--url", server.url], { cwd: folder });
     expect(stdout).toMatch(
       /^ALERT +STATE +VALUE +LIMIT +SINCE +CONDITION\nlost +ok +0 +2 +\S+ +shimmy_requests_total\{status="404"\} > 2\n/,
     );
-    expect([stderr, code]).toEqual(["2 alerts, 0 firing\n", 0]);
+    expect([stderr, code]).toEqual(["3 alerts, 0 firing\n", 0]);
   });
 });
 

@@ -45,6 +45,30 @@ interface Judged {
   readonly health: string;
 }
 
+/** Expressions of the dashboard that give no series, after a model has answered. */
+async function emptyPanels(port: number, { url }: { url: string }): Promise<string[]> {
+  const body = JSON.stringify({ messages: [{ role: "user", content: "Hi" }], max_tokens: 8 });
+  const chat = () => fetch(`${url}/v1/chat/completions`, { method: "POST", headers: { "content-type": "application/json" }, body });
+  const { stdout } = await shimmy(["dashboard", "export"], { cwd });
+  const { panels } = JSON.parse(stdout) as { panels: ReadonlyArray<{ targets: ReadonlyArray<{ expr: string }> }> };
+  const all = panels.flatMap(({ targets }) =>
+    targets.map(({ expr }) => expr.replaceAll("$__rate_interval", "1m").replaceAll("$instance", ".*")),
+  );
+  const isEmpty = async (query: string) => {
+    const answer = await fetch(`http://127.0.0.1:${port}/api/v1/query?${new URLSearchParams({ query })}`);
+    const { status, data } = (await answer.json()) as { status: string; data?: { result: unknown[] } };
+    return status !== "success" || data?.result.length === 0;
+  };
+  let empty = all;
+  for (let tries = 0; tries < 10 && empty.length > 2; tries++) {
+    await (await chat()).text();
+    await new Promise((resolve) => setTimeout(resolve, 1200));
+    const flags = await Promise.all(all.map(isEmpty));
+    empty = all.filter((_, i) => flags[i]);
+  }
+  return empty;
+}
+
 describe.skipIf(NO_PROMETHEUS)(`prometheus${NO_PROMETHEUS ? `: ${NO_PROMETHEUS}` : ""}`, () => {
   test("scrapes, takes the exported rules, and judges as the server does", { timeout: 60_000 }, async () => {
     writeFileSync(join(cwd, "shimmy.yaml"), ALERTS);
@@ -79,6 +103,13 @@ describe.skipIf(NO_PROMETHEUS)(`prometheus${NO_PROMETHEUS ? `: ${NO_PROMETHEUS}`
     expect(theirs.map(({ health }) => health)).toEqual(Array(6).fill("ok"));
     expect(firing(theirs)).toEqual(["lost", "up"]);
     expect(firing(ours.alerts)).toEqual(["lost", "up"]);
+
+    const panels = await emptyPanels(port, server);
+    // Nothing was unloaded, and no engine restarted.
+    expect(panels.map((expression) => expression.replace(/^.*\((shimmy_\w+).*$/, "$1"))).toEqual([
+      "shimmy_model_unloads_total",
+      "shimmy_engine_restarts_total",
+    ]);
     expect(await server.stop()).toBe(0);
   });
 });

@@ -5,7 +5,7 @@ import type { AlertStatus } from "../../contract/alerts.ts";
 export function addAlertGauge(
   { Gauge }: typeof import("prom-client"),
   registers: Registry[],
-  alerts: () => readonly Pick<AlertStatus, "name" | "state">[],
+  alerts: () => readonly Pick<AlertStatus, "name" | "state" | "enabled">[],
 ): void {
   new Gauge({
     name: "shimmy_alert_firing",
@@ -13,7 +13,7 @@ export function addAlertGauge(
     labelNames: ["alert"],
     registers,
     collect() {
-      for (const { name, state } of alerts()) this.set({ alert: name }, Number(state === "firing"));
+      for (const { name, state, enabled } of alerts()) if (enabled) this.set({ alert: name }, Number(state === "firing"));
     },
   });
 }

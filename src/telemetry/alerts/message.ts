@@ -24,8 +24,8 @@ const JOB = "shimmy";
 /** Each alert is a group of its own, so that the end of one never closes another in what goes by groups. */
 export function webhookMessage(alert: AlertStatus, { startsAt, endsAt }: AlertInterval, { instance, url = "" }: AlertOrigin) {
   const status = endsAt === undefined ? "firing" : "resolved";
-  const labels = { alertname: alert.name, instance, job: JOB, severity: "warning" };
-  const annotations = { summary: summary(alert), description: `The condition is ${alert.condition}` };
+  const labels: Readonly<Record<string, string>> = { ...alert.labels, alertname: alert.name, instance, job: JOB, severity: alert.severity };
+  const annotations = { summary: alert.summary, description: alert.description };
   const groupLabels = { alertname: alert.name };
   return {
     version: "4",
@@ -52,10 +52,6 @@ export function webhookMessage(alert: AlertStatus, { startsAt, endsAt }: AlertIn
 }
 
 export type WebhookMessage = ReturnType<typeof webhookMessage>;
-
-function summary({ name, value, limit, unit }: AlertStatus): string {
-  return `${name} is ${readable(value, unit)}, its limit is ${readable(limit, unit)}`;
-}
 
 /** For people: `7.3%`, `2.1 s`, `312.4 MB`. */
 export function readable(value: number | undefined, unit: AlertUnit): string {

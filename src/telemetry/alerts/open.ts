@@ -35,6 +35,7 @@ export async function openAlerts({ loaded, view, log, url }: OpenOptions): Promi
     view,
     log,
     intervalMs: alertInterval,
+    instance: origin.instance,
     tell: (alert, interval) => webhook?.tell(alert.name, webhookMessage(alert, interval, origin)),
   });
   // The first sample tells which metrics there are; the start of every window is there, too.

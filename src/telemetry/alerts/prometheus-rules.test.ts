@@ -40,3 +40,21 @@ test("the hold time is there if there is one; braces of a name are no template",
     annotations: { summary: expect.stringMatching(/^\{\{ "\{\{" \}\}b}} of/) },
   });
 });
+
+test("labels, severity and words go along, as texts and not as templates; what is not enabled stays away", () => {
+  const mine = {
+    when: "x > 5%",
+    severity: "page {{ 1 }}",
+    labels: { team: "a" },
+    summary: "{value} at {instance}",
+    description: "{{ $x }}",
+  };
+  const { rules } = prometheusRules(readRules({ alerts: { mine, off: { when: "x > 1", enabled: "false" } } })).groups[0]!;
+  expect(rules.map(({ alert, labels, annotations }) => ({ alert, labels, annotations }))).toEqual([
+    {
+      alert: "mine",
+      labels: { team: "a", severity: 'page {{ "{{" }} 1 }}' },
+      annotations: { summary: "{{ $value | humanizePercentage }} at {{ $labels.instance }}", description: '{{ "{{" }} $x }}' },
+    },
+  ]);
+});

@@ -3,6 +3,7 @@
  * Called by `shimmy alerts export`; it gives plain data, and whoever calls writes the YAML.
  */
 import type { Matcher, Reading } from "./names.ts";
+import { filled } from "./notice.ts";
 import type { Expression } from "./parse.ts";
 import type { AlertRule } from "./rule.ts";
 
@@ -15,18 +16,25 @@ export function prometheusRules(rules: readonly AlertRule[]) {
     groups: [
       {
         name: "shimmy",
-        rules: rules.map((rule) => ({
-          alert: rule.name,
-          expr: `${promql(rule.left, rule)} ${rule.comparison} ${promql(rule.right, rule)}`,
-          ...(rule.holdSeconds > 0 && { for: time(rule.holdSeconds) }),
-          labels: { severity: "warning" },
-          annotations: {
-            summary: `${plain(rule.name)} of {{ $labels.instance }} is {{ $value ${FORMATS[rule.unit]} }}`,
-            description: `The condition is ${plain(rule.text)}`,
-          },
-        })),
+        rules: rules.filter(({ notice }) => notice.enabled).map(prometheusRule),
       },
     ],
+  };
+}
+
+function prometheusRule(rule: AlertRule) {
+  const { name, text, unit, holdSeconds, notice } = rule;
+  const value = `{{ $value ${FORMATS[unit]} }}`.replace("  ", " ");
+  const written = (words: string) => filled(plain(words), { value, instance: "{{ $labels.instance }}" });
+  return {
+    alert: name,
+    expr: `${promql(rule.left, rule)} ${rule.comparison} ${promql(rule.right, rule)}`,
+    ...(holdSeconds > 0 && { for: time(holdSeconds) }),
+    labels: Object.fromEntries(Object.entries({ ...notice.labels, severity: notice.severity }).map(([label, of]) => [label, plain(of)])),
+    annotations: {
+      summary: notice.summary === undefined ? `${plain(name)} of {{ $labels.instance }} is ${value}` : written(notice.summary),
+      description: notice.description === undefined ? `The condition is ${plain(text)}` : written(notice.description),
+    },
   };
 }
 

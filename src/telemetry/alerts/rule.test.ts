@@ -36,6 +36,23 @@ function outlook(given: Record<string, number> = {}, rest: Partial<Outlook> = {}
 
 const worth = (text: string, given?: Record<string, number>) => evaluate(parseCondition(`${text} > ${text}`, "x").left, outlook(given));
 
+test.each([
+  [{ severity: "x".repeat(101) }, /alerts\.a\.severity: .* at most 100/],
+  [{ summary: "one\ntwo" }, /alerts\.a\.summary/],
+  [{ repeat: "1s" }, /alerts\.a\.repeat: '1s' .* at least 10 s/],
+  [{ repeat: "often" }, /alerts\.a\.repeat: 'often'/],
+  [{ enabled: "no" }, /alerts\.a\.enabled: 'no' .* true or false/],
+  [{ labels: { "a-b": "x" } }, /alerts\.a\.labels: 'a-b'/],
+  [{ labels: { __name__: "x" } }, /alerts\.a\.labels/],
+  [{ labels: { severity: "x" } }, /use severity beside labels/],
+  [{ labels: { job: "x" } }, /choose another name/],
+  [{ labels: "x" }, /use names with values/],
+  [{ labels: Object.fromEntries(Array.from({ length: 21 }, (_, i) => [`l${i}`, "x"])) }, /at most 20/],
+  [{ window: { of: "5m" } }, /alerts\.a\.window: its value/],
+] as ReadonlyArray<[Exclude<AlertSpec, string>, RegExp]>)("%j is refused with its place", (more, message) => {
+  expect(refused({ a: { when: "queue_depth > 1", ...more } })).toMatch(message);
+});
+
 describe("the template's block", () => {
   const TEMPLATE = {
     startup_time: ">2s",

@@ -7,6 +7,7 @@ import type { AlertUnit } from "../../contract/alerts.ts";
 import { ShimmyError } from "../../contract/errors.ts";
 import { KEPT_SECONDS, type MetricDescription } from "../../contract/observation.ts";
 import { ALIASES, HISTOGRAM_ALIASES, type Reading } from "./names.ts";
+import { type AlertNotice, NOTICE_KEYS, readNotice } from "./notice.ts";
 import { type Condition, parseCondition, readingsOf } from "./parse.ts";
 import { ConditionError } from "./tokens.ts";
 
@@ -19,11 +20,11 @@ export interface AlertRule extends Condition {
   readonly averages: boolean;
   readonly holdSeconds: number;
   readonly unit: AlertUnit;
+  readonly notice: AlertNotice;
 }
 
 export const DEFAULT_WINDOW_SECONDS = 300;
 const MOST_RULES = 200;
-const KEYS = ["when", "window", "for"];
 
 /** @throws invalid_setting, which names the file, the alert and the place in its condition */
 export function readRules({ alerts, file = "alerts" }: Pick<LoadedConfig, "alerts" | "file">): AlertRule[] {
@@ -35,10 +36,7 @@ export function readRules({ alerts, file = "alerts" }: Pick<LoadedConfig, "alert
 function readRule(file: string, name: string, spec: AlertSpec): AlertRule {
   const place = `alerts.${name}`;
   if (name.length > 100 || /\p{C}/u.test(name)) throw refusal(file, place, "its name", "use at most 100 printable characters");
-  const parts = typeof spec === "string" ? { when: spec } : spec;
-  const strange = Object.keys(parts).find((key) => !KEYS.includes(key));
-  if (strange !== undefined) throw refusal(file, place, strange, `use ${KEYS.join(", ")}`);
-  const { when, window, for: hold } = parts;
+  const { when, window, for: hold, ...rest } = textsOf(file, place, spec);
   if (when === undefined) throw refusal(file, place, "its value", 'use a condition such as >5%, or {when: ">5%", window: 5m, for: 1m}');
   const seconds = (key: string, text: string, least: number) => readSeconds(file, `${place}.${key}`, text, least);
   const condition = readCondition(file, place, when, name);
@@ -50,7 +48,23 @@ function readRule(file: string, name: string, spec: AlertSpec): AlertRule {
     averages: window !== undefined,
     holdSeconds: hold === undefined ? 0 : seconds("for", hold, 0),
     unit: unitOf(condition),
+    notice: readNotice(rest, typeof spec === "string" ? undefined : spec.labels, (key, value, reason) => {
+      throw refusal(file, `${place}.${key}`, `'${value.slice(0, 80)}'`, reason);
+    }),
   };
+}
+
+const KEYS = ["when", "window", "for", ...NOTICE_KEYS];
+
+/** All of it but the labels, which alone are a mapping. */
+function textsOf(file: string, place: string, spec: AlertSpec): Readonly<Record<string, string>> {
+  if (typeof spec === "string") return { when: spec };
+  const strange = Object.keys(spec).find((key) => key !== "labels" && !KEYS.includes(key));
+  if (strange !== undefined) throw refusal(file, place, strange, `use ${[...KEYS, "labels"].join(", ")}`);
+  const { labels: _, ...rest } = spec;
+  const wrong = Object.keys(rest).find((key) => typeof rest[key] !== "string");
+  if (wrong !== undefined) throw refusal(file, `${place}.${wrong}`, "its value", "use a text");
+  return rest as Readonly<Record<string, string>>;
 }
 
 function readCondition(file: string, place: string, when: string, name: string): Condition {

@@ -31,6 +31,7 @@ function watching(alerts: Record<string, AlertSpec>, sample: () => Promise<void>
     view,
     log: createLogger({ level: "info", format: "json", write: (line) => lines.push(JSON.parse(line)) }),
     intervalMs: 1000,
+    instance: "host:1",
     tell: ({ name, state }, interval) => told.push([`${name} ${state}`, interval]),
     now: () => time,
   });
@@ -58,6 +59,61 @@ test("it fires at once and is resolved, and both are told and logged once", asyn
   expect(lines).toMatchObject([
     { msg: "alert", level: 40, alert: "deep", state: "firing", value: "4", limit: "3" },
     { msg: "alert", level: 30, alert: "deep", state: "ok", value: "1" },
+  ]);
+});
+
+test("what fires on is told again as often as it says, and once where it says 0", async () => {
+  const { look, told } = watching({ often: { when: "depth > 3", repeat: "30s" }, once: { when: "depth > 3", repeat: "0" } });
+  for (let i = 0; i < 8; i++) await look(4, 10);
+  await look(1, 10);
+  expect(told.map(([what]) => what)).toEqual([
+    ...["often firing", "once firing", "often firing", "often firing"],
+    ...["often ok", "once ok"],
+  ]);
+  expect(new Set(told.map(([, { startsAt }]) => startsAt))).toEqual(new Set([1_010_000]));
+});
+
+test("what is silenced is not told that it fires until the silence is over; what was told is told to have ended", async () => {
+  const { look, told, watch } = watching({ deep: { when: "depth > 3" } });
+  expect(watch.silence("shallow", 60)).toBeUndefined();
+  expect(watch.silence("deep", 60)).toMatchObject({ silencedUntil: 1_060_000 });
+  await look(4, 10);
+  await look(1, 10);
+  await look(4, 10);
+  expect(told).toEqual([]);
+  await look(4, 40);
+  expect(told.map(([what]) => what)).toEqual(["deep firing"]);
+  expect(watch.statuses()[0]).not.toHaveProperty("silencedUntil");
+  watch.silence("deep", 60);
+  await look(1, 10);
+  expect(told.map(([what]) => what)).toEqual(["deep firing", "deep ok"]);
+});
+
+test("the end of a silence by hand tells at once what fires", async () => {
+  const { look, told, watch } = watching({ deep: "depth > 3" });
+  watch.silence("deep", 600);
+  await look(4, 10);
+  expect(told).toEqual([]);
+  watch.silence("deep", 0);
+  expect(told).toEqual([["deep firing", { startsAt: 1_010_000 }]]);
+});
+
+test("what is not enabled is listed and not looked at", async () => {
+  const { look, told, watch, lines } = watching({ deep: { when: "depth > 3", enabled: "false" } });
+  expect(await look(4, 10)).toEqual(["ok"]);
+  expect(watch.statuses()[0]).toMatchObject({ enabled: false, value: undefined });
+  expect([told, lines]).toEqual([[], []]);
+});
+
+test("summary and description are the rule's own words, with what it stands at", async () => {
+  const { look, watch } = watching({
+    mine: { when: "depth > 3", summary: "{value} wait at {instance}", description: "See {{value}} of {runbook}", labels: { team: "a" } },
+    usual: "depth > 3",
+  });
+  await look(4, 10);
+  expect(watch.statuses()).toMatchObject([
+    { summary: "4 wait at host:1", description: "See {{value}} of {runbook}", labels: { team: "a" }, severity: "warning" },
+    { summary: "usual is 4, its limit is 3", description: "The condition is depth > 3", repeatSeconds: 14_400 },
   ]);
 });
 

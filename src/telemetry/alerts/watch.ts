@@ -8,6 +8,7 @@ import type { MetricsView } from "../../contract/observation.ts";
 import type { Logger } from "../log.ts";
 import { evaluate, holds } from "./evaluate.ts";
 import { type AlertInterval, readable } from "./message.ts";
+import { filled } from "./notice.ts";
 import type { AlertRule } from "./rule.ts";
 import { next, type Phase } from "./state.ts";
 
@@ -16,7 +17,9 @@ export interface WatchOptions {
   readonly view: MetricsView;
   readonly log: Logger;
   readonly intervalMs: number;
-  /** It began to fire, or has ended. */
+  /** How others tell this server from others: `host:port`. */
+  readonly instance: string;
+  /** It fires, or has ended. What fires on is told again, as often as its rule says. */
   readonly tell: (alert: AlertStatus, interval: AlertInterval) => void;
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
@@ -27,6 +30,9 @@ interface Watched {
   phase: Phase;
   value: number | undefined;
   limit: number | undefined;
+  silencedUntil: number;
+  /** That it fires: since when, and when it was told last. */
+  told: { readonly startsAt: number; readonly at: number } | undefined;
 }
 
 export class AlertWatch implements Alerts {
@@ -41,11 +47,23 @@ export class AlertWatch implements Alerts {
     this.#options = options;
     this.#now = options.now ?? Date.now;
     const phase: Phase = { state: "ok", since: this.#now() };
-    this.#watched = options.rules.map((rule) => ({ rule, phase, value: undefined, limit: undefined }));
+    this.#watched = options.rules.map((rule) => ({
+      ...{ rule, phase, value: undefined, limit: undefined },
+      ...{ silencedUntil: 0, told: undefined },
+    }));
   }
 
   statuses(): readonly AlertStatus[] {
-    return this.#watched.map(statusOf);
+    return this.#watched.map((watched) => this.#status(watched));
+  }
+
+  silence(name: string, seconds: number): AlertStatus | undefined {
+    const watched = this.#watched.find(({ rule }) => rule.name === name);
+    if (!watched) return undefined;
+    watched.silencedUntil = this.#now() + seconds * 1000;
+    this.#options.log.info("alert silenced", { alert: name, seconds });
+    this.#notify(watched);
+    return this.#status(watched);
   }
 
   /** Until `stop`; it keeps no process alive. */
@@ -75,7 +93,7 @@ export class AlertWatch implements Alerts {
   /** From the latest sample. */
   judge(): void {
     this.#samples++;
-    for (const watched of this.#watched) this.#judge(watched);
+    for (const watched of this.#watched) if (watched.rule.notice.enabled) this.#judge(watched);
   }
 
   #judge(watched: Watched): void {
@@ -87,11 +105,22 @@ export class AlertWatch implements Alerts {
     const met = value !== undefined && limit !== undefined && holds(rule.comparison, value, limit);
     const now = this.#now();
     Object.assign(watched, { value, limit, phase: next(before, met, now, rule.holdSeconds) });
-    if (watched.phase.state === before.state) return;
-    const status = statusOf(watched);
-    this.#log(status);
-    if (status.state === "firing") this.#options.tell(status, { startsAt: now });
-    else if (before.state === "firing") this.#options.tell(status, { startsAt: before.since, endsAt: now });
+    if (watched.phase.state !== before.state) this.#log(this.#status(watched));
+    this.#notify(watched);
+  }
+
+  /** That it fires is told once it is not silenced; that it has ended to those who were told that it fires, silenced or not. */
+  #notify(watched: Watched): void {
+    const { rule, phase, told, silencedUntil } = watched;
+    const now = this.#now();
+    const { repeatSeconds } = rule.notice;
+    if (phase.state !== "firing") {
+      watched.told = undefined;
+      if (told) this.#options.tell(this.#status(watched), { startsAt: told.startsAt, endsAt: phase.since });
+    } else if (now >= silencedUntil && (!told || (repeatSeconds > 0 && now - told.at >= repeatSeconds * 1000))) {
+      watched.told = { startsAt: phase.since, at: now };
+      this.#options.tell(this.#status(watched), { startsAt: phase.since });
+    }
   }
 
   #log({ name, state, condition, value, limit, unit }: AlertStatus): void {
@@ -99,9 +128,23 @@ export class AlertWatch implements Alerts {
     if (state === "firing") this.#options.log.warn("alert", fields);
     else this.#options.log.info("alert", fields);
   }
+
+  #status({ rule, phase, value, limit, silencedUntil }: Watched): AlertStatus {
+    const { name, text, unit, windowSeconds, holdSeconds, notice } = rule;
+    const { enabled, severity, labels, repeatSeconds } = notice;
+    return {
+      ...{ name, condition: text, ...phase, value, limit, unit, windowSeconds, holdSeconds },
+      ...{ enabled, severity, labels, repeatSeconds, ...wordsOf(rule, value, limit, this.#options.instance) },
+      ...(silencedUntil > this.#now() && { silencedUntil }),
+    };
+  }
 }
 
-function statusOf({ rule, phase, value, limit }: Watched): AlertStatus {
-  const { name, text, unit, windowSeconds, holdSeconds } = rule;
-  return { name, condition: text, ...phase, value, limit, unit, windowSeconds, holdSeconds };
+function wordsOf({ name, text, unit, notice }: AlertRule, value: number | undefined, limit: number | undefined, instance: string) {
+  const reading = readable(value, unit);
+  const written = (words: string) => filled(words, { value: reading, instance });
+  return {
+    summary: notice.summary === undefined ? `${name} is ${reading}, its limit is ${readable(limit, unit)}` : written(notice.summary),
+    description: notice.description === undefined ? `The condition is ${text}` : written(notice.description),
+  };
 }

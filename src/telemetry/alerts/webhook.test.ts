@@ -1,4 +1,4 @@
-import { createServer, type Server } from "node:http";
+import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, expect, test } from "vitest";
 import { createLogger } from "../log.ts";
@@ -92,6 +92,42 @@ test("nobody there is told so, and given up in the end", { timeout: 20_000 }, as
   expect(lines).toMatchObject([{ reason: "ECONNREFUSED" }, { msg: "alert webhook: given up", tries: MOST_TRIES }]);
 });
 
+test("a name and a password of the address are sent as a header, and never logged", async () => {
+  const { url, lines, heard } = await bareReceiver((response) => response.writeHead(401).end());
+  webhook = new Webhook({ url: url.replace("http://", "http://me:p%40ss@"), log: logInto(lines), firstWaitMs: 1 });
+  webhook.tell("a", {});
+  await until(() => lines.length === 1);
+  expect(heard).toEqual([`Basic ${Buffer.from("me:p@ss").toString("base64")}`]);
+  expect(JSON.stringify(lines)).not.toMatch(/p%40ss|p@ss|cDpA/);
+});
+
+test("Retry-After is waited for", async () => {
+  const answers = [503, 200];
+  const { url, lines, heard } = await bareReceiver((response) => response.writeHead(answers.shift() ?? 200, { "retry-after": "1" }).end());
+  webhook = new Webhook({ url, log: logInto(lines), firstWaitMs: 1 });
+  webhook.tell("a", {});
+  await until(() => heard.length === 1);
+  const before = performance.now();
+  await until(() => heard.length === 2);
+  expect(performance.now() - before).toBeGreaterThan(900);
+});
+
+async function bareReceiver(answer: (response: ServerResponse) => unknown) {
+  const heard: Array<string | undefined> = [];
+  const lines: Array<Record<string, unknown>> = [];
+  const listening = createServer((request, response) => {
+    heard.push(request.headers.authorization);
+    request.resume();
+    answer(response);
+  });
+  server = listening;
+  await new Promise<void>((resolve) => listening.listen(0, "127.0.0.1", resolve));
+  return { url: `http://127.0.0.1:${(listening.address() as AddressInfo).port}/hook`, heard, lines };
+}
+
+const logInto = (lines: Array<Record<string, unknown>>) =>
+  createLogger({ level: "info", format: "json", write: (line) => lines.push(JSON.parse(line)) });
+
 test("a message has the shape of Alertmanager's version 4", () => {
   const alert = {
     name: 'error "rate"',
@@ -103,11 +139,17 @@ test("a message has the shape of Alertmanager's version 4", () => {
     since: 0,
     windowSeconds: 300,
     holdSeconds: 0,
+    enabled: true,
+    severity: "page",
+    labels: { team: "search", instance: "not this" },
+    summary: "7.25% fail",
+    description: "The condition is error_rate > 5%",
+    repeatSeconds: 0,
   };
   const origin = { instance: "host:11435", url: "http://127.0.0.1:11435" };
   const firing = webhookMessage(alert, { startsAt: 1_700_000_000_000 }, origin);
-  const labels = { alertname: 'error "rate"', instance: "host:11435", job: "shimmy", severity: "warning" };
-  const annotations = { summary: 'error "rate" is 7.25%, its limit is 5%', description: "The condition is error_rate > 5%" };
+  const labels = { team: "search", alertname: 'error "rate"', instance: "host:11435", job: "shimmy", severity: "page" };
+  const annotations = { summary: "7.25% fail", description: "The condition is error_rate > 5%" };
   expect(firing).toEqual({
     version: "4",
     groupKey: '{}:{alertname="error \\"rate\\""}',

@@ -22,19 +22,26 @@ interface Delivery {
   tries: number;
 }
 
-type Outcome = { readonly taken: true } | { readonly taken: false; readonly again: boolean; readonly reason: string };
+type Outcome =
+  | { readonly taken: true }
+  | { readonly taken: false; readonly again: boolean; readonly reason: string; readonly afterMs?: number };
 
 export class Webhook {
-  readonly #url: string;
-  readonly #host: string;
+  readonly #url: URL;
+  /** fetch takes no address with a name and a password in it. */
+  readonly #authorization: string | undefined;
   readonly #log: Logger;
   readonly #firstWaitMs: number;
   readonly #open = new Map<string, Delivery>();
   readonly #stop = new AbortController();
 
   constructor({ url, log, firstWaitMs = 1000 }: WebhookOptions) {
-    this.#url = url;
-    this.#host = new URL(url).host;
+    this.#url = new URL(url);
+    const { username, password } = this.#url;
+    const [name, secret] = [username, password].map(decodeURIComponent);
+    this.#authorization = username || password ? `Basic ${Buffer.from(`${name}:${secret}`).toString("base64")}` : undefined;
+    this.#url.username = "";
+    this.#url.password = "";
     this.#log = log;
     this.#firstWaitMs = firstWaitMs;
   }
@@ -66,7 +73,7 @@ export class Webhook {
       const newer = delivery.body !== body;
       if (!newer && (outcome.taken || this.#isGivenUp(subject, delivery, outcome))) break;
       if (outcome.taken) continue;
-      const wait = Math.min(this.#firstWaitMs * 2 ** Math.max(0, delivery.tries - 1), LONGEST_WAIT_MS);
+      const wait = Math.max(outcome.afterMs ?? 0, Math.min(this.#firstWaitMs * 2 ** Math.max(0, delivery.tries - 1), LONGEST_WAIT_MS));
       await delay(wait, undefined, { signal, ref: false }).catch(() => undefined); // stopped: the loop ends
     }
     this.#open.delete(subject);
@@ -76,7 +83,7 @@ export class Webhook {
     delivery.tries++;
     if (this.#stop.signal.aborted) return true;
     const givenUp = !again || delivery.tries >= MOST_TRIES;
-    const fields = { alert: subject, host: this.#host, reason, tries: delivery.tries };
+    const fields = { alert: subject, host: this.#url.host, reason, tries: delivery.tries };
     if (givenUp) this.#log.error("alert webhook: given up", fields);
     else if (delivery.tries === 1) this.#log.warn("alert webhook: not taken, it is tried again", fields);
     return givenUp;
@@ -86,7 +93,7 @@ export class Webhook {
     try {
       const response = await fetch(this.#url, {
         method: "POST",
-        headers: { "content-type": "application/json" },
+        headers: { "content-type": "application/json", ...(this.#authorization && { authorization: this.#authorization }) },
         body: JSON.stringify(body),
         redirect: "manual", // a POST that is redirected arrives without its body
         signal: AbortSignal.any([this.#stop.signal, AbortSignal.timeout(ANSWER_WITHIN_MS)]),
@@ -94,7 +101,9 @@ export class Webhook {
       await response.body?.cancel();
       if (response.ok) return { taken: true };
       const again = response.status >= 500 || response.status === 429 || response.status === 408;
-      return { taken: false, again, reason: `it answered ${response.status}` };
+      const seconds = Number(response.headers.get("retry-after"));
+      const afterMs = seconds > 0 ? Math.min(seconds * 1000, LONGEST_WAIT_MS) : 0;
+      return { taken: false, again, reason: `it answered ${response.status}`, afterMs };
     } catch (error) {
       return { taken: false, again: true, reason: reasonOf(error) };
     }

@@ -3,11 +3,13 @@
  * is dropped and counted; a request never waits. There is a timer only while something is in the queue.
  * Source: opentelemetry.io, "OTLP specification", OTLP/HTTP and its JSON encoding.
  */
-import { type ClientRequest, request as httpRequest } from "node:http";
-import { request as httpsRequest } from "node:https";
+import { randomUUID } from "node:crypto";
+import { hostname } from "node:os";
+import { promisify } from "node:util";
+import { partly, post, type Verdict } from "./otlp-http.ts";
 import type { TraceSettings } from "./settings.ts";
 
-export type AttributeValue = string | number;
+export type AttributeValue = string | number | readonly string[];
 
 /** As OTLP spells it. Ids are hexadecimal, times nanoseconds as decimal text. */
 export interface WireSpan {
@@ -16,6 +18,8 @@ export interface WireSpan {
   readonly parentSpanId?: string;
   readonly traceState?: string;
   readonly name: string;
+  /** Lowest eight bits: the flags of the trace (1 is sampled); 0x100: whether the parent is of another process is known, 0x200: it is. */
+  readonly flags: number;
   /** 1 internal, 2 server. */
   readonly kind: 1 | 2;
   readonly startTimeUnixNano: string;
@@ -27,11 +31,18 @@ export interface WireSpan {
 
 export interface WireAttribute {
   readonly key: string;
-  readonly value: { readonly stringValue: string } | { readonly intValue: string } | { readonly doubleValue: number };
+  readonly value: WireValue;
 }
 
+type WireValue =
+  | { readonly stringValue: string }
+  /** 64 bits, so it is text. */
+  | { readonly intValue: string }
+  | { readonly doubleValue: number }
+  | { readonly arrayValue: { readonly values: ReadonlyArray<{ readonly stringValue: string }> } };
+
 export interface ExporterOptions
-  extends Pick<TraceSettings, "url" | "headers" | "timeoutMs" | "resource" | "queueSize" | "batchSize" | "delayMs"> {
+  extends Pick<TraceSettings, "url" | "headers" | "timeoutMs" | "gzip" | "resource" | "queueSize" | "batchSize" | "delayMs"> {
   readonly version: string;
   readonly count: (outcome: "exported" | "dropped", spans: number) => void;
   readonly warn: (reason: string) => void;
@@ -51,6 +62,8 @@ export class Exporter {
   #sending: Promise<void> | undefined;
   #warnedAt = Number.NEGATIVE_INFINITY;
   #closed = false;
+  #wake: () => void = () => undefined;
+  readonly #identity = { "service.instance.id": randomUUID(), "host.name": hostname() };
 
   constructor(options: ExporterOptions) {
     this.#options = options;
@@ -71,6 +84,7 @@ export class Exporter {
   /** Sends what is left, once, within `limitMs`; the rest is dropped. */
   async close(limitMs = 3000): Promise<void> {
     this.#closed = true;
+    this.#wake();
     let late: NodeJS.Timeout | undefined;
     const limit = new Promise<void>((resolve) => {
       late = setTimeout(resolve, limitMs);
@@ -92,47 +106,43 @@ export class Exporter {
   async #sendAll(): Promise<void> {
     while (this.#queue.length > 0) {
       const batch = this.#queue.splice(0, this.#options.batchSize);
-      const problem = await this.#send(JSON.stringify(this.#body(batch)));
-      this.#options.count(problem === undefined ? "exported" : "dropped", batch.length);
+      const { rejected, problem } = await this.#send(await this.#encoded(batch), batch.length);
+      if (rejected < batch.length) this.#options.count("exported", batch.length - rejected);
+      if (rejected > 0) this.#options.count("dropped", rejected);
       if (problem !== undefined) this.#warn(problem);
     }
   }
 
-  #body(spans: readonly WireSpan[]) {
-    const { resource, version } = this.#options;
-    const attributes = [...attributesOf(resource), ...attributesOf({ "service.version": version, "process.pid": process.pid })];
-    return { resourceSpans: [{ resource: { attributes }, scopeSpans: [{ scope: { name: "shimmy", version }, spans }] }] };
+  async #encoded(spans: readonly WireSpan[]): Promise<Buffer> {
+    const { resource, version, gzip } = this.#options;
+    // Keys must be unique; what the environment says counts.
+    const attributes = attributesOf({ ...this.#identity, "service.version": version, "process.pid": process.pid, ...resource });
+    const body = { resourceSpans: [{ resource: { attributes }, scopeSpans: [{ scope: { name: "shimmy", version }, spans }] }] };
+    const text = Buffer.from(JSON.stringify(body));
+    return gzip ? promisify((await import("node:zlib")).gzip)(text) : text;
   }
 
-  /** @returns what went wrong, for the log; undefined: it was taken. */
-  async #send(body: string): Promise<string | undefined> {
+  async #send(body: Buffer, spans: number): Promise<Verdict> {
     for (let tried = 1; ; tried++) {
-      const answer = await this.#post(body);
-      if (typeof answer === "number" && answer >= 200 && answer < 300) return undefined;
-      const again = (typeof answer !== "number" || AGAIN.has(answer)) && !this.#closed;
-      if (!again || tried === TRIES) return typeof answer === "number" ? `the collector answered ${answer}` : answer;
-      await new Promise((resolve) => setTimeout(resolve, FIRST_REST_MS * 2 ** (tried - 1)).unref());
+      const answer = await post(body, this.#options);
+      if ("status" in answer && answer.status >= 200 && answer.status < 300) return partly(answer.text, spans);
+      const again = (!("status" in answer) || AGAIN.has(answer.status)) && !this.#closed;
+      const problem = "status" in answer ? `the collector answered ${answer.status}` : answer.problem;
+      if (!again || tried === TRIES) return { rejected: spans, problem };
+      const rest = Math.max(FIRST_REST_MS * 2 ** (tried - 1), "status" in answer ? answer.afterMs : 0);
+      await this.#pause(rest);
     }
   }
 
-  #post(body: string): Promise<number | string> {
-    const { url, headers, timeoutMs } = this.#options;
-    const send = url.protocol === "https:" ? httpsRequest : httpRequest;
+  /** Cut short by the end of the server. */
+  #pause(ms: number): Promise<void> {
     return new Promise((resolve) => {
-      const length = { "content-type": "application/json", "content-length": String(Buffer.byteLength(body)) };
-      let sent: ClientRequest;
-      try {
-        sent = send(url, { method: "POST", headers: { ...headers, ...length }, timeout: timeoutMs });
-      } catch (error) {
-        return resolve(error instanceof Error ? error.message : String(error)); // a header that HTTP does not allow
-      }
-      sent.once("response", (response) => {
-        response.resume();
-        resolve(response.statusCode ?? 0);
-      });
-      sent.once("timeout", () => sent.destroy(new Error(`the collector did not answer within ${timeoutMs} ms`)));
-      sent.once("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
-      sent.end(body);
+      const timer = setTimeout(resolve, ms).unref();
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+      if (this.#closed) this.#wake();
     });
   }
 
@@ -146,9 +156,11 @@ export class Exporter {
 
 /** Without those that are undefined. */
 export function attributesOf(values: Readonly<Record<string, AttributeValue | undefined>>): WireAttribute[] {
-  return Object.entries(values).flatMap(([key, value]): WireAttribute[] => {
-    if (value === undefined) return [];
-    if (typeof value === "string") return [{ key, value: { stringValue: value } }];
-    return [{ key, value: Number.isInteger(value) ? { intValue: String(value) } : { doubleValue: value } }];
-  });
+  return Object.entries(values).flatMap(([key, value]) => (value === undefined ? [] : [{ key, value: wireValue(value) }]));
+}
+
+function wireValue(value: AttributeValue): WireValue {
+  if (typeof value === "string") return { stringValue: value };
+  if (typeof value === "object") return { arrayValue: { values: value.map((stringValue) => ({ stringValue })) } };
+  return Number.isInteger(value) ? { intValue: String(value) } : { doubleValue: value };
 }

@@ -38,7 +38,51 @@ test("headers, names and sizes", () => {
   expect(settings?.headers).toEqual({ authorization: "Bearer x", k: "v" });
   expect(settings?.resource).toEqual({ "deployment.environment": "test", "service.name": "mine" });
   expect(settings).toMatchObject({ queueSize: 10, batchSize: 10, delayMs: 5000, sampler: { parentBased: true, ratio: 0.25 } });
-  expect(warnings).toEqual([]);
+  expect(warnings).toEqual(["OTEL_BSP_SCHEDULE_DELAY is no whole number above 0; 5000 is used"]);
+});
+
+test.each([
+  ["always_on", undefined, false, 1, 0],
+  ["always_off", undefined, false, 0, 0],
+  ["traceidratio", "0.5", false, 0.5, 0],
+  ["traceidratio", undefined, false, 1, 0],
+  ["traceidratio", "0", false, 0, 0],
+  ["traceidratio", "2", false, 1, 1],
+  ["parentbased_always_on", "nonsense", true, 1, 0],
+  ["parentbased_always_off", undefined, true, 0, 0],
+  ["parentbased_traceidratio", "half", true, 1, 1],
+  ["jaeger_remote", undefined, true, 1, 1],
+  ["parentbased_sometimes", undefined, true, 1, 1],
+])("the sampler %s of %s", (name, argument, parentBased, ratio, warned) => {
+  const { settings, warnings } = read({
+    ...{ OTEL_TRACES_EXPORTER: "otlp", OTEL_TRACES_SAMPLER: name },
+    ...(argument && { OTEL_TRACES_SAMPLER_ARG: argument }),
+  });
+  expect(settings?.sampler).toEqual({ parentBased, ratio });
+  expect(warnings).toHaveLength(warned);
+});
+
+test("what is set for traces alone comes before what is set for all signals", () => {
+  const { settings, warnings } = read({
+    ...{ OTEL_EXPORTER_OTLP_ENDPOINT: "http://all:1", OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: "http://traces:2" },
+    ...{ OTEL_EXPORTER_OTLP_HEADERS: "a=1", OTEL_EXPORTER_OTLP_TRACES_HEADERS: "b=c%3Dd%2C" },
+    ...{ OTEL_EXPORTER_OTLP_TIMEOUT: "1", OTEL_EXPORTER_OTLP_TRACES_TIMEOUT: "2" },
+    ...{ OTEL_EXPORTER_OTLP_COMPRESSION: "none", OTEL_EXPORTER_OTLP_TRACES_COMPRESSION: "gzip" },
+    OTEL_EXPORTER_OTLP_PROTOCOL: "http/json",
+  });
+  expect(settings).toMatchObject({ headers: { b: "c=d," }, timeoutMs: 2, gzip: true });
+  expect([settings?.url.href, warnings]).toEqual(["http://traces:2/", []]);
+});
+
+test.each([
+  [{ OTEL_EXPORTER_OTLP_PROTOCOL: "http/protobuf" }, /http\/json/],
+  [{ OTEL_EXPORTER_OTLP_COMPRESSION: "zstd" }, /zstd/],
+  [{ OTEL_EXPORTER_OTLP_TIMEOUT: "10s" }, /OTEL_EXPORTER_OTLP_TIMEOUT .* 10000/],
+  [{ OTEL_BSP_MAX_QUEUE_SIZE: "-1" }, /OTEL_BSP_MAX_QUEUE_SIZE .* 2048/],
+])("%j is told, and traces are sent all the same", (env, reason) => {
+  const { settings, warnings } = read(env);
+  expect(settings).toMatchObject({ queueSize: 2048, timeoutMs: 10_000, gzip: false });
+  expect(warnings).toEqual([expect.stringMatching(reason)]);
 });
 
 test.each([

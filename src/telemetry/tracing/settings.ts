@@ -7,6 +7,7 @@ export interface TraceSettings {
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
+  readonly gzip: boolean;
   /** Attributes of the resource; `service.name` is one of them. */
   readonly resource: Readonly<Record<string, string>>;
   readonly sampler: { readonly parentBased: boolean /** 0 to 1. */; readonly ratio: number };
@@ -17,56 +18,85 @@ export interface TraceSettings {
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
+type Warn = (reason: string) => void;
+
 /** @param warn of what is asked for and is not there. @returns undefined: no traces. */
-export function traceSettings(env: Environment, warn: (reason: string) => void): TraceSettings | undefined {
-  const exporter = env.OTEL_TRACES_EXPORTER || "otlp";
-  if (!exporter.split(",").includes("otlp")) {
-    warn(`OTEL_TRACES_EXPORTER is ${exporter}; only otlp and none are known`);
-    return undefined;
-  }
-  const protocol = env.OTEL_EXPORTER_OTLP_TRACES_PROTOCOL || env.OTEL_EXPORTER_OTLP_PROTOCOL;
-  if (protocol === "grpc") {
-    warn("OTEL_EXPORTER_OTLP_PROTOCOL is grpc; traces are sent as http/json only, which a collector takes on port 4318");
-    return undefined;
-  }
-  const base = (env.OTEL_EXPORTER_OTLP_ENDPOINT || "http://localhost:4318").replace(/\/$/, "");
-  const address = env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT || `${base}/v1/traces`;
-  const url = URL.canParse(address) ? new URL(address) : undefined;
-  if (!url || !/^https?:$/.test(url.protocol)) {
-    warn("the endpoint of OTEL_EXPORTER_OTLP_ENDPOINT is no http or https address");
-    return undefined;
-  }
-  const queueSize = count(env.OTEL_BSP_MAX_QUEUE_SIZE, 2048);
+export function traceSettings(env: Environment, warn: Warn): TraceSettings | undefined {
+  if (!sendsOtlp(env, warn)) return undefined;
+  const url = endpoint(env, warn);
+  if (!url) return undefined;
+  const number = (names: readonly string[], otherwise: number) => count(env, names, otherwise, warn);
+  const queueSize = number(["OTEL_BSP_MAX_QUEUE_SIZE"], 2048);
   return {
     ...{ url, queueSize },
     headers: pairs(env.OTEL_EXPORTER_OTLP_TRACES_HEADERS || env.OTEL_EXPORTER_OTLP_HEADERS),
-    timeoutMs: count(env.OTEL_EXPORTER_OTLP_TRACES_TIMEOUT || env.OTEL_EXPORTER_OTLP_TIMEOUT, 10_000),
+    timeoutMs: number(["OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"], 10_000),
+    gzip: isGzip(env.OTEL_EXPORTER_OTLP_TRACES_COMPRESSION || env.OTEL_EXPORTER_OTLP_COMPRESSION, warn),
     resource: {
       "service.name": "shimmy",
       ...pairs(env.OTEL_RESOURCE_ATTRIBUTES),
       ...(env.OTEL_SERVICE_NAME && { "service.name": env.OTEL_SERVICE_NAME }),
     },
-    sampler: sampler(env.OTEL_TRACES_SAMPLER || "parentbased_always_on", env.OTEL_TRACES_SAMPLER_ARG, warn),
-    batchSize: Math.min(queueSize, count(env.OTEL_BSP_MAX_EXPORT_BATCH_SIZE, 512)),
-    delayMs: count(env.OTEL_BSP_SCHEDULE_DELAY, 5000),
+    sampler: sampler(env.OTEL_TRACES_SAMPLER || DEFAULT_SAMPLER, env.OTEL_TRACES_SAMPLER_ARG, warn),
+    batchSize: Math.min(queueSize, number(["OTEL_BSP_MAX_EXPORT_BATCH_SIZE"], 512)),
+    delayMs: number(["OTEL_BSP_SCHEDULE_DELAY"], 5000),
   };
 }
 
-function sampler(name: string, argument: string | undefined, warn: (reason: string) => void): TraceSettings["sampler"] {
+function sendsOtlp(env: Environment, warn: Warn): boolean {
+  const exporter = env.OTEL_TRACES_EXPORTER || "otlp";
+  if (!exporter.split(",").some((name) => name.trim() === "otlp")) {
+    warn(`OTEL_TRACES_EXPORTER is ${exporter}; only otlp and none are known`);
+    return false;
+  }
+  const protocol = env.OTEL_EXPORTER_OTLP_TRACES_PROTOCOL || env.OTEL_EXPORTER_OTLP_PROTOCOL || "http/json";
+  if (protocol === "grpc") {
+    warn("OTEL_EXPORTER_OTLP_PROTOCOL is grpc; traces are sent as http/json only, which a collector takes on port 4318");
+    return false;
+  }
+  // A collector takes both at one address, so this is no reason to send nothing.
+  if (protocol !== "http/json") warn(`OTEL_EXPORTER_OTLP_PROTOCOL is ${protocol}; traces are sent as http/json`);
+  return true;
+}
+
+function endpoint(env: Environment, warn: Warn): URL | undefined {
+  const own = env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT;
+  const base = (env.OTEL_EXPORTER_OTLP_ENDPOINT || "http://localhost:4318").replace(/\/+$/, "");
+  const address = own || `${base}/v1/traces`;
+  const url = URL.canParse(address) ? new URL(address) : undefined;
+  if (url && /^https?:$/.test(url.protocol)) return url;
+  warn(`${own ? "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" : "OTEL_EXPORTER_OTLP_ENDPOINT"} is no http or https address`);
+  return undefined;
+}
+
+function isGzip(compression: string | undefined, warn: Warn): boolean {
+  if (compression && compression !== "gzip" && compression !== "none")
+    warn(`OTEL_EXPORTER_OTLP_COMPRESSION is ${compression}; only gzip and none are known`);
+  return compression === "gzip";
+}
+
+const DEFAULT_SAMPLER = "parentbased_always_on";
+const SAMPLERS = ["always_on", "always_off", "traceidratio"];
+
+function sampler(name: string, argument: string | undefined, warn: Warn): TraceSettings["sampler"] {
   const parentBased = name.startsWith("parentbased_");
   const kind = name.replace("parentbased_", "");
-  const share = Number(argument || 1);
+  if (!SAMPLERS.includes(kind)) {
+    warn(`OTEL_TRACES_SAMPLER is ${name}, which is not known; ${DEFAULT_SAMPLER} is used`);
+    return { parentBased: true, ratio: 1 };
+  }
   if (kind === "always_off") return { parentBased, ratio: 0 };
-  if (kind === "traceidratio" && share >= 0 && share <= 1) return { parentBased, ratio: share };
-  if (kind !== "always_on") warn("OTEL_TRACES_SAMPLER or its argument is not known; all requests are traced");
+  const share = kind === "traceidratio" && argument ? Number(argument) : 1;
+  if (share >= 0 && share <= 1) return { parentBased, ratio: share };
+  warn("OTEL_TRACES_SAMPLER_ARG is no number from 0 to 1; 1 is used");
   return { parentBased, ratio: 1 };
 }
 
-/** "key=value,key=value", values percent-encoded. */
+/** "key=value,key=value", values percent-encoded: as W3C baggage, without its properties. */
 function pairs(text = ""): Record<string, string> {
   const entries = text.split(",").flatMap((pair) => {
     const [key = "", ...rest] = pair.split("=");
-    return key.trim() === "" || rest.length === 0 ? [] : [[key.trim(), decoded(rest.join("=").trim())]];
+    return key.trim() === "" || rest.length === 0 ? [] : [[decoded(key.trim()), decoded(rest.join("=").trim())]];
   });
   return Object.fromEntries(entries);
 }
@@ -79,6 +109,12 @@ function decoded(text: string): string {
   }
 }
 
-function count(text: string | undefined, otherwise: number): number {
-  return text !== undefined && /^\d{1,9}$/.test(text) && Number(text) > 0 ? Number(text) : otherwise;
+/** The first that is set counts. What is no number is told and passed over, as the specification asks for. */
+function count(env: Environment, names: readonly string[], otherwise: number, warn: Warn): number {
+  const name = names.find((candidate) => env[candidate]);
+  if (name === undefined) return otherwise;
+  const text = env[name]!.trim();
+  if (/^\d{1,9}$/.test(text) && Number(text) > 0) return Number(text);
+  warn(`${name} is no whole number above 0; ${otherwise} is used`);
+  return otherwise;
 }

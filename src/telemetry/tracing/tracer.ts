@@ -1,5 +1,5 @@
 /**
- * Requests as spans: one for the request, and one for each phase that took time (load, queue, prefill, decode). Loaded by cli/serve.ts
+ * Requests as spans: one for the request, and one for each phase that took time (load, queue, prefill, decode). Loaded by assemble.ts
  * where OpenTelemetry's variables ask for traces. Prompts and answers are no attributes, nor is anything a client wrote but its ids.
  */
 import { randomBytes } from "node:crypto";
@@ -12,6 +12,14 @@ import { type TraceSettings, traceSettings } from "./settings.ts";
 
 /** Probes are no requests. */
 const UNTRACED: ReadonlySet<string> = new Set(["/health", "/metrics"]);
+
+/** What app.ts calls a path that no route has: its text is the client's. */
+const UNMATCHED = "unmatched";
+
+/** `SpanFlags` of opentelemetry/proto/trace/v1/trace.proto. */
+const SAMPLED = 1;
+const PARENT_IS_KNOWN = 0x100;
+const PARENT_IS_ELSEWHERE = 0x200;
 
 export interface TracingParts {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -45,8 +53,8 @@ function begin(settings: TraceSettings, exporter: Exporter, route: string, heade
       if (!context.sampled) return;
       const endedAt = performance.timeOrigin + performance.now();
       const request: WireSpan = {
-        ...span(context, context.spanId, `${outcome.method} ${route}`, startedAt, endedAt),
-        ...(parent && { parentSpanId: parent.spanId }),
+        ...span(context, context.spanId, route === UNMATCHED ? outcome.method : `${outcome.method} ${route}`, startedAt, endedAt),
+        ...(parent && { parentSpanId: parent.spanId, flags: SAMPLED | PARENT_IS_KNOWN | PARENT_IS_ELSEWHERE }),
         ...(state !== undefined && { traceState: state }),
         kind: 2,
         attributes: attributesOf(requestAttributes(route, outcome)),
@@ -63,20 +71,26 @@ function isSampled({ parentBased, ratio }: TraceSettings["sampler"], traceId: st
   return Number.parseInt(traceId.slice(-13), 16) < ratio * 16 ** 13;
 }
 
-/** Names of OpenTelemetry's semantic conventions (http, gen-ai). */
+/** Names of OpenTelemetry's semantic conventions (http/http-spans.md, gen-ai/gen-ai-spans.md), where it has one. */
 function requestAttributes(route: string, outcome: TraceOutcome) {
-  const { id, method, status, model, operation, code, promptTokens, completionTokens, cachedTokens, firstMs } = outcome;
+  const { id, method, path, status, model, askedModel, operation, code, finishReasons, firstMs } = outcome;
+  const { promptTokens, completionTokens, cachedTokens } = outcome;
   return {
     "http.request.method": method,
-    "http.route": route,
+    "http.route": route === UNMATCHED ? undefined : route,
+    "url.path": route === UNMATCHED ? undefined : path,
+    "url.scheme": "http",
     "http.response.status_code": status,
     "error.type": status >= 400 ? (code ?? String(status)) : undefined,
     "gen_ai.operation.name": operation,
+    "gen_ai.provider.name": operation && "shimmy",
+    "gen_ai.request.model": operation && askedModel,
     "gen_ai.response.model": model,
+    "gen_ai.response.finish_reasons": finishReasons,
     "gen_ai.usage.input_tokens": promptTokens,
     "gen_ai.usage.output_tokens": completionTokens,
+    "gen_ai.usage.cache_read.input_tokens": cachedTokens,
     "shimmy.request_id": id,
-    "shimmy.cached_tokens": cachedTokens,
     "shimmy.time_to_first_token_ms": firstMs,
   };
 }
@@ -106,7 +120,8 @@ function phases(context: TraceContext, outcome: TraceOutcome, startedAt: number,
 
 /** Times in milliseconds since the epoch. */
 function span({ traceId }: TraceContext, spanId: string, name: string, from: number, to: number) {
-  return { traceId, spanId, name, startTimeUnixNano: nanoseconds(from), endTimeUnixNano: nanoseconds(to) };
+  const flags = SAMPLED | PARENT_IS_KNOWN;
+  return { traceId, spanId, name, flags, startTimeUnixNano: nanoseconds(from), endTimeUnixNano: nanoseconds(to) };
 }
 
 function nanoseconds(ms: number): string {
