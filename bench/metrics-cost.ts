@@ -7,13 +7,14 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { streamChat } from "../src/bench/measure/client.ts";
+import { median } from "../src/bench/measure/figures.ts";
+import { concurrently } from "../src/bench/workloads/workload.ts";
 import { StepMeter } from "../src/engine/step-meter.ts";
 import { Metrics } from "../src/telemetry/metrics.ts";
 import { oursCommand } from "./contestants/commands.ts";
 import { ServerProcess } from "./contestants/process.ts";
-import { streamChat } from "./measure/client.ts";
-import { median } from "./measure/figures.ts";
-import { concurrently } from "./workloads/workload.ts";
+import { NO_END } from "./models.ts";
 
 /** Issue 7. */
 const GOAL = 0.01;
@@ -97,7 +98,7 @@ function ratio(what: string, of: (round: Round) => number, all: readonly Round[]
 }
 
 async function burst(server: ServerProcess, round: number): Promise<Burst> {
-  const target = { url: server.url, modelId: "default" };
+  const target = { url: server.url, modelId: "default", noEnd: NO_END };
   const cpuBefore = cpuSeconds(server.pid);
   const startedAt = performance.now();
   const records = await concurrently(clients, async (client) => {

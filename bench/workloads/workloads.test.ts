@@ -1,16 +1,16 @@
 import { setMaxListeners } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { Message, RequestRecord } from "../measure/client.ts";
-import { burst } from "./burst.ts";
+import type { Message, RequestRecord } from "../../src/bench/measure/client.ts";
+import { burst } from "../../src/bench/workloads/burst.ts";
+import { json4, json4Diff, json4Text } from "../../src/bench/workloads/json.ts";
+import { mixed } from "../../src/bench/workloads/mixed.ts";
+import { shared8 } from "../../src/bench/workloads/shared8.ts";
+import { turns } from "../../src/bench/workloads/turns.ts";
+import type { Workload } from "../../src/bench/workloads/workload.ts";
 import { copiedShare, edit, editText } from "./edit.ts";
-import { json4, json4Diff, json4Text } from "./json.ts";
-import { mixed } from "./mixed.ts";
 import { restart } from "./restart.ts";
 import { schemaEnum } from "./schema.ts";
-import { shared8 } from "./shared8.ts";
-import { turns } from "./turns.ts";
-import type { Workload } from "./workload.ts";
 
 interface Asked {
   readonly messages: readonly Message[];

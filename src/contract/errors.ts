@@ -5,6 +5,7 @@
  * published is never given another meaning.
  */
 
+import { BENCH_ERRORS } from "./bench-errors.ts";
 import { DEPLOY_ERRORS } from "./deploy-errors.ts";
 import { UPSTREAM_ERRORS } from "./upstream-errors.ts";
 
@@ -317,6 +318,7 @@ const table = {
     hint: "Say --yes.",
   },
   ...DEPLOY_ERRORS,
+  ...BENCH_ERRORS,
   // A server that commands talk to
   server_unreachable: {
     status: 503,
