@@ -33,7 +33,9 @@ const GUESSED_TOKENS_A_WORD = 1.5;
 
 /** @throws first_request_failed */
 export async function probe(server: BenchServer, seed: number, signal: AbortSignal): Promise<Probed> {
-  const target = await dialectOf(server.target, AbortSignal.any([signal, AbortSignal.timeout(FIRST_LIMIT_MS)]));
+  const spoken = await dialectOf(server.target, AbortSignal.any([signal, AbortSignal.timeout(FIRST_LIMIT_MS)]));
+  const noEnd = await server.endBan?.();
+  const target = { ...spoken, ...(noEnd && { noEnd }) };
   const limit = AbortSignal.any([signal, AbortSignal.timeout(LIMIT_MS)]);
   const one = await ask(target, 0, seed, limit);
   const four = await concurrently(4, async (client) => [await ask(target, client + 1, seed, limit)]);

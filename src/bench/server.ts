@@ -25,6 +25,8 @@ export interface BenchServer {
   /** How tables call it. */
   readonly name: "this" | "against";
   readonly target: Target;
+  /** What keeps answers from ending, where only a loaded model tells it. Undefined: there is no way. */
+  readonly endBan?: () => Promise<Target["noEnd"]>;
   readonly pid?: number;
   /** Nothing can be seen of its machine. */
   readonly elsewhere: boolean;
@@ -50,12 +52,17 @@ export async function openServer(address: ServerAddress, { name, model, like }: 
   const models = await modelsOf(door);
   const product = await productOf(door);
   const chosen = await choose(door, models, { name, model, like: like ?? product.defaultModel });
-  const noEnd = { ignore_eos: true, ...(product.shimmy ? await biasOf(door, chosen.id) : {}) };
   const contextTokens = chosen.contextTokens ?? product.contextTokens;
   return {
     name,
-    target: { url, modelId: chosen.id, noEnd, ...(address.key !== undefined && { key: address.key }) },
+    target: {
+      url,
+      modelId: chosen.id,
+      ...(!product.shimmy && { noEnd: { ignore_eos: true } }),
+      ...(address.key !== undefined && { key: address.key }),
+    },
     elsewhere: !/^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(new URL(url).hostname),
+    ...(product.shimmy && { endBan: () => biasOf(door, chosen.id) }),
     ...(address.pid !== undefined && { pid: address.pid }),
     ...(product.version !== undefined && { version: product.version }),
     ...(contextTokens !== undefined && { contextTokens }),
@@ -194,13 +201,13 @@ async function productOf(door: Door): Promise<Product> {
 }
 
 /** Shimmy has no `ignore_eos`: the model's own token for the end is banned. */
-async function biasOf(door: Door, model: string): Promise<Readonly<Record<string, unknown>>> {
+async function biasOf(door: Door, model: string): Promise<Target["noEnd"]> {
   const { eos_token } = await door.tell(`/props?model=${encodeURIComponent(model)}`);
-  if (typeof eos_token !== "string") return {};
+  if (typeof eos_token !== "string") return undefined;
   const { tokens } = await door.tell("/tokenize", { model, content: eos_token, parse_special: true });
   return Array.isArray(tokens) && tokens.length === 1 && count(tokens[0]) !== undefined
     ? { logit_bias: { [String(tokens[0])]: -100 } }
-    : {};
+    : undefined;
 }
 
 function parsed(text: string): unknown {
