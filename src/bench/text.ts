@@ -36,7 +36,7 @@ function conditions({ servers, machine, settings, took_seconds, others, not_watc
   return [
     ...servers.map((server) => `${server.name}: ${serverWords(server)}`),
     `machine: ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGB} GB; measured by shimmy ${shimmy} (node ${node})`,
-    `${settings.rounds} rounds in ${Math.round(took_seconds)} s, seed ${settings.seed}, workloads${size}; ${quiet}`,
+    `${settings.rounds} ${settings.rounds === 1 ? "round" : "rounds"} in ${Math.round(took_seconds)} s, seed ${settings.seed}, workloads${size}; ${quiet}`,
   ];
 }
 

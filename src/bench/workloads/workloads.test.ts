@@ -125,6 +125,6 @@ describe("the named workloads", () => {
 
   it("are chosen by name, in their own order, and a near miss is named", () => {
     expect(workloadsNamed("json,decode").map(({ name }) => name)).toEqual(["decode", "json"]);
-    expect(() => workloadsNamed("mixt")).toThrow("There is no workload 'mixt', perhaps 'mixed'; there are decode, shared");
+    expect(() => workloadsNamed("mixd")).toThrow("There is no workload 'mixd', perhaps 'mixed'; there are decode, shared");
   });
 });

@@ -1,7 +1,14 @@
-/** Rows of the catalogue of errors: what `bench` refuses. Gathered by errors.ts. */
+/** Rows of the catalogue of errors: servers that commands talk to, and what `bench` refuses. Gathered by errors.ts. */
 import type { ErrorEntry } from "./errors.ts";
 
-export const BENCH_ERRORS = {
+export const REMOTE_ERRORS = {
+  server_unreachable: {
+    status: 503,
+    kind: "unavailable",
+    message: "No Shimmy server answers at {url}: {reason}",
+    hint: "Start one with `shimmy serve`, or name it with --url.",
+  },
+  server_refused: { status: 502, kind: "unavailable", message: "The server at {url} answered {status}: {message}" },
   unknown_workload: {
     status: 400,
     kind: "invalid_request",
