@@ -4,7 +4,7 @@
  * Like an ideal server it keeps the prefix that a sequence's next prompt shares with its last one.
  */
 import { availableParallelism } from "node:os";
-import { cpuTimes } from "./measure/machine.ts";
+import { cpuTimes } from "../src/bench/measure/machine.ts";
 import { type Batch, int8View, int32View, type Llama, openLlama, type Pointer, pointerView } from "./native/libllama.ts";
 
 export interface BareTask {

@@ -1,11 +1,12 @@
 /** The session of the bare loop: `decode` only, for it knows no HTTP and no other work. Called by session.ts. */
+
+import { noiseOf } from "../src/bench/measure/cpu-meter.ts";
+import { QUIET_PATIENCE_MS, waitForQuiet } from "../src/bench/measure/machine.ts";
+import { DECODE_TOKENS, decode, decodePrompt, requestsPerClient } from "../src/bench/workloads/decode.ts";
 import type { BareTask } from "./bare-loop.ts";
 import { bareFigures, runBareLoop } from "./contestants/bare.ts";
-import { noiseOf } from "./measure/cpu-meter.ts";
-import { QUIET_PATIENCE_MS, waitForQuiet } from "./measure/machine.ts";
 import type { BenchOptions } from "./options.ts";
 import type { RunRecord, SessionPlan } from "./session.ts";
-import { DECODE_TOKENS, decode, decodePrompt, requestsPerClient } from "./workloads/decode.ts";
 
 /** SmolLM2's own chat template, with the system turn that it adds, so that the bare loop has the servers' prompts. */
 function rendered(user: string): string {

@@ -8,9 +8,9 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { median } from "../src/bench/measure/figures.ts";
 import { Catalogue } from "../src/models/catalogue.ts";
 import { tinyModel } from "../test/fixtures/gguf.ts";
-import { median } from "./measure/figures.ts";
 
 /** Issue 5: a warm list of 200 models, in a new process. */
 const GOAL_MS = 100;

@@ -6,6 +6,12 @@ import { existsSync, mkdirSync } from "node:fs";
 import { homedir } from "node:os";
 import { basename, resolve } from "node:path";
 
+/**
+ * SmolLM2's end-of-generation tokens as llama.cpp finds them: <|endoftext|>, <|im_end|>, <reponame>.
+ * Banned by bias on both servers, since `ignore_eos` is llama-server's own word.
+ */
+export const NO_END = { logit_bias: { "0": -100, "2": -100, "4": -100 } };
+
 export interface BenchModel {
   readonly name: string;
   readonly path: string;

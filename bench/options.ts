@@ -1,9 +1,9 @@
 /** The command line of the bench: words to one typed object. Called by run.ts. */
 import { parseArgs } from "node:util";
+import type { Workload } from "../src/bench/workloads/workload.ts";
 import { CONTESTANTS, type Contestant, FLAG_NAMES, type FlagNames } from "./contestants/commands.ts";
 import { ISSUES, type Issue } from "./targets.ts";
 import { GROUPS, WORKLOADS, workloadsNamed } from "./workloads/index.ts";
-import type { Workload } from "./workloads/workload.ts";
 
 export interface BenchOptions {
   readonly startup: boolean;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { table } from "../src/bench/format.ts";
 import type { Contestant } from "./contestants/commands.ts";
-import { table } from "./format.ts";
 import { agreement, problemLines, summarise, summaryTable } from "./report.ts";
 import type { RunRecord } from "./session.ts";
 

@@ -1,7 +1,8 @@
 /** Records → tables of text. Pure; called by run.ts, also after an interrupted run. */
+
+import { number, table } from "../src/bench/format.ts";
+import { median } from "../src/bench/measure/figures.ts";
 import type { Contestant } from "./contestants/commands.ts";
-import { number, table } from "./format.ts";
-import { median } from "./measure/figures.ts";
 import type { RunRecord } from "./session.ts";
 import type { Issue } from "./targets.ts";
 import { type Verdict, verdicts } from "./verdicts.ts";

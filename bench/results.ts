@@ -1,8 +1,8 @@
 /** The raw JSON of a run: everything that was seen, and what a report needs to be made again. Written by run.ts, read back with `--from`. */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
+import type { Machine } from "../src/bench/measure/machine.ts";
 import type { Contestant } from "./contestants/commands.ts";
-import type { Machine } from "./measure/machine.ts";
 import type { RunRecord } from "./session.ts";
 import type { StartupRecord } from "./startup.ts";
 

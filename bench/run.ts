@@ -4,9 +4,10 @@
  */
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
+import { number } from "../src/bench/format.ts";
+import { describeQuiet, machineInfo, waitForQuiet } from "../src/bench/measure/machine.ts";
 import { type Contestant, REFERENCE_SCRIPT, WITH_AND_WITHOUT } from "./contestants/commands.ts";
-import { number } from "./format.ts";
-import { describeQuiet, machineInfo, versions, waitForQuiet } from "./measure/machine.ts";
+import { versions } from "./measure/versions.ts";
 import { type BenchModel, resolveModel } from "./models.ts";
 import { type BenchOptions, HELP, parseOptions } from "./options.ts";
 import { page } from "./page/page.ts";

@@ -6,17 +6,17 @@ import { setMaxListeners } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { type RequestRecord, streamChat, type Target } from "../src/bench/measure/client.ts";
+import { CpuMeter, type CpuUse, noiseOf } from "../src/bench/measure/cpu-meter.ts";
+import { commonFigures, type Figure, problemsOf, wallMs } from "../src/bench/measure/figures.ts";
+import { QUIET_PATIENCE_MS, type Quietness, waitForQuiet } from "../src/bench/measure/machine.ts";
+import { type TreeMemory, treeMemory } from "../src/bench/measure/process-tree.ts";
+import type { Workload } from "../src/bench/workloads/workload.ts";
 import { bareSession } from "./bare-session.ts";
 import { type Contestant, oursCommand, referenceCommand } from "./contestants/commands.ts";
 import { fetchText, ServerProcess } from "./contestants/process.ts";
-import { type RequestRecord, streamChat, type Target } from "./measure/client.ts";
-import { CpuMeter, type CpuUse, noiseOf } from "./measure/cpu-meter.ts";
-import { commonFigures, type Figure, problemsOf, wallMs } from "./measure/figures.ts";
-import { QUIET_PATIENCE_MS, type Quietness, waitForQuiet } from "./measure/machine.ts";
-import { type TreeMemory, treeMemory } from "./measure/process-tree.ts";
-import type { BenchModel } from "./models.ts";
+import { type BenchModel, NO_END } from "./models.ts";
 import type { BenchOptions } from "./options.ts";
-import type { Workload } from "./workloads/workload.ts";
 
 export interface Case {
   readonly workload: Workload;
@@ -139,7 +139,7 @@ class Running {
   async start(): Promise<Target> {
     this.#server = await startServer(this.plan, this.options, this.folder);
     const idle = treeMemory(this.pid);
-    this.#target = { url: this.#server.url, modelId: await servedModel(this.#server.url) };
+    this.#target = { url: this.#server.url, modelId: await servedModel(this.#server.url), noEnd: NO_END };
     await warmUp(this.#target, this.options.maxSeconds);
     this.#memory = { idle, loaded: treeMemory(this.pid) };
     return this.#target;

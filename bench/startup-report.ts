@@ -1,6 +1,6 @@
 /** Start-up records → the table of the constitution: medians, and the limits beside them. Pure; called by run.ts. */
-import { number, table } from "./format.ts";
-import { median } from "./measure/figures.ts";
+import { number, table } from "../src/bench/format.ts";
+import { median } from "../src/bench/measure/figures.ts";
 import { STARTERS, type Starter, type StartupRecord } from "./startup.ts";
 import { IDLE_MEMORY_LIMIT_MB, LOADED_MEMORY_LIMIT, LOADED_STARTUP_LIMIT, STARTUP_LIMIT_MS, STARTUP_LIMIT_TIMES_BARE } from "./targets.ts";
 

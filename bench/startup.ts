@@ -2,12 +2,12 @@
  * Start-up and idle memory, contestants alternately: the constitution's two numbers and the time to a loaded model. Called by run.ts.
  */
 import { setTimeout as sleep } from "node:timers/promises";
+import { streamChat } from "../src/bench/measure/client.ts";
+import { describeQuiet, waitForQuiet } from "../src/bench/measure/machine.ts";
+import { type TreeMemory, treeMemory } from "../src/bench/measure/process-tree.ts";
 import { bareHttpCommand, oursCommand, oursIdleCommand, referenceCommand } from "./contestants/commands.ts";
 import { type Command, ServerProcess } from "./contestants/process.ts";
-import { streamChat } from "./measure/client.ts";
-import { describeQuiet, waitForQuiet } from "./measure/machine.ts";
-import { type TreeMemory, treeMemory } from "./measure/process-tree.ts";
-import type { BenchModel } from "./models.ts";
+import { type BenchModel, NO_END } from "./models.ts";
 import type { BenchOptions } from "./options.ts";
 import { servedModel } from "./session.ts";
 
@@ -75,7 +75,7 @@ async function commandOf(starter: Starter, model: BenchModel, options: BenchOpti
 }
 
 async function firstToken(server: ServerProcess, options: BenchOptions): Promise<number> {
-  const target = { url: server.url, modelId: await servedModel(server.url) };
+  const target = { url: server.url, modelId: await servedModel(server.url), noEnd: NO_END };
   const signal = AbortSignal.timeout(options.maxSeconds * 1000);
   const record = await streamChat(target, { messages: [{ role: "user", content: "Hello." }], tokens: 4, client: 0, signal });
   const first = record.chunkMs[0];

@@ -1,5 +1,5 @@
 /** Summaries against goals: what is reached and what is not. Pure; called by report.ts and page.ts. */
-import { precise } from "./format.ts";
+import { precise } from "../src/bench/format.ts";
 import type { SummaryRow } from "./report.ts";
 import { GOALS, type Goal, type Issue, MEMORY_AFTER_GOAL } from "./targets.ts";
 

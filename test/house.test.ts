@@ -28,8 +28,9 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   upstream: ["contract", "config", "telemetry", "models"],
   server: ["contract", "config", "telemetry", "protocols", "models"],
   deploy: ["contract", "config"],
+  bench: ["contract", "config"],
   "assemble.ts": ["contract", "config", "telemetry", "models", "hub", "batches", "pool", "upstream", "server"],
-  cli: ["contract", "config", "telemetry", "models", "hub", "hardware", "protocols", "pool", "server", "deploy", "assemble.ts"],
+  cli: ["contract", "config", "telemetry", "models", "hub", "hardware", "protocols", "pool", "server", "deploy", "bench", "assemble.ts"],
   "index.ts": ["contract", "config", "server", "assemble.ts"],
 };
 
@@ -145,7 +146,7 @@ describe("what is loaded", () => {
     const atStart = closure(["src/cli/main.ts", "src/cli/serve.ts"], false);
     expect(atStart).toContain("src/server/listen.ts");
     expect(atStart).not.toContain("src/server/app.ts");
-    expect(atStart.filter((path) => path.startsWith("src/telemetry/alerts/"))).toEqual([]);
+    expect(atStart.filter((path) => /^src\/(telemetry\/alerts|bench)\//.test(path))).toEqual([]);
     expect(HEAVY.filter((name) => packagesIn(atStart).has(name))).toEqual([]);
   });
 

@@ -1,8 +1,8 @@
 /** The bare loop as a contestant of `decode`: starts bare-loop.js for it and turns its times into the same figures. */
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
+import { type Figure, latencyFigures } from "../../src/bench/measure/figures.ts";
 import type { BareResult, BareTask } from "../bare-loop.ts";
-import { type Figure, latencyFigures } from "../measure/figures.ts";
 
 const execute = promisify(execFile);
 

@@ -9,7 +9,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { processTree } from "../measure/process-tree.ts";
+import { processTree } from "../../src/bench/measure/process-tree.ts";
 
 export interface Command {
   readonly name: string;

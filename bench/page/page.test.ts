@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
+import { axisTicks } from "../../src/bench/page/plot.ts";
 import type { Contestant } from "../contestants/commands.ts";
 import type { Results } from "../results.ts";
 import type { RunRecord } from "../session.ts";
 import { page } from "./page.ts";
-import { axisTicks } from "./plot.ts";
 
 const run = (contestant: Contestant, round: number, value: number): RunRecord => ({
   ...{ round, contestant, model: "q8_0", workload: "decode", clients: 8, memory: undefined, disturbed: false, requests: [] },

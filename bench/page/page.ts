@@ -1,7 +1,11 @@
 /** The raw JSON of a run as one page of HTML that needs nothing else: goals, every round of every figure, tables, machine. Pure; called by run.ts. */
+
+import { precise } from "../../src/bench/format.ts";
+import { median } from "../../src/bench/measure/figures.ts";
+import { escapeHtml, htmlTable } from "../../src/bench/page/html.ts";
+import { type Plot, plotSvg } from "../../src/bench/page/plot.ts";
+import { STYLE } from "../../src/bench/page/style.ts";
 import type { Contestant } from "../contestants/commands.ts";
-import { precise } from "../format.ts";
-import { median } from "../measure/figures.ts";
 import { cellOf, contestantsOf, figureOf, groupBy, isOf, problemLines, type SummaryRow, summarise } from "../report.ts";
 import type { Results } from "../results.ts";
 import type { RunRecord } from "../session.ts";
@@ -9,9 +13,6 @@ import { STARTERS, type StartupRecord } from "../startup.ts";
 import { startupVerdicts, summariseStartup } from "../startup-report.ts";
 import type { Issue } from "../targets.ts";
 import { type Verdict, verdicts } from "../verdicts.ts";
-import { escapeHtml, htmlTable } from "./html.ts";
-import { type Plot, plotSvg } from "./plot.ts";
-import { STYLE } from "./style.ts";
 
 export function page(results: Results, issues: readonly Issue[]): string {
   const rows = summarise(results.runs);

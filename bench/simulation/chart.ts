@@ -1,6 +1,6 @@
 /** Lines over two axes as inline SVG, in the style of page/style.ts. */
-import { escapeHtml } from "../page/html.ts";
-import { axisTicks } from "../page/plot.ts";
+import { escapeHtml } from "../../src/bench/page/html.ts";
+import { axisTicks } from "../../src/bench/page/plot.ts";
 
 export interface Series {
   readonly name: string;

@@ -1,8 +1,8 @@
 /** What a simulation gives: its figures, as lines of text and as a page. Pure; called by ../simulation.ts. */
-import { number, precise, table } from "../format.ts";
-import { percentile } from "../measure/figures.ts";
-import { escapeHtml, htmlTable } from "../page/html.ts";
-import { STYLE } from "../page/style.ts";
+import { number, precise, table } from "../../src/bench/format.ts";
+import { percentile } from "../../src/bench/measure/figures.ts";
+import { escapeHtml, htmlTable } from "../../src/bench/page/html.ts";
+import { STYLE } from "../../src/bench/page/style.ts";
 import { chartFigure, type Series } from "./chart.ts";
 import type { Life, Outcome, Sample } from "./run.ts";
 

@@ -1,6 +1,7 @@
 /** Requests as many users send them: Poisson arrivals, log-normal lengths, system prompts that some share. Pure, and the same for a seed. */
+
+import { random } from "../../src/bench/workloads/words.ts";
 import type { Arrival } from "../../src/scheduler/sequence.ts";
-import { random } from "../workloads/words.ts";
 
 export interface TrafficOptions {
   readonly requests: number;

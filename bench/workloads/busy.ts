@@ -2,9 +2,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { availableParallelism } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { RequestRecord } from "../measure/client.ts";
-import { runDecode } from "./decode.ts";
-import type { Workload, WorkloadContext } from "./workload.ts";
+import type { RequestRecord } from "../../src/bench/measure/client.ts";
+import { runDecode } from "../../src/bench/workloads/decode.ts";
+import type { Workload, WorkloadContext } from "../../src/bench/workloads/workload.ts";
 
 /** The spinner ends by itself when its parent is gone, or after five minutes. */
 const SPIN = `const parent=process.ppid,end=Date.now()+3e5;for(let i=0;;i++)if(i%1e7===0&&(Date.now()>end||process.ppid!==parent))process.exit()`;

@@ -2,10 +2,10 @@
  * What speculation costs where it gains nothing: plain stories, 1 client, every other request with drafts turned off for it. Within one
  * server, because two processes of the same program differ by more (up to 8 % here) than what is to be seen.
  */
-import { type RequestRecord, streamChat } from "../measure/client.ts";
-import { commonFigures, type Figure } from "../measure/figures.ts";
-import { DECODE_TOKENS, decodePrompt } from "./decode.ts";
-import { concurrently, type Workload } from "./workload.ts";
+import { type RequestRecord, streamChat } from "../../src/bench/measure/client.ts";
+import { commonFigures, type Figure } from "../../src/bench/measure/figures.ts";
+import { DECODE_TOKENS, decodePrompt } from "../../src/bench/workloads/decode.ts";
+import { concurrently, type Workload } from "../../src/bench/workloads/workload.ts";
 
 const PAIRS = 24;
 /** llama-server's word for it, and ours. */

@@ -2,9 +2,9 @@
  * A text of 300 words comes back with one change, as code editors and translators of tone ask for it: nearly every token of the answer
  * is in the prompt, which is what prompt-lookup speculation lives on. Run with and without it.
  */
-import { type RequestRecord, streamChat } from "../measure/client.ts";
-import { commonFigures, type Figure } from "../measure/figures.ts";
-import { concurrently, type Workload } from "./workload.ts";
+import { type RequestRecord, streamChat } from "../../src/bench/measure/client.ts";
+import { commonFigures, type Figure } from "../../src/bench/measure/figures.ts";
+import { concurrently, type Workload } from "../../src/bench/workloads/workload.ts";
 
 const TOKENS = 320;
 const WORDS = 300;

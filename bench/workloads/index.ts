@@ -1,16 +1,16 @@
 /** All workloads by name. A new one is a file and a line here. */
-import { burst } from "./burst.ts";
+import { burst } from "../../src/bench/workloads/burst.ts";
+import { decode } from "../../src/bench/workloads/decode.ts";
+import { json4, json4Diff, json4Text } from "../../src/bench/workloads/json.ts";
+import { mixed } from "../../src/bench/workloads/mixed.ts";
+import { shared8 } from "../../src/bench/workloads/shared8.ts";
+import { turns } from "../../src/bench/workloads/turns.ts";
+import type { Workload } from "../../src/bench/workloads/workload.ts";
 import { busy1, busy4 } from "./busy.ts";
-import { decode } from "./decode.ts";
 import { draftsOfPlainText } from "./drafts.ts";
 import { edit } from "./edit.ts";
-import { json4, json4Diff, json4Text } from "./json.ts";
-import { mixed } from "./mixed.ts";
 import { restart } from "./restart.ts";
 import { schemaEnum, schemaRecursive } from "./schema.ts";
-import { shared8 } from "./shared8.ts";
-import { turns } from "./turns.ts";
-import type { Workload } from "./workload.ts";
 
 const JSON_WORKLOADS = [json4, json4Diff, json4Text];
 const SCHEMA_WORKLOADS = [schemaEnum, schemaRecursive];

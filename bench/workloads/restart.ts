@@ -2,10 +2,10 @@
  * A conversation of three turns, the server is stopped and started, then the fourth: how much of its prompt is computed again?
  * Ours is started with a folder for its cache; llama-server has nothing that does this by itself, so its figure is the whole prompt.
  */
-import { type Message, type RequestRecord, streamChat } from "../measure/client.ts";
-import { computedPromptTokens, type Figure, ms, percentile, ttfts } from "../measure/figures.ts";
-import { words } from "./words.ts";
-import type { Workload, WorkloadContext } from "./workload.ts";
+import { type Message, type RequestRecord, streamChat } from "../../src/bench/measure/client.ts";
+import { computedPromptTokens, type Figure, ms, percentile, ttfts } from "../../src/bench/measure/figures.ts";
+import { words } from "../../src/bench/workloads/words.ts";
+import type { Workload, WorkloadContext } from "../../src/bench/workloads/workload.ts";
 
 const TURNS_BEFORE = 3;
 const USER_WORDS = 150;
@@ -28,7 +28,7 @@ async function run(context: WorkloadContext): Promise<RequestRecord[]> {
   const messages: Message[] = [];
   const records: RequestRecord[] = [];
   for (let turn = 0; turn <= TURNS_BEFORE && !signal.aborted; turn++) {
-    if (turn === TURNS_BEFORE) target = await context.restart();
+    if (turn === TURNS_BEFORE) target = await context.restart!();
     messages.push({ role: "user", content: `Go on: ${words(USER_WORDS, 5_000_000 + round * 10 + turn)}` });
     const group = turn === TURNS_BEFORE ? "after" : "before";
     const record = await streamChat(target, { messages, tokens: TOKENS, client: 0, group, signal });

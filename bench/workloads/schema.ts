@@ -3,11 +3,11 @@
  * with the schema: when does its first token come, and does the compiler stop the readers?
  */
 import { setTimeout as delay } from "node:timers/promises";
-import { type RequestRecord, streamChat } from "../measure/client.ts";
-import { type Figure, gapsWithin, median, ms, percentile } from "../measure/figures.ts";
-import { startReaders } from "./readers.ts";
-import { words } from "./words.ts";
-import type { Workload, WorkloadContext } from "./workload.ts";
+import { type RequestRecord, streamChat } from "../../src/bench/measure/client.ts";
+import { type Figure, gapsWithin, median, ms, percentile } from "../../src/bench/measure/figures.ts";
+import { startReaders } from "../../src/bench/workloads/readers.ts";
+import { words } from "../../src/bench/workloads/words.ts";
+import type { Workload, WorkloadContext } from "../../src/bench/workloads/workload.ts";
 
 const READERS = 2;
 /** Long: a reader who has to ask again meanwhile sees no stall. */

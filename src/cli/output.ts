@@ -56,6 +56,7 @@ export function reportError(thrown: unknown): number {
     "insecure_bind",
     "confirmation_needed",
     "unknown_template",
+    "unknown_workload",
     "flags_needed",
   ].includes(error.code)
     ? 2

@@ -130,6 +130,8 @@ export function createProgram(): Command {
   validate.option("--junit <file>", "write the result as JUnit's XML too").option("--json", "for programs");
   validate.action(async (flags) => (await import("./validate.ts")).validate(await settings(validate), flags));
 
+  addBenchCommand(program);
+
   const doctor = command(program, "doctor", "find what is wrong on this machine, and what to type next", "shimmy doctor");
   doctor.option("--json", "for programs");
   doctor.action(async (flags) => (await import("./doctor.ts")).doctor(() => settings(doctor), flags));
@@ -149,6 +151,28 @@ export function createProgram(): Command {
   version.addHelpText("after", example("shimmy version --json"));
   version.action(async (flags) => (await import("./version.ts")).version(flags));
   return program;
+}
+
+function addBenchCommand(program: Command): void {
+  const typed =
+    "shimmy bench --rounds 1\n  $ shimmy bench --workloads decode,mixed --html bench.html\n  $ shimmy bench --against http://127.0.0.1:8080";
+  const bench = command(program, "bench", "measure a model on this machine, also beside another server", typed);
+  // As with the settings: options of commands that nobody typed take memory of an idle server.
+  if (!process.argv.includes("bench")) return;
+  bench.option("--model <name>", "the model to measure; else the one that answers when none is named");
+  bench.option("--url <url>", "the server to measure, with --api-key; default: one that is started for it, with these settings");
+  bench.option("--against <url>", "another OpenAI-compatible server, measured in turn with the same requests");
+  bench.addOption(
+    new Option("--against-key <key>", "its API key; better in the environment, where no list of processes shows it").env("AGAINST_API_KEY"),
+  );
+  bench.option("--against-model <name>", "its name for the model; default: the same, or its only one");
+  bench.option("-w, --workloads <names>", "separated by commas; default: all").option("--list", "say what the workloads do");
+  bench.option("--rounds <n>", "how often each case is run", positive, 3).option("--tokens <n>", "length of the answers", positive);
+  bench
+    .option("--clients <list>", "numbers of clients of decode, instead of 1,4,8")
+    .option("--seed <n>", "of the prompts; default: chosen anew");
+  bench.option("--html <file>", "write a page with plots too").option("--json", "for programs");
+  bench.action(async (flags) => (await import("./bench.ts")).bench(await settings(bench), flags));
 }
 
 function addDeployCommands(program: Command): void {

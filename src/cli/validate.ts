@@ -4,7 +4,6 @@ import { fileURLToPath } from "node:url";
 import { VERSION } from "../assemble.ts";
 import { isLoopback, listenAddress } from "../config/listen.ts";
 import type { LoadedConfig } from "../config/load.ts";
-import { SETTING_KEYS, SETTINGS } from "../config/table.ts";
 import { ShimmyError } from "../contract/errors.ts";
 import { fail, type Result, runChecks } from "../deploy/check.ts";
 import { type OwnServer, startServer } from "../deploy/own-server.ts";
@@ -16,6 +15,7 @@ import { engineFacts, modelFacts } from "../deploy/validate/facts.ts";
 import { serverAt } from "../deploy/validate/server.ts";
 import { messageOf } from "../deploy/validate/shapes.ts";
 import { chooseModel, type Server, type Subject } from "../deploy/validate/subject.ts";
+import { environmentOf } from "./child-environment.ts";
 import { modelsHere } from "./models-here.ts";
 import { printable, printJson, printTable } from "./output.ts";
 
@@ -33,7 +33,7 @@ export async function validate(loaded: LoadedConfig, flags: Flags): Promise<void
   const ending = new AbortController();
   const release = endOnSignal(ending);
   const command = [process.execPath, fileURLToPath(new URL("./cli.js", import.meta.url))] as const;
-  const commandLine = { command, env: environment(loaded), signal: ending.signal };
+  const commandLine = { command, env: environmentOf(loaded), signal: ending.signal };
   const started = flags.url === undefined ? await startServer(commandLine).catch((error: Error) => error.message) : undefined;
   try {
     const subject = await subjectOf(loaded, flags, started);
@@ -106,15 +106,6 @@ function writeJunit(path: string, results: readonly Result[]): void {
       { cause },
     );
   }
-}
-
-/** What was typed holds for the server that is started too. By variables, so that no key shows up in a list of processes. */
-function environment({ config, sources, file }: LoadedConfig): NodeJS.ProcessEnv {
-  const typed = SETTING_KEYS.filter((key) => sources[key].from === "flag").flatMap((key) => {
-    const [name] = SETTINGS[key].env;
-    return name === undefined ? [] : [[name, SETTINGS[key].kind.format(config[key])] as const];
-  });
-  return { ...process.env, ...Object.fromEntries(typed), ...(file !== undefined && { SHIMMY_CONFIG: file }) };
 }
 
 async function unreachable(server: Server) {

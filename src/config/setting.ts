@@ -20,6 +20,7 @@ export type CommandName =
   | "batch"
   | "verify"
   | "validate"
+  | "bench"
   | "doctor"
   | "gpu-info"
   | "init"
@@ -45,8 +46,8 @@ export interface Setting<T> {
   readonly commands: readonly CommandName[];
 }
 
-/** The server, and the commands that judge what it would do. */
-export const SERVE = ["serve", "validate", "doctor"] as const;
+/** The server, and the commands that judge or measure what it would do. */
+export const SERVE = ["serve", "validate", "doctor", "bench"] as const;
 /** The server, and the commands that talk to it. */
 export const CONNECTING = [...SERVE, "ps", "load", "unload", "batch", "alerts"] as const;
 export const LISTING = [...SERVE, "list", "show", "cp", "discover", "run", "generate", "embed", "probe", "verify", "init", "plan"] as const;

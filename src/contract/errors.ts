@@ -6,6 +6,7 @@
  */
 
 import { DEPLOY_ERRORS } from "./deploy-errors.ts";
+import { REMOTE_ERRORS } from "./remote-errors.ts";
 import { UPSTREAM_ERRORS } from "./upstream-errors.ts";
 
 /** What a caller can do about it; protocols map it to their own type names. */
@@ -318,14 +319,7 @@ const table = {
     hint: "Say --yes.",
   },
   ...DEPLOY_ERRORS,
-  // A server that commands talk to
-  server_unreachable: {
-    status: 503,
-    kind: "unavailable",
-    message: "No Shimmy server answers at {url}: {reason}",
-    hint: "Start one with `shimmy serve`, or name it with --url.",
-  },
-  server_refused: { status: 502, kind: "unavailable", message: "The server at {url} answered {status}: {message}" },
+  ...REMOTE_ERRORS,
 
   // Configuration and start
   invalid_setting: { status: 500, kind: "internal", message: "{source}: {name}: {value} is not allowed: {reason}" },

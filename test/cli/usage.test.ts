@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { shimmy, temporaryFolder } from "../support/command.ts";
 
 const cwd = temporaryFolder();
-const COMMANDS = ["serve", "list", "run", "generate", "probe", "config", "version"];
+const COMMANDS = ["serve", "list", "run", "generate", "probe", "bench", "config", "version"];
 const { version } = JSON.parse(readFileSync("package.json", "utf8"));
 
 test("--help names every command and shows an example", async () => {

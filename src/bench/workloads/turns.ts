@@ -5,7 +5,7 @@
 import { type Message, type RequestRecord, streamChat } from "../measure/client.ts";
 import { commonFigures, promptWork } from "../measure/figures.ts";
 import { words } from "./words.ts";
-import { concurrently, type Workload } from "./workload.ts";
+import { answerTokens, concurrently, countOf, type Workload } from "./workload.ts";
 
 const CONVERSATIONS = 12;
 const TURNS = 4;
@@ -17,15 +17,17 @@ export const turns: Workload = {
   summary: "12 conversations of 4 turns, 6 requests at a time, 48 tokens each",
   clients: [6],
   fixedClients: true,
-  run({ target, clients, round, signal }) {
-    const line = Array.from({ length: CONVERSATIONS }, (_, id) => ({ id, turn: 0, messages: [] as Message[] }));
+  run(context) {
+    const { target, clients, round, signal } = context;
+    const tokens = answerTokens(context, TOKENS);
+    const line = Array.from({ length: countOf(context, CONVERSATIONS) }, (_, id) => ({ id, turn: 0, messages: [] as Message[] }));
     return concurrently(clients, async () => {
       const records: RequestRecord[] = [];
       for (let talk = line.shift(); talk !== undefined && !signal.aborted; talk = line.shift()) {
         const seed = 2_000_000 + round * 1_000 + talk.id * 10 + talk.turn;
         talk.messages.push({ role: "user", content: `Go on: ${words(USER_WORDS, seed)}` });
         const group = `turn ${talk.turn + 1}`;
-        const record = await streamChat(target, { messages: talk.messages, tokens: TOKENS, client: talk.id, group, signal });
+        const record = await streamChat(target, { messages: talk.messages, tokens, client: talk.id, group, signal });
         records.push(record);
         talk.messages.push({ role: "assistant", content: record.text });
         talk.turn++;
@@ -33,6 +35,10 @@ export const turns: Workload = {
       }
       return records;
     });
+  },
+  work(sizing) {
+    const answers = countOf(sizing, CONVERSATIONS) * TURNS;
+    return { promptWords: answers * USER_WORDS, tokens: answers * answerTokens(sizing, TOKENS) };
   },
   figures: (records) => [...commonFigures(records), ...promptWork(records)],
 };

@@ -3,7 +3,7 @@ import { type RequestRecord, streamChat } from "../measure/client.ts";
 import { type Figure, gaps, gapsWithin, ms, percentile, tokensPerSecond, ttfts } from "../measure/figures.ts";
 import { startReaders } from "./readers.ts";
 import { words } from "./words.ts";
-import type { Workload, WorkloadContext } from "./workload.ts";
+import { answerTokens, promptWords, SHORT_PROMPT, type Workload, type WorkloadContext } from "./workload.ts";
 
 const READER_TOKENS = 256;
 /** The newcomer comes when every reader has so many tokens. */
@@ -17,15 +17,30 @@ export const mixed: Workload = {
   clients: [4],
   fixedClients: true,
   run: runMixed,
+  work(sizing, clients) {
+    const reading = answerTokens(sizing, READER_TOKENS);
+    const prompts = clients * SHORT_PROMPT + promptWords(sizing, NEWCOMER_WORDS);
+    return { promptWords: prompts, tokens: clients * reading + Math.min(reading, NEWCOMER_TOKENS) };
+  },
   figures,
 };
 
 async function runMixed(context: WorkloadContext): Promise<RequestRecord[]> {
   const { target, clients, round, signal } = context;
-  const readers = startReaders(context, { count: clients, tokens: READER_TOKENS, before: READ_BEFORE });
+  const reading = answerTokens(context, READER_TOKENS);
+  // The newcomer must come while they read.
+  const before = Math.max(1, Math.min(READ_BEFORE, reading >> 2));
+  const readers = startReaders(context, { count: clients, tokens: reading, before });
   await readers.reading;
-  const messages = [{ role: "user" as const, content: `Summarise: ${words(NEWCOMER_WORDS, 3_000 + round)}` }];
-  const newcomer = await streamChat(target, { messages, tokens: NEWCOMER_TOKENS, client: clients, group: "newcomer", signal });
+  const prompt = words(promptWords(context, NEWCOMER_WORDS), 3_000 + round);
+  const messages = [{ role: "user" as const, content: `Summarise: ${prompt}` }];
+  const newcomer = await streamChat(target, {
+    messages,
+    tokens: Math.min(reading, NEWCOMER_TOKENS),
+    client: clients,
+    group: "newcomer",
+    signal,
+  });
   return [...(await readers.done), newcomer];
 }
 

@@ -2,7 +2,7 @@
 import { type RequestRecord, streamChat } from "../measure/client.ts";
 import { commonFigures, type Figure, ms, wallMs } from "../measure/figures.ts";
 import { decodePrompt } from "./decode.ts";
-import { concurrently, type Workload } from "./workload.ts";
+import { answerTokens, concurrently, SHORT_PROMPT, type Workload } from "./workload.ts";
 
 const TOKENS = 32;
 
@@ -11,12 +11,15 @@ export const burst: Workload = {
   summary: "64 requests at once, 32 tokens each, all must finish",
   clients: [64],
   fixedClients: true,
-  run({ target, clients, round, signal }) {
+  run(context) {
+    const { target, clients, round, signal } = context;
+    const tokens = answerTokens(context, TOKENS);
     return concurrently(clients, async (client) => {
       const messages = [{ role: "user" as const, content: decodePrompt(round, client, 60) }];
-      return [await streamChat(target, { messages, tokens: TOKENS, client, signal })];
+      return [await streamChat(target, { messages, tokens, client, signal })];
     });
   },
+  work: (sizing, clients) => ({ promptWords: clients * SHORT_PROMPT, tokens: clients * answerTokens(sizing, TOKENS) }),
   figures,
 };
 

@@ -20,12 +20,12 @@ dt { color: var(--soft); font-size: .78rem; }
 dd { margin: 0; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
 .warn { margin-top: 1.25rem; padding: .7rem 1rem; border-left: 4px solid var(--bad); background: var(--card); }
 .card { margin: 0 0 1.25rem; padding: 1.1rem 1.25rem; border: 1px solid var(--line); border-radius: 10px; background: var(--card); }
-.plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(330px, 1fr)); gap: 1.25rem 1.75rem; margin-top: 1rem; }
+.plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(330px, 100%), 1fr)); gap: 1.25rem 1.75rem; margin-top: 1rem; }
 figure { margin: 0; min-width: 0; }
 figcaption { display: flex; justify-content: space-between; align-items: baseline; gap: 1rem; margin-bottom: .25rem; }
 svg { display: block; width: 100%; max-width: 460px; height: auto; }
 svg text { fill: var(--soft); font-size: 11px; font-variant-numeric: tabular-nums; }
-svg .name, svg .value { text-anchor: end; fill: var(--ink); }
+svg .name, svg .value { text-anchor: end; fill: var(--ink); } svg .unit { text-anchor: end; }
 svg .tick { text-anchor: middle; }
 svg .grid { stroke: var(--line); }
 svg .base { stroke: var(--c); stroke-width: 2; opacity: .28; }
@@ -36,8 +36,8 @@ svg .goal.good { stroke: var(--good); } svg .goal.bad { stroke: var(--bad); }
 svg .line { fill: none; stroke: var(--c); stroke-width: 1.75; stroke-linejoin: round; }
 .key { display: flex; gap: 1.1rem; } .key i { display: inline-block; width: 12px; height: 3px; margin-right: .4rem; vertical-align: middle; background: var(--c); }
 .strip { --c: var(--bare); }
-.c-ours, .c-ours-idle, .c-ours-loaded { --c: var(--ours); } .c-ours-nospec, .c-ours-separate { --c: var(--ours-2); }
-.c-ours-spec, .c-ours-unified { --c: var(--ours-3); } .c-reference { --c: var(--reference); } .c-reference-spec { --c: var(--reference-2); }
+.c-this, .c-ours, .c-ours-idle, .c-ours-loaded { --c: var(--ours); } .c-ours-nospec, .c-ours-separate { --c: var(--ours-2); }
+.c-ours-spec, .c-ours-unified { --c: var(--ours-3); } .c-reference, .c-against { --c: var(--reference); } .c-reference-spec { --c: var(--reference-2); }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: .875rem; }
 th, td { padding: .35rem .9rem .35rem 0; border-bottom: 1px solid var(--line); text-align: left; white-space: nowrap; }

@@ -14,19 +14,20 @@ export interface CpuUse {
 export class CpuMeter {
   readonly #times = cpuTimes();
   readonly #own = process.cpuUsage();
-  #pid: number;
+  #pid: number | undefined;
   #tree: number;
   /** Of a server that was stopped meanwhile. */
   #earlier = 0;
 
-  constructor(pid: number) {
+  /** @param pid of the contestant; undefined: it is on another machine */
+  constructor(pid: number | undefined) {
     this.#pid = pid;
-    this.#tree = treeCpuSeconds(pid);
+    this.#tree = this.#used();
   }
 
   /** The contestant is about to be stopped: its counters end with it. */
   leave(): void {
-    this.#earlier += treeCpuSeconds(this.#pid) - this.#tree;
+    this.#earlier += this.#used() - this.#tree;
   }
 
   /** It was started again, as another process. */
@@ -35,10 +36,14 @@ export class CpuMeter {
     this.#tree = 0;
   }
 
+  #used(): number {
+    return this.#pid === undefined ? 0 : treeCpuSeconds(this.#pid);
+  }
+
   read(): CpuUse {
     const mine = process.cpuUsage(this.#own);
     const bench = (mine.user + mine.system) / 1e6;
-    const contestant = this.#earlier + treeCpuSeconds(this.#pid) - this.#tree;
+    const contestant = this.#earlier + this.#used() - this.#tree;
     const { busy, stolen } = cpuTimes();
     const others = Math.max(0, busy - this.#times.busy - contestant - bench);
     return { contestant, bench, others, stolen: stolen - this.#times.stolen };

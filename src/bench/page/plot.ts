@@ -41,7 +41,8 @@ export function plotSvg({ title, unit, rows, goals }: Plot): string {
       `<line class="goal ${reached ? "good" : "bad"}" x1="${x(at)}" x2="${x(at)}" y1="${TOP - 4}" y2="${bottom}"><title>${escapeHtml(label)}</title></line>`,
   );
   const strips = rows.map((row, i) => strip(row, TOP + i * ROW + ROW / 2, x, unit));
-  return `<svg viewBox="0 0 ${WIDTH} ${bottom + AXIS}" role="img" aria-label="${escapeHtml(`${title}, ${unit}`)}">${[...grid, ...marks, ...strips].join("")}</svg>`;
+  const axis = `<text class="unit" x="${WIDTH - 2}" y="${bottom + 15}">${escapeHtml(unit)}</text>`;
+  return `<svg viewBox="0 0 ${WIDTH} ${bottom + AXIS}" role="img" aria-label="${escapeHtml(`${title}, ${unit}`)}">${[...grid, axis, ...marks, ...strips].join("")}</svg>`;
 }
 
 function strip({ name, values, median, note }: PlotRow, y: number, x: (value: number) => number, unit: string): string {

@@ -29,8 +29,9 @@ export function wallMs(records: readonly RequestRecord[]): number {
   return Math.max(...records.map((r) => r.endMs)) - Math.min(...records.map((r) => r.sentMs));
 }
 
+/** Where a server tells no usage, the pieces of whole answers are counted. */
 export function completionTokens(records: readonly RequestRecord[]): number {
-  return records.reduce((sum, r) => sum + (r.usage?.completionTokens ?? 0), 0);
+  return records.reduce((sum, r) => sum + (r.usage?.completionTokens ?? (r.error === undefined ? r.chunkMs.length : 0)), 0);
 }
 
 /** Time to first token of each request that had one, ms. */
@@ -52,6 +53,7 @@ export function latencyFigures(ttftMs: readonly number[], gapMs: readonly number
     ms("TTFT p50", percentile(ttftMs, 0.5)),
     ms("TTFT p95", percentile(ttftMs, 0.95)),
     ms("gap p50", percentile(gapMs, 0.5)),
+    ms("gap p95", percentile(gapMs, 0.95)),
     ms("gap p99", percentile(gapMs, 0.99)),
     ms("gap max", percentile(gapMs, 1)),
   ];

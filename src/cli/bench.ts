@@ -1,0 +1,128 @@
+/** `shimmy bench`: named workloads on a server that it starts or that is named, also beside another one; table, JSON and a page. */
+import { writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { VERSION } from "../assemble.ts";
+import { benchPage } from "../bench/page/bench-page.ts";
+import type { BenchResult } from "../bench/result.ts";
+import { runBench } from "../bench/run.ts";
+import { baseUrl, type ServerAddress } from "../bench/server.ts";
+import { textOf } from "../bench/text.ts";
+import { NAMED, workloadsNamed } from "../bench/workloads/list.ts";
+import { isLoopback } from "../config/listen.ts";
+import type { LoadedConfig } from "../config/load.ts";
+import { ShimmyError } from "../contract/errors.ts";
+import { type OwnServer, startServer } from "../deploy/own-server.ts";
+import { listenerOf } from "../deploy/processes.ts";
+import { environmentOf } from "./child-environment.ts";
+import { printable, printJson, printTable } from "./output.ts";
+
+interface Flags {
+  readonly model?: string;
+  readonly url?: string;
+  readonly against?: string;
+  readonly againstKey?: string;
+  readonly againstModel?: string;
+  readonly workloads?: string;
+  readonly list?: boolean;
+  readonly rounds: number;
+  readonly tokens?: number;
+  readonly clients?: string;
+  readonly seed?: string;
+  readonly html?: string;
+  readonly json?: boolean;
+}
+
+const SEEDS = 10_000;
+const MOST_CLIENTS = 1024;
+
+/** Exit code 1 where a request failed; 130 after Ctrl-C. @throws unknown_workload, invalid_value, target_unreachable …, before anything is measured */
+export async function bench(loaded: LoadedConfig, flags: Flags): Promise<void> {
+  if (flags.list) return printTable(NAMED.map(({ name, summary }) => [name, summary]));
+  const asked = {
+    workloads: workloadsNamed(flags.workloads),
+    clients: flags.clients?.split(",").map((text) => whole("clients", text, 1, MOST_CLIENTS)),
+    tokens: flags.tokens,
+    rounds: flags.rounds,
+    seed: flags.seed === undefined ? Math.floor(Math.random() * SEEDS) : whole("seed", flags.seed, 0, SEEDS - 1),
+  };
+  const against = flags.against === undefined ? undefined : { ...address(flags.against, flags.againstKey), model: flags.againstModel };
+  const named = flags.url === undefined ? undefined : address(flags.url, keyOf(loaded));
+  if (flags.html !== undefined) write(flags.html, "");
+  const ending = new AbortController();
+  const interrupted = endOnSignal(ending);
+  let own: OwnServer | undefined;
+  try {
+    own = named ? undefined : await start(loaded, ending.signal);
+    const here = { ...(named ?? { url: own!.url, key: keyOf(loaded), pid: own!.pid }), model: flags.model, started: own !== undefined };
+    const result = await runBench({ ...asked, here, against, shimmy: VERSION, signal: ending.signal, say });
+    report(result, flags);
+  } catch (error) {
+    if (!ending.signal.aborted) throw error;
+    say("Ended before anything was measured.");
+  } finally {
+    await own?.stop();
+    interrupted();
+  }
+}
+
+/** @throws target_unreachable: it is no URL */
+function address(typed: string, key: string | undefined): ServerAddress {
+  const url = new URL(baseUrl(typed));
+  const port = Number(url.port || (url.protocol === "https:" ? 443 : 80));
+  const pid = isLoopback(url.hostname) ? listenerOf(port) : undefined;
+  return { url: typed, ...(key !== undefined && { key }), ...(pid !== undefined && { pid }) };
+}
+
+function keyOf({ config }: LoadedConfig): string | undefined {
+  return [...config.apiKey, ...config.strictKeys][0];
+}
+
+/** Stored batches are left alone, so that nothing but the workloads is at work. @throws not_measured */
+function start(loaded: LoadedConfig, signal: AbortSignal): Promise<OwnServer> {
+  const command = [process.execPath, fileURLToPath(new URL("./cli.js", import.meta.url))] as const;
+  say("starting a server …");
+  return startServer({ command, env: environmentOf(loaded), signal }, ["--no-files", "--log-level", "error"]).catch((cause: Error) => {
+    throw new ShimmyError("not_measured", { reason: cause.message }, { cause });
+  });
+}
+
+function report(result: BenchResult, { json, html }: Flags): void {
+  if (html !== undefined) write(html, benchPage(result));
+  if (json) printJson(result);
+  else for (const line of textOf(result)) process.stdout.write(`${printable(line)}\n`);
+  if (result.failures.length > 0) process.exitCode = 1;
+}
+
+/** @throws cannot_write */
+function write(path: string, text: string): void {
+  try {
+    writeFileSync(path, text);
+  } catch (cause) {
+    throw new ShimmyError("cannot_write", { path, reason: (cause as NodeJS.ErrnoException).code }, { cause });
+  }
+}
+
+function whole(param: string, text: string, least: number, most: number): number {
+  const value = Number(text);
+  if (text.trim() !== "" && Number.isInteger(value) && value >= least && value <= most) return value;
+  throw new ShimmyError("invalid_value", { param, reason: `it must be made of whole numbers from ${least} to ${most}` });
+}
+
+function say(line: string): void {
+  process.stderr.write(`${printable(line)}\n`);
+}
+
+/** The first signal ends the run in order, a second one at once. @returns to be called at the end; it sets the exit code of a signal */
+function endOnSignal(ending: AbortController): () => void {
+  let code: number | undefined;
+  const end = (signal: NodeJS.Signals) => {
+    code = signal === "SIGTERM" ? 143 : 130;
+    ending.abort();
+    process.off("SIGTERM", end).off("SIGINT", end);
+  };
+  process.on("SIGTERM", end).on("SIGINT", end);
+  return () => {
+    process.off("SIGTERM", end).off("SIGINT", end);
+    if (code !== undefined) process.exitCode = code;
+  };
+}
