@@ -18,6 +18,7 @@ import { messageOf } from "../deploy/validate/shapes.ts";
 import { firstLook } from "../deploy/validate/silence.ts";
 import { chooseModel, type Server, type Subject } from "../deploy/validate/subject.ts";
 import { wantsTraces } from "../telemetry/tracing/wanted.ts";
+import { endOnSignal } from "./ending.ts";
 import { modelsHere } from "./models-here.ts";
 import { printable, printJson, printTable } from "./output.ts";
 
@@ -157,14 +158,4 @@ function once<T>(make: () => Promise<T>): () => Promise<T> {
     made ??= make();
     return made;
   };
-}
-
-/** A SIGTERM to this process alone would leave behind what it has started. */
-function endOnSignal(ending: AbortController): () => void {
-  const end = (signal: NodeJS.Signals) => {
-    ending.abort();
-    process.exit(signal === "SIGTERM" ? 143 : 130);
-  };
-  process.once("SIGTERM", end).once("SIGINT", end);
-  return () => void process.off("SIGTERM", end).off("SIGINT", end);
 }
