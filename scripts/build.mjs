@@ -14,6 +14,7 @@ const result = await build({
     index: "src/index.ts",
     engine: "src/engine/main.ts",
     "grammar-worker": "src/pool/grammar-worker.ts",
+    "bare-server": "src/deploy/bare-server.ts",
   },
   outdir: "dist",
   chunkNames: "[name]-[hash]",

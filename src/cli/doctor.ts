@@ -74,9 +74,9 @@ function portOf(loaded: LoadedConfig): Patient["port"] {
 function foldersOf({ config }: LoadedConfig): Folder[] {
   const around = { env: process.env, home: homedir(), platform: process.platform };
   return [
-    { what: "data", path: userDataFolder(), use: "write" },
-    { what: "cache", path: dirname(cacheFile(around)), use: "write" },
-    { what: "pulled models", path: pullFolder(config.pullDir), use: "write" },
+    { what: "data", path: userDataFolder(), use: "write", variable: "XDG_DATA_HOME" },
+    { what: "cache", path: dirname(cacheFile(around)), use: "write", variable: "XDG_CACHE_HOME" },
+    { what: "pulled models", path: pullFolder(config.pullDir), use: "write", variable: "SHIMMY_PULL_DIR" },
     ...config.modelDirs.map((path, at): Folder => ({ what: `models ${at + 1}`, path, use: "read" })),
   ];
 }

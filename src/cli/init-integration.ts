@@ -17,10 +17,30 @@ type Name = keyof IntegrationFlags;
 
 const QUESTIONS: ReadonlyArray<Question<Name>> = [
   { name: "application", flag: "--application", text: "Name of your application", needed: true },
-  { name: "rps", flag: "--rps", text: "Expected traffic (2, 120/min, 5000/hour)", needed: true },
-  { name: "p95", flag: "--p95", text: "95% of requests answered within (5s, 800ms)", needed: true },
-  { name: "promptTokens", flag: "--prompt-tokens", text: "Tokens of a prompt", usual: String(USUAL_TOKENS.promptTokens), needed: false },
-  { name: "answerTokens", flag: "--answer-tokens", text: "Tokens of an answer", usual: String(USUAL_TOKENS.answerTokens), needed: false },
+  { name: "rps", flag: "--rps", text: "Expected traffic (2, 120/min, 5000/hour)", needed: true, check: (rps) => void trafficOf({ rps }) },
+  {
+    name: "p95",
+    flag: "--p95",
+    text: "95% of requests answered within (5s, 800ms)",
+    needed: true,
+    check: (p95) => void trafficOf({ p95 }),
+  },
+  {
+    name: "promptTokens",
+    flag: "--prompt-tokens",
+    text: "Tokens of a prompt",
+    usual: String(USUAL_TOKENS.promptTokens),
+    needed: false,
+    check: (promptTokens) => void trafficOf({ promptTokens }),
+  },
+  {
+    name: "answerTokens",
+    flag: "--answer-tokens",
+    text: "Tokens of an answer",
+    usual: String(USUAL_TOKENS.answerTokens),
+    needed: false,
+    check: (answerTokens) => void trafficOf({ answerTokens }),
+  },
   { name: "model", flag: "--model", text: "Model, if not the default one", usual: "", needed: false },
 ];
 

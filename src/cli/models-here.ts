@@ -1,5 +1,5 @@
 /** The models of this machine as `shimmy validate` and `shimmy doctor` judge them: folders, broken files, the memory each needs. */
-import { statSync } from "node:fs";
+import { accessSync, constants, statSync } from "node:fs";
 import { basename } from "node:path";
 import { assemble } from "../assemble.ts";
 import type { LoadedConfig } from "../config/load.ts";
@@ -38,6 +38,7 @@ export async function modelsHere(loaded: LoadedConfig): Promise<ModelsHere> {
     folders: config.modelDirs.map((name) => ({
       name,
       exists: isFolder(name),
+      readable: mayRead(name),
       models: places.find(({ path }) => path === name)?.models.length ?? 0,
     })),
     unusable: [...given, ...broken.map(({ path, reason }) => ({ file: basename(path), reason, certain: true }))],
@@ -57,6 +58,15 @@ function modelOf(info: ModelInfo, settings: LoadedConfig["config"], budgetBytes:
     embeds: info.capabilities?.includes("embedding") ?? false,
     loaded: false,
   };
+}
+
+function mayRead(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK | constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function isFolder(path: string): boolean {

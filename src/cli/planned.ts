@@ -12,6 +12,7 @@ import { type TrafficFlags, trafficOf } from "../deploy/plan/traffic.ts";
 import type { CommandLine } from "../deploy/validate/cli-access.ts";
 import { allowedCores, availableMemory } from "../models/machine.ts";
 import { engineOptions } from "../pool/plan.ts";
+import { endOnSignal } from "./ending.ts";
 import { openHere } from "./open.ts";
 
 export interface PlanFlags extends TrafficFlags {
@@ -22,6 +23,8 @@ export interface PlanFlags extends TrafficFlags {
 export async function makePlan(loaded: LoadedConfig, flags: PlanFlags): Promise<{ report: PlanReport; modelPath: string }> {
   const traffic = trafficOf(flags);
   const { pool } = await openHere(loaded);
+  const ending = new AbortController();
+  const release = endOnSignal(ending);
   try {
     const { info } = await pool.resolve(flags.model ?? "", { strict: flags.model !== undefined, wants: "text" });
     if (!info.generative) throw new ShimmyError("model_not_generative", { model: info.id });
@@ -35,7 +38,14 @@ export async function makePlan(loaded: LoadedConfig, flags: PlanFlags): Promise<
     const hardware = await pool.hardware.report();
     const [key] = [...loaded.config.apiKey, ...loaded.config.strictKeys];
     const onStep = (what: string) => void process.stderr.write(`${what} …\n`);
-    const measured = await measure({ commandLine: commandLine(), flags: serveFlags(loaded), model: info.id, key, traffic, onStep });
+    const measured = await measure({
+      commandLine: commandLine(ending.signal),
+      flags: serveFlags(loaded),
+      model: info.id,
+      key,
+      traffic,
+      onStep,
+    });
     const { id, sizeBytes, quantization, parameters } = info;
     const report: PlanReport = {
       made: new Date().toISOString(),
@@ -49,13 +59,14 @@ export async function makePlan(loaded: LoadedConfig, flags: PlanFlags): Promise<
     };
     return { report, modelPath: info.path };
   } finally {
+    release();
     await pool.stop();
   }
 }
 
-/** This very program; nothing but its end ends what it measures. */
-function commandLine(): CommandLine {
-  return { command: [process.execPath, process.argv[1]!], env: process.env, signal: new AbortController().signal };
+/** This very program. */
+function commandLine(signal: AbortSignal): CommandLine {
+  return { command: [process.execPath, process.argv[1]!], env: process.env, signal };
 }
 
 /** The environment and the file are the child's too; what was typed has to be said again. Stored batches are left alone. */

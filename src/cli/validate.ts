@@ -14,8 +14,11 @@ import type { CommandLine } from "../deploy/validate/cli-access.ts";
 import { engineFacts, modelFacts } from "../deploy/validate/facts.ts";
 import { serverAt } from "../deploy/validate/server.ts";
 import { messageOf } from "../deploy/validate/shapes.ts";
+import { firstLook } from "../deploy/validate/silence.ts";
 import { chooseModel, type Server, type Subject } from "../deploy/validate/subject.ts";
+import { wantsTraces } from "../telemetry/tracing/wanted.ts";
 import { environmentOf } from "./child-environment.ts";
+import { endOnSignal } from "./ending.ts";
 import { modelsHere } from "./models-here.ts";
 import { printable, printJson, printTable } from "./output.ts";
 
@@ -28,15 +31,14 @@ interface Flags {
 
 /** What was found, as an exit code too. @throws server_unreachable when --url is none; invalid_value when --junit cannot be written. */
 export async function validate(loaded: LoadedConfig, flags: Flags): Promise<void> {
-  if (flags.url !== undefined && !(URL.canParse(flags.url) && /^https?:$/.test(new URL(flags.url).protocol)))
-    throw new ShimmyError("server_unreachable", { url: flags.url, reason: "that is no URL" });
+  const given = flags.url === undefined ? undefined : addressIn(flags.url);
   const ending = new AbortController();
   const release = endOnSignal(ending);
   const command = [process.execPath, fileURLToPath(new URL("./cli.js", import.meta.url))] as const;
   const commandLine = { command, env: environmentOf(loaded), signal: ending.signal };
-  const started = flags.url === undefined ? await startServer(commandLine).catch((error: Error) => error.message) : undefined;
+  const started = given === undefined ? await startServer(commandLine).catch((error: Error) => error.message) : undefined;
   try {
-    const subject = await subjectOf(loaded, flags, started);
+    const subject = await subjectOf(loaded, { ...flags, url: given }, started);
     const results = await check(loaded, flags, subject, commandLine);
     report(results, subject.server.url, flags);
   } finally {
@@ -46,14 +48,18 @@ export async function validate(loaded: LoadedConfig, flags: Flags): Promise<void
 }
 
 /** @param started absent: --url; a text: why it did not start. */
-async function subjectOf(loaded: LoadedConfig, { url, model }: Flags, started: OwnServer | string | undefined): Promise<Subject> {
+async function subjectOf(
+  loaded: LoadedConfig,
+  { url, model }: Pick<Flags, "model"> & { url: string | undefined },
+  started: OwnServer | string | undefined,
+): Promise<Subject> {
   const [key] = [...loaded.config.apiKey, ...loaded.config.strictKeys];
   const own = typeof started === "object" ? started : undefined;
   const server = serverAt(own?.url ?? url ?? "http://127.0.0.1", key);
   const dead =
     typeof started === "string"
       ? fail(`it does not start: ${started}`, "Correct what it says.", { command: "shimmy serve" })
-      : await unreachable(server);
+      : await firstLook(server);
   const refused = dead ? undefined : await refusal(server);
   const pid = own?.pid ?? pidAt(server.url);
   const models = once(() => (url === undefined ? modelsHere(loaded) : modelFacts(server)));
@@ -75,7 +81,7 @@ async function check(loaded: LoadedConfig, flags: Flags, subject: Subject, comma
     packageFolder: fileURLToPath(new URL("..", import.meta.url)),
     commandLine,
     threads,
-    preloads: preload.length > 0,
+    burden: { preloads: preload.length > 0, extras: extrasOf(loaded) },
     ...(flags.url === undefined && { port: listenAddress(loaded) }),
     ...(flags.model !== undefined && { model: flags.model }),
   });
@@ -86,7 +92,6 @@ async function check(loaded: LoadedConfig, flags: Flags, subject: Subject, comma
 }
 
 function report(results: readonly Result[], url: string, { json, junit }: Flags): void {
-  if (junit !== undefined) writeJunit(junit, results);
   if (json) printJson(jsonReport(results, { version: VERSION, url }));
   else {
     printTable(tableRows(results));
@@ -94,6 +99,8 @@ function report(results: readonly Result[], url: string, { json, junit }: Flags)
     process.stdout.write(`${summary(results)}\n`);
   }
   process.exitCode = exitCodeOf(results);
+  // Last: where it cannot be written, what was measured is told all the same.
+  if (junit !== undefined) writeJunit(junit, results);
 }
 
 function writeJunit(path: string, results: readonly Result[]): void {
@@ -108,19 +115,27 @@ function writeJunit(path: string, results: readonly Result[]): void {
   }
 }
 
-async function unreachable(server: Server) {
-  try {
-    await server.ask("/health");
-    return undefined;
-  } catch (error) {
-    return fail(ShimmyError.from(error).message, "Start one, or correct --url.", { command: "shimmy serve" });
-  }
+/** What it says to who has no right to ask. What does not answer now is found by the checks. */
+async function refusal(server: Server) {
+  const { status, json } = await server.ask("/v1/models").catch(() => ({ status: 0, json: undefined }));
+  if (status !== 401 && status !== 403) return undefined;
+  return fail(`status ${status}: ${messageOf(json) ?? "refused"}`, "Give a key of the server with --api-key or SHIMMY_API_KEY.", {
+    command: `SHIMMY_API_KEY=… shimmy validate --url ${server.url}`,
+  });
 }
 
-async function refusal(server: Server) {
-  const { status, json } = await server.ask("/v1/models");
-  if (status !== 401 && status !== 403) return undefined;
-  return fail(`status ${status}: ${messageOf(json) ?? "refused"}`, "Give a key of the server with --api-key or SHIMMY_API_KEY.");
+/** Where the paths are appended. @throws server_unreachable, invalid_value, neither of which tells a password */
+function addressIn(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (!url || !/^https?:$/.test(url.protocol)) throw new ShimmyError("server_unreachable", { url: text, reason: "that is no URL" });
+  if (url.username !== "" || url.password !== "")
+    throw new ShimmyError("invalid_value", { param: "--url", reason: "it must not hold a password; the API key is given by --api-key" });
+  return (url.origin + url.pathname).replace(/\/+$/, "");
+}
+
+/** What takes memory from the start, since somebody configured it. */
+function extrasOf({ alerts }: LoadedConfig): string[] {
+  return [...(Object.keys(alerts).length > 0 ? ["alerts"] : []), ...(wantsTraces(process.env) ? ["traces"] : [])];
 }
 
 function pidAt(url: string): number | undefined {
@@ -134,14 +149,4 @@ function once<T>(make: () => Promise<T>): () => Promise<T> {
     made ??= make();
     return made;
   };
-}
-
-/** A SIGTERM to this process alone would leave behind what it has started. */
-function endOnSignal(ending: AbortController): () => void {
-  const end = (signal: NodeJS.Signals) => {
-    ending.abort();
-    process.exit(signal === "SIGTERM" ? 143 : 130);
-  };
-  process.once("SIGTERM", end).once("SIGINT", end);
-  return () => void process.off("SIGTERM", end).off("SIGINT", end);
 }

@@ -3,11 +3,9 @@
  * cli/validate.ts, validate/start-up.ts and plan/measure.ts: base memory is one figure, whoever asks.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { get } from "node:http";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import { memoryOf } from "./processes.ts";
 import type { CommandLine } from "./validate/cli-access.ts";
 import type { OwnProcess } from "./validate/subject.ts";
@@ -27,12 +25,6 @@ const SETTLE_MS = 700;
 const POLL_MS = 200;
 const STDERR_KEPT = 4096;
 
-/** The smallest server of node:http that answers, as a module like ours: a script is 0.3 MB smaller. */
-const BARE_SERVER = `import { createServer } from "node:http";
-const server = createServer((_, response) => response.end('{"status":"ok"}'));
-server.listen(0, "127.0.0.1", () => console.log(JSON.stringify({ url: "http://127.0.0.1:" + server.address().port })));
-`;
-
 /** With the models of --preload. @throws Error whose message is what the process said before it ended. */
 export function startServer({ command: [program, ...first], ...around }: CommandLine, flags: readonly string[] = []): Promise<OwnServer> {
   return start(program, [...first, "serve", "--bind", "127.0.0.1:0", "--json", ...flags], around);
@@ -40,16 +32,10 @@ export function startServer({ command: [program, ...first], ...around }: Command
 
 /** Private memory of a server that does nothing, in bytes; undefined where the system does not tell. */
 export async function bareServerBytes({ env, signal }: Surroundings): Promise<number | undefined> {
-  const folder = await mkdtemp(join(tmpdir(), "shimmy-bare-"));
-  try {
-    const file = join(folder, "bare.mjs");
-    await writeFile(file, BARE_SERVER);
-    const { idleBytes, stop } = await start(process.execPath, [file], { env, signal });
-    await stop();
-    return idleBytes;
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  const file = fileURLToPath(new URL("./bare-server.js", import.meta.url));
+  const { idleBytes, stop } = await start(process.execPath, [file], { env, signal });
+  await stop();
+  return idleBytes;
 }
 
 async function start(program: string, args: readonly string[], { env, signal }: Surroundings): Promise<OwnServer> {
@@ -101,7 +87,12 @@ function readyUrl(child: ChildProcess): Promise<string> {
       stdout += text;
       if (!stdout.includes("\n")) return;
       clearTimeout(limit);
-      resolve((JSON.parse(stdout.slice(0, stdout.indexOf("\n"))) as { url: string }).url);
+      const line = stdout.slice(0, stdout.indexOf("\n"));
+      try {
+        resolve((JSON.parse(line) as { url: string }).url);
+      } catch {
+        reject(new Error(`its first line is not the ready line: ${line.slice(0, 200)}`));
+      }
     });
   });
 }
@@ -109,12 +100,19 @@ function readyUrl(child: ChildProcess): Promise<string> {
 /** By node:http, for fetch would cost its own start the first time. */
 function healthOf(url: string): Promise<unknown> {
   return new Promise((resolve, reject) => {
-    const request = get(`${url}/health`, { agent: false }, (response) => {
+    const request = get(`${url}/health`, { agent: false, signal: AbortSignal.timeout(START_LIMIT_MS) }, (response) => {
       let text = "";
       response.setEncoding("utf8").on("data", (piece: string) => {
         text += piece;
       });
-      response.once("end", () => resolve((JSON.parse(text) as { status?: unknown }).status));
+      response.once("error", reject);
+      response.once("end", () => {
+        try {
+          resolve((JSON.parse(text) as { status?: unknown }).status);
+        } catch (error) {
+          reject(error);
+        }
+      });
     });
     request.once("error", reject);
   });

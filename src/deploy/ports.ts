@@ -1,5 +1,7 @@
 /** Whether a port can be listened on, and who has it if not. Called by the port checks of validate/ and doctor/. */
+import { get } from "node:http";
 import { createServer } from "node:net";
+import { hostPort } from "../config/kinds.ts";
 import { listenerOf, programOf } from "./processes.ts";
 
 export interface PortState {
@@ -12,6 +14,8 @@ export interface PortState {
 }
 
 const ANSWER_MS = 2000;
+/** Of an answer to /health. */
+const MOST_CHARACTERS = 65_536;
 
 /** Takes the port for a moment to know. */
 export async function lookAtPort(host: string, port: number): Promise<PortState> {
@@ -36,12 +40,28 @@ function tryToListen(host: string, port: number): Promise<string | undefined> {
   });
 }
 
-async function isShimmy(host: string, port: number): Promise<boolean> {
-  const reachable = { "0.0.0.0": "127.0.0.1", "::": "[::1]" }[host] ?? (host.includes(":") ? `[${host}]` : host);
+/** By node:http, for fetch ends the process where WebAssembly gets no memory (ulimit -v). */
+function isShimmy(host: string, port: number): Promise<boolean> {
+  const reachable = { "0.0.0.0": "127.0.0.1", "::": "::1" }[host] ?? host;
+  return new Promise((resolve) => {
+    // Whatever it is that does not answer so: it is none.
+    const options = { agent: false, signal: AbortSignal.timeout(ANSWER_MS) };
+    const request = get(`http://${hostPort(reachable, port)}/health`, options, (response) => {
+      let text = "";
+      response.setEncoding("utf8").on("data", (piece: string) => {
+        text += piece;
+        if (text.length > MOST_CHARACTERS) request.destroy();
+      });
+      response.once("error", () => resolve(false)).once("close", () => resolve(saysShimmy(text)));
+    });
+    request.once("error", () => resolve(false));
+  });
+}
+
+function saysShimmy(text: string): boolean {
   try {
-    const answer = await fetch(`http://${reachable}:${port}/health`, { signal: AbortSignal.timeout(ANSWER_MS) });
-    return ((await answer.json()) as { service?: unknown } | null)?.service === "shimmy";
+    return (JSON.parse(text) as { service?: unknown } | null)?.service === "shimmy";
   } catch {
-    return false; // whatever it is, it is none
+    return false; // no JSON
   }
 }

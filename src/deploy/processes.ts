@@ -47,9 +47,15 @@ export function cpuSeconds(pids: readonly number[]): number | undefined {
   return times.includes(undefined) ? undefined : times.reduce<number>((sum, time) => sum + time!, 0);
 }
 
-/** Those of the tree below a process whose program is a Python; undefined where there is no /proc. */
+/** The process and those below it that are a Python, or hold one; undefined where there is no /proc. */
 export function pythonsBelow(root: number): number[] | undefined {
-  return processTree(root)?.filter((pid) => /^python/i.test(programOf(pid) ?? ""));
+  return processTree(root)?.filter(isPythonProcess);
+}
+
+/** By its program, whatever it calls itself, or by the library that it has mapped. */
+export function isPythonProcess(pid: number): boolean {
+  const names = [programOf(pid), linkOf(`/proc/${pid}/exe`).split("/").at(-1)];
+  return names.some((name) => /^(python|pypy)/i.test(name ?? "")) || /\/libpython[\w.]*\.so/.test(read(`/proc/${pid}/maps`) ?? "");
 }
 
 /** Of the program's file, not of what the process calls itself: engines and gateways are all "node". */
@@ -94,7 +100,7 @@ function linkOf(path: string): string {
   }
 }
 
-function parentOf(pid: number): number | undefined {
+export function parentOf(pid: number): number | undefined {
   const parent = statOf(pid)?.[1];
   return parent === undefined ? undefined : Number(parent);
 }

@@ -52,7 +52,8 @@ test("the table names each group once; below it stands what to do, and what to t
 
 test("JUnit: a suite a group, with failures and what was skipped", () => {
   const text = junitReport(RESULTS, "shimmy validate");
-  expect(text).toContain('<testsuites name="shimmy validate" tests="4" failures="1" errors="0" skipped="1" time="1.512">');
+  expect(text).toContain('<testsuites name="shimmy validate" tests="4" failures="1" errors="0" time="1.512">'); // junit-10.xsd has no `skipped` here
+  expect(text).toMatch(/<testsuite [^>]* skipped="1">/);
   expect(text.match(/<testsuite /g)).toHaveLength(2);
   expect(text).toContain('<failure message="no &#34;x&#34; &#38; &#60;y&#62;">');
   expect(text).toContain('<skipped message="no Linux"/>');

@@ -1,10 +1,11 @@
 /** `shimmy doctor` as it is built: what is wrong is found, with the next command, also when the settings cannot be read. */
+import { spawn } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { type CommandOptions, shimmy, temporaryFolder } from "../support/command.ts";
-import { post, startServer, TINY } from "../support/server.ts";
+import { bareEnvironment, type CommandOptions, finished, shimmy, temporaryFolder } from "../support/command.ts";
+import { CLI, post, startServer, TINY } from "../support/server.ts";
 
 const folder = temporaryFolder();
 const LIMIT_MS = 60_000;
@@ -92,6 +93,29 @@ test(
     } finally {
       holder.close();
     }
+  },
+  LIMIT_MS,
+);
+
+test.runIf(process.platform === "linux")(
+  "too few open files and addresses are found, and nothing ends with a stack",
+  async () => {
+    const child = spawn(
+      "bash",
+      ["-c", 'ulimit -n 64; ulimit -v 1500000; exec "$@"', "bash", process.execPath, CLI, "doctor", "--json", "--port", "0"],
+      {
+        cwd: folder,
+        env: { ...bareEnvironment(folder), SHIMMY_MODEL_STORES: "off" },
+      },
+    );
+    const { code, stdout } = await finished(child);
+    const { checks } = JSON.parse(stdout) as { checks: Array<Record<"name" | "verdict" | "command", string>> };
+    const limits = checks.filter(({ name }) => name === "open files" || name === "address space");
+    expect([code, ...limits.map(({ verdict, command }) => [verdict, command])]).toEqual([
+      1,
+      ["fail", "ulimit -n 1024"],
+      ["fail", "ulimit -v unlimited"],
+    ]);
   },
   LIMIT_MS,
 );

@@ -1,11 +1,14 @@
 /** `shimmy plan` and `shimmy init --template integration` with the embedded model, whole: a server is started, measured and ended. */
+import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { INTEGRATION_TEMPLATE } from "../../src/deploy/init/integration/template.ts";
-import { type Finished, shimmy, temporaryFolder } from "../support/command.ts";
+import { processTree } from "../../src/deploy/processes.ts";
+import { bareEnvironment, type Finished, finished, shimmy, temporaryFolder } from "../support/command.ts";
+import { isGone } from "../support/process.ts";
 
 const folder = temporaryFolder();
 const SHARED = "../shared/reference/integration-template.md";
@@ -124,7 +127,50 @@ test("init lists its templates", async () => {
   expect(JSON.parse(stdout).templates[0]).toMatchObject({ name: "integration" });
 });
 
+/** readline sets the cursor behind a question: ESC [ column G. */
+function withoutColumns(text: string): string {
+  return text.replace(new RegExp(`${String.fromCharCode(27)}\\[\\d+G$`), "");
+}
+
+/** util-linux's `script` makes a terminal of a pipe. */
+test.runIf(existsSync("/usr/bin/script"))(
+  "questions in a terminal: an answer of no use is asked again, an end of input names the flags, without a stack",
+  async () => {
+    const { CLI } = await import("../support/server.ts");
+    const typed = spawn("/usr/bin/script", ["-qec", `${process.execPath} ${CLI} init --template integration --out never`, "/dev/null"], {
+      cwd: folder,
+      env: bareEnvironment(folder),
+    });
+    const answers = ["Desk\r", "often\r", "\u0004"];
+    typed.stdout!.on("data", (text: Buffer) => {
+      if (withoutColumns(String(text)).endsWith(": ")) typed.stdin!.write(answers.shift() ?? "");
+    });
+    const { code, stdout } = await finished(typed);
+    expect(stdout).toContain("Invalid value for '--rps'");
+    expect(stdout).toMatch(/error: .*--application, --rps, --p95/);
+    expect(stdout).not.toContain("node:internal");
+    expect([code, existsSync(join(folder, "never"))]).toEqual([2, false]);
+  },
+  30_000,
+);
+
 describe("shimmy plan", () => {
+  test.runIf(process.platform === "linux")(
+    "that is told to end ends the server that it measures",
+    async () => {
+      const { CLI } = await import("../support/server.ts");
+      const child = spawn(process.execPath, [CLI, "plan", ...TINY], { cwd: folder, env: bareEnvironment(folder) });
+      const waits = finished(child);
+      await new Promise<void>((resolve) => child.stderr!.on("data", (text) => /loading/.test(String(text)) && resolve()));
+      const below = processTree(child.pid!)!.filter((pid) => pid !== child.pid);
+      expect(below.length).toBeGreaterThan(0);
+      child.kill("SIGTERM");
+      expect((await waits).code).toBe(143);
+      await expect.poll(() => below.every(isGone), { timeout: 10_000 }).toBe(true);
+    },
+    30_000,
+  );
+
   test("measures 1, 4 and 8 clients and plans from it, as JSON", async () => {
     const { code, stdout } = await shimmy(["plan", "--json", ...TINY, "--rps", "5", "--p95", "5s", "--prompt-tokens", "64"], {
       cwd: folder,

@@ -37,8 +37,9 @@ const BUSY: ReadonlySet<string> = new Set(["start-up time", "base memory", "time
 
 /** What programs may rely on. */
 const NAMES = [
-  ...["package size", "start-up time", "base memory", "no Python"].map((name) => `constitution/${name}`),
+  ...["package size", "start-up time", "base memory"].map((name) => `constitution/${name}`),
   ...["models", "chat", "chat, streamed", "completions", "embeddings", "errors"].map((name) => `constitution/API: ${name}`),
+  "constitution/no Python",
   "constitution/CLI access",
   ...["models available", "model files", "memory for models", "port", "processors", "dependencies"].map((name) => `pre-deployment/${name}`),
   ...["start-up time", "health", "access", "model discovery", "generation", "time to first token", "memory in use"].map(
@@ -212,6 +213,31 @@ describe("--url", () => {
     },
     LIMIT_MS,
   );
+
+  test(
+    "a disk that is full, or that nobody may write, is no matter of base memory",
+    async () => {
+      const { find } = await validate(["--bind", "127.0.0.1:0"], { env: { TMPDIR: join(folder, "no-such-folder") } });
+      expect(find("base memory").measured).toMatch(/^\d+\.\d MB \(/);
+    },
+    LIMIT_MS,
+  );
+
+  test(
+    "Python is looked for when the engine runs",
+    async () => {
+      const { find } = await validate(["--url", server.url, "--api-key", "right"]);
+      if (process.platform === "linux") expect(find("no Python").measured).toContain("none of 2 of the server's processes");
+    },
+    LIMIT_MS,
+  );
+
+  test("a URL with a password is refused, and the password is not told", async () => {
+    const { code, stdout, stderr } = await shimmy(["validate", "--url", "http://me:secret@localhost:1"], { cwd: folder });
+    expect([code, stdout]).toEqual([1, ""]);
+    expect(stderr).toContain("it must not hold a password");
+    expect(stderr).not.toContain("secret");
+  });
 
   test("no URL at all is an error of its own", async () => {
     const { code, stderr } = await shimmy(["validate", "--url", "localhost:1"], { cwd: folder });

@@ -3,6 +3,7 @@ import type { HardwareReport } from "../../contract/hardware.ts";
 import type { Check } from "../check.ts";
 import type { WantedPort } from "../validate/machine.ts";
 import { engineChecks } from "./engines.ts";
+import { limitChecks } from "./limits.ts";
 import { type FoundModels, modelChecks } from "./models.ts";
 import { networkChecks } from "./network.ts";
 import { diskCheck, type Folder, folderChecks } from "./places.ts";
@@ -25,9 +26,10 @@ export interface Patient {
 export function examination({ settings, port, env, folders, modelFolder, engineFiles, hardware, models }: Patient): Check[] {
   return [
     ...programChecks(settings),
+    ...limitChecks(),
     ...engineChecks(hardware),
     processorCheck(engineFiles),
-    ...folderChecks(folders),
+    ...folderChecks(folders, modelFolder),
     diskCheck(modelFolder),
     ...networkChecks(port, env),
     ...modelChecks(models),

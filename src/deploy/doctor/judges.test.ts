@@ -5,9 +5,10 @@ import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import type { HardwareReport } from "../../contract/hardware.ts";
 import { type GpuFiles, judgeGpu, judgeLibrary } from "./engines.ts";
+import { judgeAddresses, judgeClock, judgeFiles } from "./limits.ts";
 import { judgeStores, judgeWritable } from "./models.ts";
 import { judgeProxies } from "./network.ts";
-import { judgeDisk, judgeFolder, quoted } from "./places.ts";
+import { grant, judgeDisk, judgeFolder, judgeRoom, quoted } from "./places.ts";
 import { featuresOf, flagsIn, judgeProcessor, variantFor } from "./processor.ts";
 import { judgeNode, judgeSettings } from "./program.ts";
 
@@ -138,10 +139,38 @@ describe("folders", () => {
     expect(judgeFolder({ what: "data", path, use: "write" })).toMatchObject({ verdict: "fail", command: `chmod u+rwx ${path}` });
   });
 
+  test("of what is another's, only Shimmy's own folder is taken over, never one above it", () => {
+    // /proc belongs to root, and nobody may write there.
+    const commands = (["write", "read"] as const).map((use) => grant({ path: "/proc/shimmy", use }, "/proc"));
+    const root = process.getuid?.() === 0;
+    expect(commands).toEqual(
+      root ? ["chmod u+rwx /proc", "chmod u+rx /proc"] : ["sudo install -d -o $USER /proc/shimmy", "sudo chmod o+rx /proc"],
+    );
+  });
+
+  test("one on a full disk", () => {
+    const data = { what: "data", path: folder, use: "write", variable: "XDG_DATA_HOME" } as const;
+    const found = judgeFolder(data);
+    expect([20e6, 19e6].map((free) => judgeRoom(found, data, free).verdict)).toEqual(["pass", "fail"]);
+    expect(judgeRoom(found, data, 0)).toMatchObject({
+      measured: `0.0 MB free at ${folder}`,
+      advice: expect.stringContaining("XDG_DATA_HOME"),
+    });
+  });
+
   test("the disk", () => {
     expect([20e9, 5e9, 0.5e9].map((free) => judgeDisk("/d", free).verdict)).toEqual(["pass", "warn", "fail"]);
     expect(quoted("/a b/it's")).toBe(`'/a b/it'\\''s'`);
   });
+});
+
+test("limits of a process, and the clock", () => {
+  const files = (soft: string) =>
+    judgeFiles(`Limit  Soft Limit  Hard Limit  Units\nMax open files            ${soft}                 4096  files\n`).verdict;
+  expect(["unlimited", "1024", "1023", "64"].map(files)).toEqual(["pass", "pass", "warn", "fail"]);
+  const addresses = (soft: string) => judgeAddresses(`Max address space         ${soft}            unlimited            bytes\n`).verdict;
+  expect(["unlimited", "64000000000", "1500000000"].map(addresses)).toEqual(["pass", "warn", "fail"]);
+  expect([judgeClock(Date.UTC(2026, 0)).verdict, judgeClock(0).verdict]).toEqual(["pass", "fail"]);
 });
 
 test("proxies: this machine must be left out of them, and their passwords are not told", () => {

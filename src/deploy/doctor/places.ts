@@ -10,16 +10,40 @@ export interface Folder {
   readonly path: string;
   /** Written: it may be made when it is not there. Read: somebody named it, so it should be there. */
   readonly use: "read" | "write";
+  /** What names another place for it. */
+  readonly variable?: string;
 }
 
 const LITTLE_BYTES = 10e9;
 const TOO_LITTLE_BYTES = 1e9;
+/** For what Shimmy remembers: headers of models, batches, stored responses. */
+const NOTES_BYTES = 20e6;
 
-export function folderChecks(folders: readonly Folder[]): Check[] {
-  return folders.map((folder) => ({ group: "folders", name: folder.what, run: () => judgeFolder(folder) }));
+/** @param modelFolder its room is a check of its own */
+export function folderChecks(folders: readonly Folder[], modelFolder: string): Check[] {
+  return folders.map((folder) => ({
+    group: "folders",
+    name: folder.what,
+    run: async () => {
+      const found = judgeFolder(folder);
+      if (found.verdict !== "pass" || folder.use === "read" || folder.path === modelFolder) return found;
+      return judgeRoom(found, folder, await freeAt(existing(folder.path)));
+    },
+  }));
 }
 
-export function judgeFolder({ path, use }: Folder): Finding {
+/** Rights are no use where nothing more can be written. */
+export function judgeRoom(found: Finding, { path, variable }: Folder, free: number): Finding {
+  if (free >= NOTES_BYTES) return found;
+  const command = `du -xh --max-depth=2 ${quoted(existing(path))}`;
+  return fail(`${gigabytes(free)} free at ${existing(path)}`, `Make room${elsewhere(variable)}.`, { limit: "writable", command });
+}
+
+function elsewhere(variable: string | undefined): string {
+  return variable === undefined ? "" : `, or name another place by ${variable}`;
+}
+
+export function judgeFolder({ path, use, variable }: Folder): Finding {
   const limit = use === "read" ? "readable" : "writable";
   const nearest = existing(path);
   if (use === "read" && nearest !== path)
@@ -27,12 +51,14 @@ export function judgeFolder({ path, use }: Folder): Finding {
   if (!statSync(nearest).isDirectory())
     return fail(`${nearest} is a file`, "Move it away.", { limit, command: `mv ${quoted(nearest)} ${quoted(`${nearest}.old`)}` });
   const mode = use === "read" ? constants.R_OK | constants.X_OK : constants.W_OK | constants.X_OK;
-  if (!allows(nearest, mode)) {
-    const right = use === "read" ? "u+rx" : "u+rwx";
-    const own = statSync(nearest).uid === process.getuid?.();
-    const command = own ? `chmod ${right} ${quoted(nearest)}` : `sudo chown -R $USER ${quoted(nearest)}`;
-    return fail(`${nearest} is not ${limit} for this user`, "Give yourself the right.", { limit, command });
-  }
+  const denied = denial(nearest, mode);
+  if (denied === "EROFS")
+    return fail(`${nearest} is on a file system that is mounted read-only`, `Mount a volume there${elsewhere(variable)}.`, {
+      limit,
+      command: variable === undefined ? `findmnt -T ${quoted(nearest)}` : `export ${variable}=/a/folder/that/can/be/written`,
+    });
+  if (denied !== undefined)
+    return fail(`${nearest} is not ${limit} for this user`, "Give yourself the right.", { limit, command: grant({ path, use }, nearest) });
   return pass(nearest === path ? path : `${path} (made when it is needed)`, { limit });
 }
 
@@ -42,8 +68,7 @@ export function diskCheck(folder: string): Check {
     name: "disk",
     run: async () => {
       const place = existing(folder);
-      const { bavail, bsize } = await statfs(place);
-      return judgeDisk(place, bavail * bsize);
+      return judgeDisk(place, await freeAt(place));
     },
   };
 }
@@ -62,13 +87,27 @@ function existing(path: string): string {
   return existsSync(path) || dirname(path) === path ? path : existing(dirname(path));
 }
 
-function allows(path: string, mode: number): boolean {
+async function freeAt(place: string): Promise<number> {
+  const { bavail, bsize } = await statfs(place);
+  return bavail * bsize;
+}
+
+/** Of the system; undefined: allowed. */
+function denial(path: string, mode: number): string | undefined {
   try {
     accessSync(path, mode);
-    return true;
-  } catch {
-    return false;
+    return undefined;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code ?? "EACCES";
   }
+}
+
+/** Of what is another's, never more than Shimmy's own folder is taken over: above it may be the whole system. */
+export function grant({ path, use }: Pick<Folder, "path" | "use">, nearest: string): string {
+  const right = use === "read" ? "u+rx" : "u+rwx";
+  if (statSync(nearest).uid === process.getuid?.()) return `chmod ${right} ${quoted(nearest)}`;
+  if (use === "read") return `sudo chmod o+rx ${quoted(nearest)}`;
+  return nearest === path ? `sudo chown $USER ${quoted(path)}` : `sudo install -d -o $USER ${quoted(path)}`;
 }
 
 /** For a POSIX shell. */

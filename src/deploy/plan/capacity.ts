@@ -3,18 +3,15 @@
  * planner.ts. Pure.
  *
  *     D(c)   tokens a second that c answers get together: measured, linear between, flat beyond the last
- *     μ(c) = 1 / (P/F + A/D(c))      requests a second while c are worked on; P prompt and A answer tokens, F prompt tokens a second
+ *     F(c)   prompt tokens a second while c are there, likewise
+ *     μ(c) = 1 / (P/F(c) + A/D(c))   requests a second while c are worked on; P prompt and A answer tokens
  *     π(n) ∝ Π λ/μ(min(i, s)), i = 1…n      so often n requests are there: Poisson arrivals λ, s slots, all others wait (M/M/s with
  *                                           a rate for each number; Kleinrock, Queueing Systems I, 3.1)
  *     T95  = (n + 1) / μ(min(n + 1, s))     n: the 95th percentile of π. Who meets n others takes so long while the number stays (Little)
  */
 
-export interface Rates {
-  /** Prompt tokens a second, of all clients together. */
-  readonly prefillPerSecond: number;
-  /** Answer tokens a second of all clients together; at least one, clients ascending. */
-  readonly decode: ReadonlyArray<{ readonly clients: number; readonly perSecond: number }>;
-}
+/** Of all clients together; at least one point, clients ascending. */
+export type Rates = ReadonlyArray<{ readonly clients: number; readonly prefillPerSecond: number; readonly decodePerSecond: number }>;
 
 export interface Shape {
   readonly promptTokens: number;
@@ -23,32 +20,32 @@ export interface Shape {
 
 const PERCENTILE = 0.95;
 
-/** μ: never falls, and 1/μ(c) · c never falls, whatever noise the measurement had. @returns requests a second with c ≥ 1 at work */
-export function serviceRate({ prefillPerSecond, decode }: Rates, { promptTokens, answerTokens }: Shape): (atWork: number) => number {
-  const points = smoothed(decode);
-  return (atWork) => 1 / (promptTokens / prefillPerSecond + answerTokens / valueAt(points, atWork));
-}
-
 /**
- * More clients never get less together, nor one of them more: else a plan would lean on a chance of the measurement. The first point
- * stands for fewer clients, in proportion.
+ * μ. More at work never get less done together, nor one of them more alone, whatever noise the measurement had: else a plan would lean on a
+ * chance of it. @returns requests a second with c ≥ 1, whole, at work
  */
-function smoothed(decode: Rates["decode"]): Rates["decode"] {
-  const points: Array<{ clients: number; perSecond: number }> = [];
-  for (const { clients, perSecond } of decode) {
-    const last = points.at(-1);
-    const most = last === undefined ? perSecond : (last.perSecond * clients) / last.clients;
-    points.push({ clients, perSecond: Math.min(Math.max(perSecond, last?.perSecond ?? 0), most) });
+export function serviceRate(rates: Rates, { promptTokens, answerTokens }: Shape): (atWork: number) => number {
+  const table = [0];
+  const most = rates.at(-1)!.clients;
+  for (let c = 1; c <= most; c++) {
+    const { prefillPerSecond, decodePerSecond } = between(rates, c);
+    const raw = 1 / (promptTokens / prefillPerSecond + answerTokens / decodePerSecond);
+    const before = table[c - 1]!;
+    table.push(c === 1 ? raw : Math.min(Math.max(raw, before), (before * c) / (c - 1)));
   }
-  return points;
+  return (atWork) => table[Math.min(atWork, most)]!;
 }
 
-function valueAt(points: Rates["decode"], clients: number): number {
-  const after = points.findIndex((point) => point.clients >= clients);
-  if (after < 0) return points.at(-1)!.perSecond;
-  const high = points[after]!;
-  const low = points[after - 1] ?? { clients: 0, perSecond: 0 };
-  return low.perSecond + ((high.perSecond - low.perSecond) * (clients - low.clients)) / (high.clients - low.clients);
+/** Linear between two points; the first stands for fewer clients too. */
+function between(rates: Rates, clients: number): Omit<Rates[number], "clients"> {
+  const high = rates.find((point) => point.clients >= clients) ?? rates.at(-1)!;
+  const low = rates.findLast((point) => point.clients <= clients) ?? high;
+  const share = high === low ? 0 : (clients - low.clients) / (high.clients - low.clients);
+  const mix = (a: number, b: number) => a + (b - a) * share;
+  return {
+    prefillPerSecond: mix(low.prefillPerSecond, high.prefillPerSecond),
+    decodePerSecond: mix(low.decodePerSecond, high.decodePerSecond),
+  };
 }
 
 /** T95 in seconds; Infinity where more come than are answered. @param arrivals λ, requests a second */

@@ -124,10 +124,7 @@ describe("the queue", () => {
   test("rises with arrivals", () => {
     fc.assert(
       fc.property(measurements, fc.double({ min: 0, max: 1, noNaN: true }), fc.double({ min: 0, max: 1, noNaN: true }), (m, a, b) => {
-        const rate = serviceRate(
-          { prefillPerSecond: 100, decode: m.waves.map(({ clients, decodePerSecond }) => ({ clients, perSecond: decodePerSecond })) },
-          { promptTokens: 10, answerTokens: 10 },
-        );
+        const rate = serviceRate(m.waves, { promptTokens: 10, answerTokens: 10 });
         const most = rate(8);
         const at = (share: number) => latency95(rate, 8, share * most);
         expect(at(Math.min(a, b))).toBeLessThanOrEqual(at(Math.max(a, b)));
@@ -157,4 +154,14 @@ describe("traffic as typed", () => {
   ])("refuses %o", (flags) => {
     expect(() => trafficOf(flags)).toThrow(/Invalid value for '--/);
   });
+});
+
+/** A run of `shimmy plan` for SmolLM2 135M Q4_1 on two cores, and 60 s of Poisson traffic against a server with the planned slots (docs/decisions.md). */
+test.each([
+  { prefill: [525, 455, 383], decode: [125.6, 177, 235.3], requestsPerSecond: 0.4825, promptTokens: 257, answerTokens: 53, seen: 3.36 },
+  { prefill: [507, 432, 388], decode: [102, 135, 140], requestsPerSecond: 1.072, promptTokens: 200, answerTokens: 22.7, seen: 5.25 },
+])("the time that it expects is what was measured, to 20%: $seen s", ({ prefill, decode, seen, ...traffic }) => {
+  const { p95Seconds, slots } = planFor(measured(prefill, decode), GIVEN, { ...traffic, assumed: [] });
+  expect(slots).toBeGreaterThanOrEqual(4);
+  expect(Math.abs(seen / p95Seconds! - 1)).toBeLessThan(0.2);
 });

@@ -2,7 +2,7 @@
  * Replicas, slots, memory, cores and bandwidth for stated traffic, from what was measured. Called by cli/plan.ts. Pure; the formulas are
  * those of capacity.ts and the comments here. More traffic never needs less, nor does a stricter limit: planner.test.ts.
  */
-import { latency95, type Rates, serviceRate } from "./capacity.ts";
+import { latency95, serviceRate } from "./capacity.ts";
 import type { Measurement } from "./measurement.ts";
 import type { Traffic } from "./traffic.ts";
 
@@ -52,17 +52,15 @@ export const MEMORY_MARGIN = 0.2;
 const MEMORY_STEP = 64 * 1024 ** 2;
 const MOST_REPLICAS = 2 ** 40;
 
-export function ratesOf({ waves }: Pick<Measurement, "waves">): Rates {
-  return {
-    // The slowest: what long prompts cost beside others is the least known.
-    prefillPerSecond: Math.min(...waves.map((wave) => wave.prefillPerSecond)),
-    decode: waves.map(({ clients, decodePerSecond }) => ({ clients, perSecond: decodePerSecond })),
-  };
-}
-
 export function planFor(measured: Measurement, given: Given, traffic: Traffic): Plan {
-  const rate = serviceRate(ratesOf(measured), traffic);
-  const slots = worthwhileSlots(rate, Math.min(measured.slots, measured.waves.at(-1)!.clients));
+  const rate = serviceRate(measured.waves, traffic);
+  // F of many clients has answers in it that are written beside: it must not speak against slots.
+  const slowest = Math.min(...measured.waves.map(({ prefillPerSecond }) => prefillPerSecond));
+  const decoding = serviceRate(
+    measured.waves.map((wave) => ({ ...wave, prefillPerSecond: slowest })),
+    traffic,
+  );
+  const slots = worthwhileSlots(decoding, Math.min(measured.slots, measured.waves.at(-1)!.clients));
   const capacityPerSecond = UTILISATION_LIMIT * rate(slots);
   const { requestsPerSecond, p95Seconds = Number.POSITIVE_INFINITY } = traffic;
   const aloneSeconds = 1 / rate(1);

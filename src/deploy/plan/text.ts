@@ -104,8 +104,8 @@ export function trafficText({ traffic }: PlanReport): string {
 
 /** How the numbers were found, for whoever doubts them. */
 export const FORMULA = [
-  `A request takes P/F + A/D(c) of an instance's time: P prompt tokens at F tokens/s, A answer tokens at D(c) tokens/s while c answers are written.`,
-  `μ(c) = 1/(P/F + A/D(c)). At most ${UTILISATION_LIMIT * 100}% of μ(slots) is planned for; slots is the least c with 98% of the best μ.`,
+  `A request takes P/F(c) + A/D(c) of an instance's time: P prompt tokens at F(c) tokens/s, A answer tokens at D(c) tokens/s while c are worked on.`,
+  `μ(c) = 1/(P/F(c) + A/D(c)). At most ${UTILISATION_LIMIT * 100}% of μ(slots) is planned for; slots is the least c with 98% of the best μ.`,
   "Poisson arrivals at λ per instance: n requests are there with probability ∝ Πλ/μ(min(i, slots)), i = 1…n (M/M/s with measured rates).",
   "p95 = (n+1)/μ(min(n+1, slots)) with n its 95th percentile; replicas is the least number that keeps both limits.",
 ] as const;

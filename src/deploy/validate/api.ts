@@ -12,7 +12,8 @@ import {
   readChatStream,
   record,
 } from "./shapes.ts";
-import { type Answer, type Model, type Server, type Subject, silence } from "./subject.ts";
+import { asked, refusal } from "./silence.ts";
+import type { Answer, Model, Server, Subject } from "./subject.ts";
 
 /** Loading is in it. */
 const ANSWER_MS = 300_000;
@@ -25,12 +26,13 @@ export function apiChecks(group: string, subject: Subject): Check[] {
   const check = (name: string, run: (server: Server) => Promise<Finding>): Check => ({
     group,
     name: `API: ${name}`,
-    run: async () => silence(subject) ?? run(subject.server),
+    run: () => asked(subject, run),
   });
   const withModel = (name: string, run: (server: Server, model: Model) => Promise<Finding>) =>
     check(name, async (server) => {
       const model = await subject.chosen();
-      return model ? run(server, model) : unmeasured("there is no model to ask");
+      if (!model) return unmeasured("there is no model to ask");
+      return model.generates ? run(server, model) : unmeasured(`${model.id} generates no text`);
     });
   return [
     check("models", async (server) =>
@@ -46,7 +48,12 @@ export function apiChecks(group: string, subject: Subject): Check[] {
     ),
     check("embeddings", async (server) => {
       const model = (await subject.models()).models.find(({ embeds }) => embeds);
-      if (!model) return unmeasured("no model here makes vectors", { limit: LIMIT });
+      if (!model)
+        return unmeasured("no model here makes vectors", {
+          limit: LIMIT,
+          advice: "Where you want vectors, name the folder of an embedding model.",
+          command: "shimmy validate --model-dirs FOLDER",
+        });
       return judge(await ask(server, "/v1/embeddings", { model: model.id, input: "hello" }), embeddingProblem);
     }),
     check("errors", errors),
@@ -64,8 +71,7 @@ export function judge(
   measured = ({ ms }: Answer) => `answered in ${milliseconds(ms)}`,
 ): Finding {
   if (answer.status !== 200) {
-    const why = messageOf(answer.json) ?? answer.text.slice(0, 200);
-    return fail(`status ${answer.status}: ${why}`, REPORT, { limit: LIMIT });
+    return { ...refusal(answer.status, messageOf(answer.json) ?? answer.text.slice(0, 200)), limit: LIMIT };
   }
   const problem = problemOf(answer.json);
   return problem === undefined ? pass(measured(answer), { limit: LIMIT }) : fail(problem, REPORT, { limit: LIMIT });

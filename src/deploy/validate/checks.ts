@@ -6,7 +6,7 @@ import { engineChecks, portCheck, type WantedPort } from "./machine.ts";
 import { modelChecks } from "./models.ts";
 import { noPython, packageSize } from "./package.ts";
 import { runningChecks } from "./running.ts";
-import { baseMemory, startUp } from "./start-up.ts";
+import { type Burden, baseMemory, startUp } from "./start-up.ts";
 import type { Subject } from "./subject.ts";
 
 export interface ChecklistOptions {
@@ -17,20 +17,20 @@ export interface ChecklistOptions {
   /** A model that must be there, by its id. */
   readonly model?: string;
   readonly threads: number;
-  readonly preloads: boolean;
+  readonly burden: Burden;
 }
 
 const CONSTITUTION = "constitution";
 const BEFORE = "pre-deployment";
 const AFTER = "post-deployment";
 
-export function checklist(subject: Subject, { packageFolder, commandLine, port, model, threads, preloads }: ChecklistOptions): Check[] {
+export function checklist(subject: Subject, { packageFolder, commandLine, port, model, threads, burden }: ChecklistOptions): Check[] {
   return [
     packageSize(CONSTITUTION, packageFolder),
     startUp(CONSTITUTION, subject),
-    baseMemory(CONSTITUTION, subject, commandLine, preloads),
-    noPython(CONSTITUTION, packageFolder, subject),
+    baseMemory(CONSTITUTION, subject, commandLine, burden),
     ...apiChecks(CONSTITUTION, subject),
+    noPython(CONSTITUTION, packageFolder, subject),
     cliAccess(CONSTITUTION, commandLine),
     ...modelChecks(BEFORE, subject, model),
     portCheck(BEFORE, subject, port),

@@ -5,6 +5,8 @@ import { type Check, fail, pass } from "../check.ts";
 import { counted, milliseconds } from "../figures.ts";
 
 const LIMIT_MS = 30_000;
+/** Names of very many models. */
+const MOST_BYTES = 64 * 1024 ** 2;
 
 export interface CommandLine {
   /** The program and what precedes its words. */
@@ -14,7 +16,7 @@ export interface CommandLine {
   readonly signal: AbortSignal;
 }
 
-export function cliAccess(group: string, { command: [program, ...first], env }: CommandLine): Check {
+export function cliAccess(group: string, { command: [program, ...first], env, signal }: CommandLine): Check {
   return {
     group,
     name: "CLI access",
@@ -22,7 +24,12 @@ export function cliAccess(group: string, { command: [program, ...first], env }: 
       const limit = "`shimmy list --short` ends with 0";
       const began = performance.now();
       try {
-        const { stdout } = await promisify(execFile)(program, [...first, "list", "--short"], { env, timeout: LIMIT_MS });
+        const { stdout } = await promisify(execFile)(program, [...first, "list", "--short"], {
+          env,
+          signal,
+          timeout: LIMIT_MS,
+          maxBuffer: MOST_BYTES,
+        });
         const names = stdout.split("\n").filter((line) => line !== "");
         return pass(`${counted(names.length, "model")} in ${milliseconds(performance.now() - began)}`, { limit, value: names.length });
       } catch (error) {

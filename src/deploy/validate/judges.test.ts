@@ -47,11 +47,21 @@ test("Python is known by its name and by its first line", () => {
 test("start-up and base memory against the constitution's limits", () => {
   expect([judgeStart(1999).verdict, judgeStart(2000).verdict]).toEqual(["pass", "fail"]);
   expect([judgeBase(12.7e6, 7.7e6).verdict, judgeBase(12.8e6, 7.7e6).verdict]).toEqual(["pass", "fail"]);
+  // What was configured is not the constitution's matter.
+  expect(judgeBase(14.8e6, 7.7e6, ["alerts"])).toMatchObject({ verdict: "warn", measured: expect.stringMatching(/, with alerts$/) });
+});
+
+test("a folder that cannot be read is not called empty", () => {
+  const found = judgeModels(facts({ folders: [{ name: "/m", exists: true, readable: false, models: 0 }] }), undefined);
+  expect(found).toMatchObject({ verdict: "fail", measured: "the folder /m cannot be read by this user", command: "shimmy doctor" });
 });
 
 describe("models", () => {
   test("an empty folder is red although the embedded model is there", () => {
-    const found = judgeModels(facts({ models: [model("shimmy-tiny")], folders: [{ name: "/m", exists: true, models: 0 }] }), undefined);
+    const found = judgeModels(
+      facts({ models: [model("shimmy-tiny")], folders: [{ name: "/m", exists: true, readable: true, models: 0 }] }),
+      undefined,
+    );
     expect(found).toMatchObject({
       verdict: "fail",
       measured: "the folder /m holds no model",
@@ -61,7 +71,7 @@ describe("models", () => {
 
   test("a folder that does not exist, no model at all, a model that is not there", () => {
     const verdicts = [
-      judgeModels(facts({ folders: [{ name: "/m", exists: false, models: 0 }] }), undefined),
+      judgeModels(facts({ folders: [{ name: "/m", exists: false, readable: false, models: 0 }] }), undefined),
       judgeModels(facts({}), undefined),
       judgeModels(facts({ models: [model("a")] }), "b"),
       judgeModels(facts({ models: [model("a", { aliases: ["b"] })] }), "b"),
@@ -140,7 +150,7 @@ test("engines: none, one, one of two", () => {
 });
 
 test("health, access, time to first token, memory in use", () => {
-  const health = (json: unknown) => judgeHealth({ status: 200, text: "", json, ms: 1 }).verdict;
+  const health = (json: unknown) => judgeHealth({ status: 200, text: "", json, ms: 1 }, "http://localhost:1").verdict;
   const ok = { service: "shimmy", status: "ok", version: "1" };
   expect(
     [
@@ -152,6 +162,8 @@ test("health, access, time to first token, memory in use", () => {
       undefined,
     ].map(health),
   ).toEqual(["pass", "warn", "fail", "warn", "fail", "fail"]);
+  const upstream = judgeHealth({ status: 200, text: "", json: { ...ok, degraded: [{ upstream: 0, reason: "no" }] }, ms: 1 }, "http://a");
+  expect(upstream.measured).toBe("degraded: upstream 0: no");
   expect([judgeAccess(401, false), judgeAccess(200, true), judgeAccess(200, false)].map(({ verdict }) => verdict)).toEqual([
     "pass",
     "pass",

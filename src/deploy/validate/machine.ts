@@ -1,7 +1,9 @@
 /** Before deployment: the port, the processors, what the engine needs. Called by checks.ts. */
+import { hostPort } from "../../config/kinds.ts";
 import { type Check, type Finding, fail, pass, unmeasured, warn } from "../check.ts";
 import { counted } from "../figures.ts";
 import { holderText, lookAtPort, type PortState } from "../ports.ts";
+import { asked } from "./silence.ts";
 import type { EngineFacts, Subject } from "./subject.ts";
 
 export interface WantedPort {
@@ -27,13 +29,17 @@ export function portCheck(group: string, subject: Subject, wanted: WantedPort | 
 
 export function judgePort({ host, port, nextFree }: WantedPort, state: PortState): Finding {
   const limit = "free, or Shimmy's";
-  const address = `${host}:${port}`;
+  const address = hostPort(host, port);
   if (port === 0) return pass("the system chooses one", { limit });
   if (state.free) return pass(`${address} is free`, { limit });
   if (state.holder === "shimmy") return pass(`a Shimmy listens on ${address}`, { limit });
   if (state.code === "EACCES")
     return fail(`${address} is not for this user`, "Use a port above 1023.", { limit, command: "shimmy serve --port 11435" });
-  if (state.code !== "EADDRINUSE") return fail(`nobody can listen on ${address} (${state.code})`, "Correct --bind.", { limit });
+  if (state.code !== "EADDRINUSE")
+    return fail(`nobody can listen on ${address} (${state.code})`, "Bind an address that this machine has.", {
+      limit,
+      command: "shimmy serve --bind 127.0.0.1:11435",
+    });
   const measured = `${address} is taken by ${holderText(state)}`;
   const command = "shimmy serve --bind 127.0.0.1:0";
   return nextFree
@@ -45,10 +51,7 @@ export function engineChecks(group: string, subject: Subject, threads: number): 
   const check = (name: string, judge: (facts: EngineFacts) => Finding): Check => ({
     group,
     name,
-    run: async () => {
-      if (subject.dead ?? subject.refused) return unmeasured("the server does not tell its engines");
-      return judge(await subject.engines());
-    },
+    run: () => asked(subject, async () => judge(await subject.engines())),
   });
   return [check("processors", (facts) => judgeCores(facts, threads)), check("dependencies", judgeEngines)];
 }

@@ -1,16 +1,14 @@
 /** Before deployment: are there models, can their files be used, does the memory hold them. Called by checks.ts. */
 import { type Check, type Finding, fail, pass, unmeasured, warn } from "../check.ts";
 import { counted, gigabytes } from "../figures.ts";
+import { asked } from "./silence.ts";
 import { isCalled, type Model, type ModelFacts, type Subject } from "./subject.ts";
 
 export function modelChecks(group: string, subject: Subject, wanted: string | undefined): Check[] {
   const check = (name: string, judge: (facts: ModelFacts) => Finding): Check => ({
     group,
     name,
-    run: async () => {
-      if (subject.dead ?? subject.refused) return unmeasured("the server does not tell its models");
-      return judge(await subject.models());
-    },
+    run: () => asked(subject, async () => judge(await subject.models())),
   });
   return [
     check("models available", (facts) => judgeModels(facts, wanted)),
@@ -27,6 +25,13 @@ export function judgeModels({ models, folders }: ModelFacts, wanted: string | un
       limit,
       value: models.length,
       command: "shimmy discover",
+    });
+  const locked = folders.find(({ readable }) => !readable);
+  if (locked)
+    return fail(`the folder ${locked.name} cannot be read by this user`, "Give this user the right to read it.", {
+      limit,
+      value: models.length,
+      command: "shimmy doctor",
     });
   const empty = folders.find((folder) => folder.models === 0);
   if (empty)

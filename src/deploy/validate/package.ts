@@ -1,8 +1,10 @@
 /** The package: how large it is, and that nothing of Python is in it or runs below the server. Called by checks.ts. */
 import { type Check, fail, pass } from "../check.ts";
 import { counted, megabytes } from "../figures.ts";
-import { processTree, pythonsBelow } from "../processes.ts";
+import { isPythonProcess } from "../processes.ts";
 import { type PackageFile, packageFiles, packedBytes } from "./package-files.ts";
+import { processesOf } from "./processes.ts";
+import { silence } from "./silence.ts";
 import type { Subject } from "./subject.ts";
 
 const MOST_BYTES = 5e6;
@@ -22,16 +24,17 @@ export function packageSize(group: string, folder: string): Check {
   };
 }
 
-export function noPython(group: string, folder: string, { pid }: Pick<Subject, "pid">): Check {
+/** After the API was used, so that the engines run. */
+export function noPython(group: string, folder: string, subject: Subject): Check {
   return {
     group,
     name: "no Python",
-    run: () => {
+    run: async () => {
       const files = packageFiles(folder);
       const strange = files.filter(isPython).map(({ path }) => path);
-      const tree = pid === undefined ? undefined : processTree(pid);
-      const running = pid === undefined ? [] : (pythonsBelow(pid) ?? []);
-      const seen = tree ? `none of ${tree.length} of the server's processes` : "processes cannot be seen";
+      const tree = silence(subject) ? "processes were not looked at" : await processesOf(subject);
+      const running = typeof tree === "string" ? [] : tree.filter(isPythonProcess);
+      const seen = typeof tree === "string" ? tree : `none of ${tree.length} of the server's processes`;
       const limit = "no file, no process";
       if (strange.length > 0) return fail(`${strange.slice(0, 3).join(", ")} in the package`, "Install the package again.", { limit });
       if (running.length > 0)

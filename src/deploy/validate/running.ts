@@ -2,11 +2,13 @@
 import { isLoopback } from "../../config/listen.ts";
 import { type Check, type Finding, fail, pass, unmeasured, warn } from "../check.ts";
 import { counted, megabytes, milliseconds } from "../figures.ts";
-import { memoryOf, processTree } from "../processes.ts";
+import { memoryOf } from "../processes.ts";
 import { judge, QUESTION } from "./api.ts";
+import { processesOf } from "./processes.ts";
 import { serverAt } from "./server.ts";
 import { chatProblem, listed, messageOf, record } from "./shapes.ts";
-import { type Answer, type Server, type Subject, silence } from "./subject.ts";
+import { asked, strangeness } from "./silence.ts";
+import type { Answer, Server, Subject } from "./subject.ts";
 
 const ANSWER_MS = 300_000;
 /** The template's alert `request_latency_p95`. */
@@ -15,11 +17,11 @@ const FIRST_TOKEN_MS = 5000;
 const MEMORY_MARGIN = 100e6;
 
 export function runningChecks(group: string, subject: Subject): Check[] {
-  const check = (name: string, run: () => Promise<Finding>): Check => ({ group, name, run: async () => silence(subject) ?? run() });
+  const check = (name: string, run: () => Promise<Finding>): Check => ({ group, name, run: () => asked(subject, run) });
   const { server } = subject;
   return [
-    { group, name: "health", run: async () => subject.dead ?? judgeHealth(await server.ask("/health")) },
-    { group, name: "access", run: () => access(subject) },
+    { group, name: "health", run: async () => subject.dead ?? judgeHealth(await server.ask("/health"), server.url) },
+    { group, name: "access", run: () => subject.refused ?? asked(subject, access) },
     check("model discovery", async () => judgeListed(await server.ask("/v1/models"))),
     check("generation", async () => {
       const model = await subject.chosen();
@@ -40,9 +42,7 @@ export function runningChecks(group: string, subject: Subject): Check[] {
 }
 
 /** Whether others need a key: asked without one. */
-async function access({ server, dead, refused }: Subject): Promise<Finding> {
-  if (dead) return unmeasured("the server does not answer");
-  if (refused) return refused;
+async function access(server: Server): Promise<Finding> {
   const { status } = await serverAt(server.url, undefined).ask("/v1/models");
   return judgeAccess(status, isLoopback(new URL(server.url).hostname));
 }
@@ -55,16 +55,20 @@ export function judgeAccess(status: number, local: boolean): Finding {
   return warn("other machines need no key", advice, { limit, command: "shimmy serve --api-key KEY" });
 }
 
-export function judgeHealth({ status, json, ms }: Answer): Finding {
+export function judgeHealth(answer: Answer, url: string): Finding {
+  const { json, ms } = answer;
   const limit = "status ok";
   const body = record(json);
-  if (body?.service !== "shimmy")
-    return fail(`status ${status}, and no Shimmy's answer`, "Correct --url: something else listens there.", { limit });
-  const degraded = listed(body.degraded).map((each) => `${record(each)?.backend}: ${record(each)?.reason}`);
+  const strange = strangeness(answer, url);
+  if (strange || !body) return strange ?? fail("no JSON", "Look into the server's log.", { limit });
+  const degraded = listed(body.degraded).map((each) => {
+    const { backend, upstream, reason } = record(each) ?? {};
+    return `${backend ?? `upstream ${upstream}`}: ${reason}`;
+  });
   if (body.status === "loading") return warn("it loads the models of --preload", "Wait until it is ready.", { limit });
   if (body.status !== "ok") return fail(`it is ${String(body.status)}`, "It ends: start another.", { limit, command: "shimmy serve" });
   if (degraded.length > 0)
-    return warn(`a backend failed: ${degraded.join("; ")}`, "A slower one answers.", { limit, command: "shimmy doctor" });
+    return warn(`degraded: ${degraded.join("; ")}`, "Others answer instead, slower.", { limit, command: "shimmy doctor" });
   return pass(`ok in ${milliseconds(ms)}, version ${String(body.version)}`, { limit });
 }
 
@@ -99,12 +103,11 @@ async function firstToken(server: Server, model: string): Promise<number | undef
   return undefined;
 }
 
-async function memoryInUse({ server, pid }: Subject): Promise<Finding> {
+async function memoryInUse(subject: Subject): Promise<Finding> {
   const limit = "≤ what the loaded models need + 100 MB";
-  const tree = pid === undefined ? undefined : processTree(pid);
-  if (!tree)
-    return unmeasured(pid === undefined ? "its process is not on this machine, or cannot be seen" : "this system does not tell", { limit });
-  const loaded = listed(record((await server.ask("/api/ps")).json)?.models);
+  const tree = await processesOf(subject);
+  if (typeof tree === "string") return unmeasured(tree, { limit });
+  const loaded = listed(record((await subject.server.ask("/api/ps")).json)?.models);
   const expected = loaded.reduce<number>((sum, each) => sum + Number(record(each)?.memory_bytes ?? 0), 0);
   const used = tree.reduce((sum, each) => sum + (memoryOf(each)?.proportional ?? 0), 0);
   return used === 0 ? unmeasured("its process belongs to another user", { limit }) : judgeUse(used, expected, loaded.length);

@@ -1,7 +1,7 @@
 /** How fast the instance was there, and how little it takes while nobody asks. Called by checks.ts. */
-import { type Check, type Finding, fail, pass, unmeasured } from "../check.ts";
+import { type Check, type Finding, fail, pass, unmeasured, warn } from "../check.ts";
 import { megabytes, milliseconds } from "../figures.ts";
-import { bareServerBytes } from "../own-server.ts";
+import { bareServerBytes, startServer } from "../own-server.ts";
 import type { CommandLine } from "./cli-access.ts";
 import type { Subject } from "./subject.ts";
 
@@ -23,8 +23,16 @@ export function judgeStart(startMs: number): Finding {
     : fail(milliseconds(startMs), "Look what slows the start: a busy processor, a slow disk, a virus scanner on node_modules.", more);
 }
 
-/** @param around that of the instance. @param preloads models are loaded at the start, so it never is without one */
-export function baseMemory(group: string, { own, dead }: Subject, around: Pick<CommandLine, "env" | "signal">, preloads: boolean): Check {
+/** What was configured that an empty server has not. */
+export interface Burden {
+  /** Models are loaded at the start, so it never is without one. */
+  readonly preloads: boolean;
+  /** In words, what takes memory at the start: "alerts". */
+  readonly extras: readonly string[];
+}
+
+/** @param commandLine that of the instance */
+export function baseMemory(group: string, { own, dead }: Subject, commandLine: CommandLine, { preloads, extras }: Burden): Check {
   return {
     group,
     name: "base memory",
@@ -33,16 +41,26 @@ export function baseMemory(group: string, { own, dead }: Subject, around: Pick<C
       if (!own) return unmeasured("only one that was just started is without work");
       if (preloads) return unmeasured("it loads models at its start (--preload)");
       const ours = own.idleBytes;
-      const bare = ours === undefined ? undefined : await bareServerBytes(around);
+      const bare = ours === undefined ? undefined : await bareServerBytes(commandLine);
       if (ours === undefined || bare === undefined) return unmeasured(`${process.platform} does not tell what memory is private`);
-      return judgeBase(ours, bare);
+      // A busy machine adds to it and takes nothing away, so a second look is fair.
+      const again = ours - bare > BASE_BYTES ? await idleAgain(commandLine) : undefined;
+      return judgeBase(Math.min(ours, again ?? ours), bare, extras);
     },
   };
 }
 
-export function judgeBase(ours: number, bare: number): Finding {
+async function idleAgain(commandLine: CommandLine): Promise<number | undefined> {
+  const { idleBytes, stop } = await startServer(commandLine);
+  await stop();
+  return idleBytes;
+}
+
+export function judgeBase(ours: number, bare: number, extras: readonly string[] = []): Finding {
   const value = ours - bare;
   const more = { value, limit: `≤ ${megabytes(BASE_BYTES)} above bare Node` };
   const measured = `${megabytes(value)} (${megabytes(ours)}, bare http server ${megabytes(bare)})`;
+  if (value > BASE_BYTES && extras.length > 0)
+    return warn(`${measured}, with ${extras.join(", ")}`, `The limit is for a server without ${extras.join(" and ")}.`, more);
   return value <= BASE_BYTES ? pass(measured, more) : fail(measured, "Run it again on a quiet machine; if it stays, report it.", more);
 }

@@ -2,13 +2,15 @@
  * The instance that `shimmy validate` looks at: how it is asked, and what is known of it beside its answers. Made by cli/validate.ts; every
  * check of this folder gets one. It must not know how the instance was started.
  */
-import { type Finding, unmeasured } from "../check.ts";
+import type { Finding } from "../check.ts";
 
 export interface Answer {
   readonly status: number;
   readonly text: string;
   /** Undefined when the body is no JSON. */
   readonly json: unknown;
+  /** Where it sends to; redirects are not followed. */
+  readonly location?: string;
   readonly ms: number;
 }
 
@@ -40,7 +42,7 @@ export interface Model {
 export interface ModelFacts {
   readonly models: readonly Model[];
   /** Folders that somebody configured. */
-  readonly folders: ReadonlyArray<{ readonly name: string; readonly exists: boolean; readonly models: number }>;
+  readonly folders: ReadonlyArray<{ readonly name: string; readonly exists: boolean; readonly readable: boolean; readonly models: number }>;
   /** Files that are broken, or that the server passed over (`certain` false: for whatever reason). */
   readonly unusable: ReadonlyArray<{ readonly file: string; readonly reason: string; readonly certain: boolean }>;
   /** Memory that models may take together; absent: unknown. */
@@ -66,9 +68,9 @@ export interface Subject {
   readonly server: Server;
   /** Absent: it ran already. */
   readonly own?: OwnProcess;
-  /** Of its process, if it is on this machine and can be seen. */
+  /** Of its process; of one that ran already, of whoever listens at its port, which may be a proxy (processes.ts). */
   readonly pid?: number;
-  /** Why nothing can be asked of it: it did not start, or nobody answers. */
+  /** Why nothing can be asked of it: it did not start, nobody answers, or no Shimmy. */
   readonly dead?: Finding;
   /** What it answered to who has no right, or the wrong key. */
   readonly refused?: Finding;
@@ -76,12 +78,6 @@ export interface Subject {
   engines(): Promise<EngineFacts>;
   /** The model that tests are made with; undefined: there is none that fits. */
   chosen(): Promise<Model | undefined>;
-}
-
-/** Nothing can be measured of an instance that does not answer, or answers nothing to this key. Undefined: go on. */
-export function silence({ dead, refused }: Pick<Subject, "dead" | "refused">): Finding | undefined {
-  if (dead) return unmeasured("the server does not answer");
-  return refused && unmeasured("the server refused the API key");
 }
 
 /**
