@@ -227,7 +227,7 @@ const table = {
     flag: "drain-settle",
     env: ["SHIMMY_DRAIN_SETTLE"],
     file: "drain_settle",
-    help: "How long after SIGTERM everything is still answered, while /health says draining, before connections are refused: two health checks of what sends requests.",
+    help: "How long after SIGTERM everything is still answered while /health says draining; then connections are refused. Best as long as two health checks of what sends requests.",
     commands: SERVE,
   }),
   logLevel: setting({

@@ -12,6 +12,8 @@ import { closeListener } from "./close-listener.ts";
 
 const POLL_MS = 5;
 const CLOSE = ["connection", "close"] as const;
+/** A Shimmy in front of this one reads it (upstream/upstream.ts), and asks others first. */
+const DRAINING = ["x-shimmy-draining", "true"] as const;
 
 export class Leaving {
   readonly #server: Server;
@@ -40,6 +42,7 @@ export class Leaving {
     });
     this.#server.prependListener("request", (request: IncomingMessage, response: ServerResponse) => {
       silent.delete(request.socket);
+      response.setHeader(...DRAINING);
       // Later requests are refused before their bodies are read, and a connection that is closed under an unread body is reset.
       if (settling || !hasBody(request)) response.setHeader(...CLOSE);
     });

@@ -78,10 +78,10 @@ export class RemoteGenerator implements Pick<Generator, "generate"> {
 
 function next({ members }: Group, tried: ReadonlySet<Upstream>, key: string): Group["members"][number] | undefined {
   const free = members.filter(({ upstream }) => !tried.has(upstream) && upstream.breaker.admits(upstream.inFlight));
-  const chosen = choose(
-    free.map(({ upstream }) => upstream),
-    key,
-  );
+  const upstreams = free.map(({ upstream }) => upstream);
+  // Those that are about to end are the last resort.
+  const staying = upstreams.filter(({ leaving }) => !leaving);
+  const chosen = choose(staying.length > 0 ? staying : upstreams, key);
   return free.find(({ upstream }) => upstream === chosen);
 }
 

@@ -89,7 +89,11 @@ test("T64 SIGTERM while kept connections are in use: what is written on them is 
   );
   agent.destroy();
   // 503: on a connection that was kept until after the time to settle.
-  expect(Object.keys(seen).filter((end) => end !== "503").sort()).toEqual(["200", "ECONNREFUSED"]);
+  expect(
+    Object.keys(seen)
+      .filter((end) => end !== "503")
+      .sort(),
+  ).toEqual(["200", "ECONNREFUSED"]);
 });
 
 test("T64 for --drain-settle after SIGTERM /health says draining, requests are answered, and each answer is the last on its connection", async () => {
