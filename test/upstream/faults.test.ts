@@ -1,4 +1,5 @@
 /** Upstreams that die, drain or misbehave while they are asked: what had not begun is answered by another one, and the gateway goes on. */
+import type { ChatCompletion } from "openai/resources/chat/completions";
 import { afterEach, describe, expect, test } from "vitest";
 import { metric } from "../support/raw.ts";
 import { post, startServer, type TestServer, until } from "../support/server.ts";
@@ -179,6 +180,22 @@ describe("an upstream that misbehaves is an error, and the gateway goes on", () 
     const read = await readStream(await chat(gateway, { model: "tiny-stand", stream: true }));
     expect([asked, read.text, read.done]).toEqual([1, "Hi", false]);
     expect(read.error).toMatchObject({ code: "upstream_failed" });
+  });
+
+  test("an end in the middle of an answer that is not streamed is followed by another: its client has read nothing", async () => {
+    const end = `data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n`;
+    let asked = 0;
+    const made = () =>
+      stand(
+        standIn((_, response) => {
+          response.writeHead(200, { "content-type": "text/event-stream" });
+          if (asked++ === 0) response.write(text, () => response.destroy());
+          else response.end(text + end);
+        }),
+      );
+    const gateway = await gatewayOf([(await made()).url, (await made()).url]);
+    const answer = await told<ChatCompletion>(chat(gateway, { model: "tiny-stand" }));
+    expect([asked, answer.choices[0]!.message.content]).toEqual([2, "Hi"]);
   });
 
   test("one that opens a stream and dies before its first piece is followed by another", async () => {
