@@ -125,7 +125,7 @@ ${AFFINITY_NOTE}
 
 - **Health.** nginx itself checks passively: two failures within 5 s take an instance out for 5 s. A connection that is refused goes to the next one at once,
   as does an answer that ended before its first byte, or a 503 (loading, draining, no room). What has begun to stream ends when its instance dies.
-- **Drain.** Send SIGTERM to the instance (\`systemctl stop\`, \`docker compose stop\`): it takes nothing new, nginx goes on with the others, and its
+- **Drain.** Send SIGTERM to the instance (\`systemctl stop\`, \`docker compose stop\`): it answers who comes for \`drain_settle\`, then refuses; nginx goes on with the others, and its
   running answers finish for up to ${DRAIN_SECONDS} s. To take it out first, write \`down\` behind its line and reload.
 - **429** (the queue is full) reaches the client with its Retry-After: sent elsewhere it would compute the whole prompt again.
 
