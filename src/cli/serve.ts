@@ -34,6 +34,7 @@ export async function serve(loaded: LoadedConfig, flags: { json?: boolean }): Pr
       alerts.stop();
       await listening?.settle(config.drainSettle);
       state = "draining";
+      log.info("connections are refused");
       // What was fetched stays: a pull of hours does not hold up the end.
       await Promise.all([puller.close(), services.jobs.close()]);
       const { runningOf } = await import("../server/responses/running.ts");
