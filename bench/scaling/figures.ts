@@ -1,5 +1,5 @@
 /** Scenes → figures, and what must never be. Pure; used by run.ts and by tests. */
-import { percentile } from "../measure/figures.ts";
+import { percentile } from "../../src/bench/measure/figures.ts";
 import type { Ending, Outcome } from "./request.ts";
 import type { Scene } from "./scene.ts";
 

@@ -4,8 +4,8 @@
  */
 import { randomBytes } from "node:crypto";
 import { request as httpRequest, type IncomingMessage } from "node:http";
-import type { Message } from "../measure/client.ts";
-import { EventStream } from "../measure/event-stream.ts";
+import type { Message } from "../../src/bench/measure/client.ts";
+import { EventStream } from "../../src/bench/measure/event-stream.ts";
 
 export interface Asked {
   readonly url: string;

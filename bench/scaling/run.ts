@@ -4,8 +4,8 @@
  */
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { number, precise, table } from "../../src/bench/format.ts";
 import { SMOLLM2 } from "../../test/support/server.ts";
-import { number, precise, table } from "../format.ts";
 import { figuresOf, type ScalingFigures } from "./figures.ts";
 import { PATTERNS, type Pattern } from "./patterns.ts";
 import { faults, type Scene, type SceneOptions, scene, steady } from "./scene.ts";

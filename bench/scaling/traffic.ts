@@ -1,5 +1,5 @@
 /** Clients that hold conversations, each asking again as soon as it is answered, until they are told to stop. Used by scene.ts. */
-import type { Message } from "../measure/client.ts";
+import type { Message } from "../../src/bench/measure/client.ts";
 import { ask, type Outcome } from "./request.ts";
 
 export interface TrafficOptions {
