@@ -29,9 +29,12 @@ export async function serve(loaded: LoadedConfig, flags: { json?: boolean }): Pr
     await alerts.start(listening.url);
     // Before the ready line: whoever reads it may send a signal at once.
     endOnSignal(async () => {
-      state = "draining";
+      state = "settling";
       log.info("draining");
       alerts.stop();
+      await listening?.settle(config.drainSettle);
+      state = "draining";
+      log.info("connections are refused");
       // What was fetched stays: a pull of hours does not hold up the end.
       await Promise.all([puller.close(), services.jobs.close()]);
       const { runningOf } = await import("../server/responses/running.ts");

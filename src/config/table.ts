@@ -221,6 +221,15 @@ const table = {
     help: "How long running requests may finish after SIGTERM.",
     commands: SERVE,
   }),
+  drainSettle: setting({
+    kind: duration,
+    default: 250,
+    flag: "drain-settle",
+    env: ["SHIMMY_DRAIN_SETTLE"],
+    file: "drain_settle",
+    help: "How long after SIGTERM everything is still answered while /health says draining; then connections are refused. Best as long as two health checks of what sends requests.",
+    commands: SERVE,
+  }),
   logLevel: setting({
     kind: choice("error", "warn", "info", "debug"),
     default: "info",

@@ -132,6 +132,8 @@ export interface GenerationRequest {
   readonly topLogprobs?: number;
   /** True, with `topLogprobs`: those of the prompt's tokens too, as one `prompt` event before any text. */
   readonly promptLogprobs?: boolean;
+  /** True: the caller gets nothing before all of it is there, so an answer that breaks off may be begun again. */
+  readonly whole?: boolean;
   /** True: tell how far the prompt is, by `progress` events. */
   readonly progress?: boolean;
   /** How long the model stays loaded after its last request, from now on: milliseconds, 0, or KEEP_FOREVER (keep-alive.ts). */

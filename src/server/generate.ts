@@ -45,6 +45,7 @@ export async function generate(services: Services, protocol: Protocol, exchange:
       ...(caller !== undefined && { caller }),
       ...(priority !== undefined && { priority }),
       ...(traceparent !== undefined && { traceparent }),
+      ...(!call.stream && { whole: true }),
     };
     const asked = (call.batch ?? [call.request]).map((request) => ({ ...request, ...by }));
     const answer = (request: GenerationRequest, signal: AbortSignal) => services.generator.generate(model, request, signal);

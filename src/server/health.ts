@@ -23,7 +23,7 @@ export async function health(
   const state = services.state();
   const degraded = [...services.hardware.degraded().map(wireDegraded), ...services.upstreamTroubles().map(wireTrouble)];
   const body: Health = {
-    status: state === "ready" ? "ok" : state,
+    status: state === "ready" ? "ok" : state === "settling" ? "draining" : state,
     service: "shimmy",
     version: services.version,
     uptime_seconds: Math.round((Date.now() - services.startedAt) / 1000),

@@ -2,7 +2,6 @@
  * The socket. Health checks are answered here, from a few kilobytes; the first other request loads the application.
  * Called by cli/serve.ts. It refuses to be reached from other machines without a key.
  */
-import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { ListenAddress } from "../config/listen.ts";
@@ -10,6 +9,7 @@ import { ShimmyError } from "../contract/errors.ts";
 import { connectionLimit } from "./connection-limit.ts";
 import { checkHost, corsHeaders } from "./guards.ts";
 import { health } from "./health.ts";
+import { Leaving } from "./leave.ts";
 import { errorHeaders, plainError } from "./respond.ts";
 import type { Services } from "./services.ts";
 
@@ -20,6 +20,8 @@ export interface Listening {
   readonly url: string;
   readonly host: string;
   readonly port: number;
+  /** Answers everybody for `ms`, each for the last time on a connection, then takes no new connections; resolves when they are refused. */
+  settle(ms: number): Promise<void>;
   /** Takes no new connections and resolves when the running answers are out, or cuts them after `timeoutMs`. */
   close(timeoutMs: number): Promise<void>;
 }
@@ -40,7 +42,8 @@ export async function listen(services: Services, address: ListenAddress): Promis
   await bind(server, address);
   const { port } = server.address() as AddressInfo;
   const url = `http://${urlHost(address.host)}:${port}`;
-  return { url, host: address.host, port, close: (timeoutMs) => close(server, answering, timeoutMs) };
+  const leaving = new Leaving(server, answering);
+  return { url, host: address.host, port, settle: (ms) => leaving.settle(ms), close: (ms) => leaving.close(ms) };
 }
 
 const DROPS_TOLD_EVERY_MS = 60_000;
@@ -116,19 +119,6 @@ function tryBind(server: Server, host: string, port: number): Promise<void> {
       resolve();
     });
   });
-}
-
-/**
- * Waits for answers only: pooled clients and browsers keep connections open that have nothing to say, and Node counts one that
- * never said anything as busy.
- */
-async function close(server: Server, answering: ReadonlySet<ServerResponse>, timeoutMs: number): Promise<void> {
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  const cut = setTimeout(() => server.closeAllConnections(), timeoutMs);
-  while (answering.size > 0) await Promise.all([...answering].map((response) => once(response, "close")));
-  clearTimeout(cut);
-  server.closeAllConnections();
-  await closed;
 }
 
 function urlHost(host: string): string {

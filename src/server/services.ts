@@ -49,6 +49,9 @@ export interface Services {
   readonly version: string;
   /** Milliseconds since the epoch. */
   readonly startedAt: number;
-  /** "loading" until what was asked to be loaded at start is there; "draining" after SIGTERM. */
-  state(): "ready" | "loading" | "draining";
+  /**
+   * "loading" until what was asked to be loaded at start is there; after SIGTERM "settling" while /health asks to be sent nothing more and
+   * all is still answered, then "draining".
+   */
+  state(): "ready" | "loading" | "settling" | "draining";
 }

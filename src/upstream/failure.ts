@@ -6,9 +6,9 @@ import { ShimmyError } from "../contract/errors.ts";
 
 /**
  * `unreachable`: no connection, none that lasts, or it takes no work now; it is not asked for a while. `unwell`: it answered with what is no
- * answer. `busy`: its queue is full. `stranger`: it does not have the model that its list told of.
+ * answer. `busy`: its queue is full. `stranger`: it does not have the model that its list told of. `leaving`: it is about to end, and well.
  */
-export type FailureKind = "unreachable" | "unwell" | "busy" | "stranger";
+export type FailureKind = "unreachable" | "unwell" | "busy" | "stranger" | "leaving";
 
 /** Another upstream may do better. What no other would answer either is a thrown `ShimmyError` instead. */
 export class UpstreamFailure extends Error {
@@ -67,6 +67,7 @@ function judged(status: number, error: Fields, retry: number): UpstreamFailure |
   if (status === 429) return new UpstreamFailure("busy", "its queue is full", retryAfter === undefined ? {} : { retryAfter });
   if (status === 401 || status === 403) return new UpstreamFailure("unwell", `it does not take our key (${status})`);
   if (status === 404) return new UpstreamFailure("stranger", "it does not have the model any more");
+  if (status === 503 && error.code === "shutting_down") return new UpstreamFailure("leaving", "it is shutting down");
   if (status === 408 || status >= 500 || status < 400) {
     const gone = (status === 503 && !OF_ONE_MODEL.test(String(error.code))) || status === 502 || status === 504;
     return new UpstreamFailure(gone ? "unreachable" : "unwell", `it answered with status ${status}`, { said });

@@ -3,6 +3,8 @@
  *
  *   choose ─▶ ask ─▶ read ─▶ events        a failure before the first piece of the answer was told: the next upstream, with the same request
  *                                          after it: the caller is told, for nobody can take back what was read
+ *
+ * Of an answer that is not streamed no piece is told before the last.
  */
 import type { IncomingMessage } from "node:http";
 import { ShimmyError } from "../contract/errors.ts";
@@ -53,7 +55,8 @@ export class RemoteGenerator implements Pick<Generator, "generate"> {
       if (!member) break;
       tried.add(member.upstream);
       try {
-        for await (const event of answer(member, request, signal)) {
+        const events = answer(member, request, signal);
+        for await (const event of request.whole ? whole(events) : events) {
           if (event.type === "started") {
             if (!started) yield event;
             started = true;
@@ -76,12 +79,22 @@ export class RemoteGenerator implements Pick<Generator, "generate"> {
   }
 }
 
+/** Nothing of it, but that it has begun, before all of it is there. */
+async function* whole(events: AsyncIterable<GenerationEvent>): AsyncGenerator<GenerationEvent, void, undefined> {
+  const kept: GenerationEvent[] = [];
+  for await (const event of events) {
+    if (event.type === "started") yield event;
+    else kept.push(event);
+  }
+  yield* kept;
+}
+
 function next({ members }: Group, tried: ReadonlySet<Upstream>, key: string): Group["members"][number] | undefined {
   const free = members.filter(({ upstream }) => !tried.has(upstream) && upstream.breaker.admits(upstream.inFlight));
-  const chosen = choose(
-    free.map(({ upstream }) => upstream),
-    key,
-  );
+  const upstreams = free.map(({ upstream }) => upstream);
+  // Those that are about to end are the last resort.
+  const staying = upstreams.filter(({ leaving }) => !leaving);
+  const chosen = choose(staying.length > 0 ? staying : upstreams, key);
   return free.find(({ upstream }) => upstream === chosen);
 }
 

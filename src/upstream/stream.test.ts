@@ -126,7 +126,7 @@ describe("an answer that is no success", () => {
     [401, "unwell", ""],
     [404, "stranger", ""],
     [500, "unwell", ""],
-    [503, "unreachable", `{"error":{"code":"shutting_down"}}`],
+    [503, "leaving", `{"error":{"code":"shutting_down"}}`],
     [503, "unwell", `{"error":{"code":"model_no_room"}}`],
     [200, "unwell", ""],
   ])("of %d lets another one be asked (%s)", (status, kind, body) => {

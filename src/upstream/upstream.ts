@@ -16,6 +16,9 @@ const PROBE_MS = 5000;
 const LONGEST_FAILURE_MS = 5000;
 /** How long a list is taken for true. */
 const LIST_AGE_MS = 10_000;
+/** One that has said that it ends is looked at so often, and must be back within this time: else it is one that cannot be reached. */
+const LEAVING_PROBE_MS = 500;
+const LONGEST_LEAVE_MS = 60_000;
 const NEVER = Number.NEGATIVE_INFINITY;
 
 export class Upstream {
@@ -23,6 +26,8 @@ export class Upstream {
   readonly weight: number;
   inFlight = 0;
   readonly breaker = new Breaker();
+  /** It has said that it ends: others are asked first, until it is back. That is no failure. */
+  leaving = false;
   readonly counts = { answered: 0, failed: 0, refused: 0, left: 0 };
   /** As it was told last; undefined: never. */
   listing: Listing | undefined;
@@ -33,6 +38,7 @@ export class Upstream {
   #listedAt = NEVER;
   #listing: Promise<void> | undefined;
   #probe: NodeJS.Timeout | undefined;
+  #leftAt = NEVER;
   #closed = false;
 
   constructor(setting: UpstreamSetting, { silenceMs, log }: { readonly silenceMs: number; readonly log: Logger }) {
@@ -49,13 +55,14 @@ export class Upstream {
     const sent = { ...headers, "content-type": "application/json", accept: "text/event-stream" };
     const text = JSON.stringify(body);
     const response = await this.#send("POST", path, signal, this.#silenceMs, sent, text);
+    if (response.headers["x-shimmy-draining"] !== undefined) this.#leave();
     if (response.statusCode === 200) return response;
     throw await failureIn(response, signal);
   }
 
   /** Looks at its list again if that is old. Waits only for the first; what goes wrong is the breaker's. */
   async refresh(maxAgeMs = LIST_AGE_MS): Promise<void> {
-    if (performance.now() - this.#listedAt <= maxAgeMs || this.breaker.state === "open") return;
+    if (performance.now() - this.#listedAt <= maxAgeMs || this.breaker.state === "open" || this.leaving) return;
     this.#listing ??= this.#list().finally(() => {
       this.#listing = undefined;
     });
@@ -63,7 +70,14 @@ export class Upstream {
   }
 
   failed(error: UpstreamFailure): void {
+    if (error.kind === "leaving") {
+      this.counts.refused++;
+      this.#leave();
+      return;
+    }
     this.counts.failed++;
+    // It has said so before.
+    if (error.kind === "unreachable" && this.leaving) return;
     if (error.kind === "stranger") this.#listedAt = NEVER;
     if (error.kind === "busy" || error.kind === "stranger") return;
     if (!this.breaker.failed(error.reason, error.kind === "unreachable")) return;
@@ -99,20 +113,33 @@ export class Upstream {
     this.#listedAt = performance.now();
   }
 
+  #leave(): void {
+    if (this.leaving || this.breaker.state === "open") return;
+    this.leaving = true;
+    this.#leftAt = performance.now();
+    this.#log.info("an upstream is about to end", { upstream: this.name });
+    this.#probeLater();
+  }
+
   /** Its timer keeps no process alive. */
   #probeLater(): void {
     clearTimeout(this.#probe);
     if (this.#closed) return;
-    this.#probe = setTimeout(() => {
+    const probe = () =>
       this.#isWell().then(
-        (reason) => {
-          this.breaker.probed(reason);
-          if (reason !== undefined) this.#probeLater();
-          else this.#listedAt = NEVER;
-        },
+        (reason) => this.#probed(reason),
         (error: unknown) => this.#log.error("an upstream cannot be probed", { upstream: this.name, err: ShimmyError.from(error) }),
       );
-    }, this.breaker.restMs).unref();
+    this.#probe = setTimeout(probe, this.leaving ? LEAVING_PROBE_MS : this.breaker.restMs).unref();
+  }
+
+  #probed(reason: string | undefined): void {
+    if (!this.leaving) this.breaker.probed(reason);
+    else if (reason === undefined) this.#log.info("an upstream is back", { upstream: this.name });
+    else if (performance.now() - this.#leftAt > LONGEST_LEAVE_MS) this.breaker.failed(reason, true);
+    if (reason === undefined || this.breaker.state === "open") this.leaving = false;
+    if (reason !== undefined) this.#probeLater();
+    else this.#listedAt = NEVER;
   }
 
   /** Undefined: it is. GET /health, or its list where it has no such route. */

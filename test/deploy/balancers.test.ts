@@ -1,49 +1,31 @@
 /** The templates nginx and haproxy, run as they are written before real instances: affinity, streams, an instance killed and one drained. */
-import { type ChildProcess, spawn } from "node:child_process";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { bareEnvironment, temporaryFolder } from "../support/command.ts";
+import { figuresOf } from "../../bench/scaling/figures.ts";
+import { faults, scene } from "../../bench/scaling/scene.ts";
+import { type Balancer, freePorts, startBalancer } from "../support/balancer.ts";
+import { temporaryFolder } from "../support/command.ts";
 import { startServer, type TestServer, until } from "../support/server.ts";
 import { ENDLESS } from "../support/work.ts";
-import { freePorts, made, missing, ran } from "./made.ts";
+import { missing } from "./made.ts";
 
-const BALANCERS = [
-  { program: "nginx", file: "nginx.conf", check: ["-t", "-c", "nginx.conf"], run: ["-c", "nginx.conf", "-g", "daemon off;"], prefix: true },
-  { program: "haproxy", file: "haproxy.cfg", check: ["-c", "-f", "haproxy.cfg"], run: ["-W", "-f", "haproxy.cfg"], prefix: false },
-] as const;
-
-for (const { program, file, check, run, prefix } of BALANCERS) {
+for (const program of ["nginx", "haproxy"] as const) {
   const reason = missing(program);
   describe.skipIf(reason)(`${program}${reason ? ` (${reason})` : ""}`, () => {
     const folder = temporaryFolder();
     let instances: TestServer[] = [];
-    let balancer: ChildProcess;
+    let balancer: Balancer;
     let url: string;
 
     beforeAll(async () => {
       const port = await freePorts(4);
-      const out = await made(folder, program, "--port", `${port}`, "--replicas", "3");
-      mkdirSync(`${out}/temp`);
-      // What else listens on 8080 of this machine is none of ours.
-      const front = `127.0.0.1:${port + 3}`;
-      const text = readFileSync(`${out}/${file}`, "utf8");
-      writeFileSync(`${out}/${file}`, text.replace("127.0.0.1:8080", front));
-      const placed = prefix ? ["-p", out] : [];
-      const { code, stderr, stdout } = await ran(out, program, [...placed, ...check]);
-      expect([code, `${stdout}${stderr}`]).toEqual([0, expect.not.stringMatching(/warn|alert/i)]);
       instances = await Promise.all([0, 1, 2].map((index) => startServer({ args: ["--bind", `127.0.0.1:${port + index}`] })));
-      balancer = spawn(program, [...placed, ...run], { cwd: out, env: bareEnvironment(out), stdio: "ignore" });
-      url = `http://${front}`;
-      await until(() =>
-        fetch(`${url}/health`).then(
-          ({ ok }) => ok,
-          () => false,
-        ),
-      );
+      balancer = await startBalancer({ name: program, folder, port, instances: 3 });
+      expect(balancer.checked).not.toMatch(/warn|alert/i);
+      ({ url } = balancer);
     }, 60_000);
 
     afterAll(async () => {
-      balancer?.kill("SIGTERM");
+      await balancer?.stop();
       await Promise.all(instances.map((instance) => instance.stop()));
     });
 
@@ -86,27 +68,14 @@ for (const { program, file, check, run, prefix } of BALANCERS) {
       await until(async () => !(await running()));
     });
 
-    test("loses nothing that had not begun, whether an instance is drained or killed", async () => {
-      const outcomes: string[] = [];
-      let going = true;
-      const client = async (session: string) => {
-        while (going) outcomes.push(await complete(session).then(({ status }) => `${status}`, String));
-      };
-      const clients = Array.from({ length: 4 }, (_, index) => client(`client ${index}`));
-      const more = () => {
-        const seen = outcomes.length;
-        return until(() => outcomes.length > seen + 20);
-      };
-      const [drained, killed] = instances as [TestServer, TestServer];
-      await more();
-      expect(await drained.stop()).toBe(0);
-      await more();
-      killed.process.kill("SIGKILL");
-      await more();
-      going = false;
-      await Promise.all(clients);
-      expect(outcomes.filter((outcome) => outcome !== "200")).toEqual([]);
-      instances = instances.slice(2);
-    });
+    test("loses nothing that had not begun: an instance killed, an engine killed, one drained, all restarted", async () => {
+      const run = await scene({ pattern: program, clients: 6, tokens: 16, args: ["--threads", "1"], play: faults });
+      const { lost, truncated, wronglyRetried, cut, reasons, affinity } = figuresOf([run]);
+      expect([...reasons.keys()].filter((reason) => !reason.startsWith("cut"))).toEqual([]);
+      expect({ lost, truncated, wronglyRetried }).toEqual({ lost: 0, truncated: 0, wronglyRetried: 0 });
+      // Only who was reading from what was killed.
+      expect(cut).toBeLessThanOrEqual(12);
+      expect(affinity).toBeGreaterThan(0.8);
+    }, 120_000);
   });
 }

@@ -1,6 +1,5 @@
 /** Used by the suites of `shimmy init`: writes a template by the built command, looks for programs, waits for addresses. */
 import { spawn, spawnSync } from "node:child_process";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { expect } from "vitest";
 import { bareEnvironment, finished, shimmy } from "../support/command.ts";
@@ -22,19 +21,4 @@ export function missing(...programs: string[]): string | undefined {
 /** Runs a program in a folder to its end, with no settings of the person who runs the tests. */
 export function ran(folder: string, program: string, args: readonly string[], env: Readonly<Record<string, string>> = {}) {
   return finished(spawn(program, args, { cwd: folder, env: { ...bareEnvironment(folder), ...env }, stdio: ["ignore", "pipe", "pipe"] }));
-}
-
-/** The first of `count` ports in a row that are free now. */
-export async function freePorts(count: number): Promise<number> {
-  for (let first = 21_000 + Math.floor(Math.random() * 10_000); ; first += count) {
-    const all = await Promise.all(Array.from({ length: count }, (_, index) => isFree(first + index)));
-    if (all.every(Boolean)) return first;
-  }
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const probe = createServer().once("error", () => resolve(false));
-    probe.listen(port, "127.0.0.1", () => probe.close(() => resolve(true)));
-  });
 }

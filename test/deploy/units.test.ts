@@ -3,9 +3,10 @@ import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { parse, parseAllDocuments } from "yaml";
+import { freePorts } from "../support/balancer.ts";
 import { temporaryFolder } from "../support/command.ts";
 import { CLI, startServer, until } from "../support/server.ts";
-import { freePorts, made, missing, ran } from "./made.ts";
+import { made, missing, ran } from "./made.ts";
 
 const shared = temporaryFolder();
 const MODELS = ["--models", "owner/repo:Q4_K_M,shimmy-tiny"];

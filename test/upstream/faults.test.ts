@@ -1,5 +1,7 @@
 /** Upstreams that die, drain or misbehave while they are asked: what had not begun is answered by another one, and the gateway goes on. */
+import type { ChatCompletion } from "openai/resources/chat/completions";
 import { afterEach, describe, expect, test } from "vitest";
+import { metric } from "../support/raw.ts";
 import { post, startServer, type TestServer, until } from "../support/server.ts";
 import { gatewayBefore, QUESTION, type Read, rawStandIn, readStream, type Stand, standIn, told } from "./support.ts";
 
@@ -73,13 +75,25 @@ describe("under load", () => {
     const behind = await Promise.all([shimmy(), shimmy(), shimmy()]);
     const gateway = await gatewayOf(behind.map(({ url }) => url));
     await load(gateway, 6, () => undefined);
-    let told = false;
+    let signalled = false;
     const reads = await load(gateway, 48, (answers) => {
-      if (answers < 12 || told) return;
-      told = true;
+      if (answers < 12 || signalled) return;
+      signalled = true;
       behind[2]!.process.kill("SIGTERM");
     });
     expect(reads.filter(({ done, status }) => done && status === 200)).toHaveLength(48);
+    // It has ended as it was told to: that is no failure, and it is asked again when it is back.
+    const { port, process: drained } = behind[2]!;
+    const count = (name: string, more = "") => metric(gateway, name, `{upstream="127.0.0.1:${port}"${more}`);
+    expect(await told(fetch(`${gateway.url}/health`))).not.toHaveProperty("degraded");
+    expect(await count("shimmy_upstream_breaker_opens_total")).toBe(0);
+    expect(await count("shimmy_upstream_requests_total", `,end="failed"`)).toBe(0);
+    const answered = await count("shimmy_upstream_requests_total", `,end="answered"`);
+    await until(() => drained.exitCode !== null);
+    await shimmy(port);
+    await until(() => gateway.stderr().includes("an upstream is back"));
+    await load(gateway, 36, () => undefined);
+    expect(await count("shimmy_upstream_requests_total", `,end="answered"`)).toBeGreaterThan(answered);
   }, 60_000);
 });
 
@@ -166,6 +180,22 @@ describe("an upstream that misbehaves is an error, and the gateway goes on", () 
     const read = await readStream(await chat(gateway, { model: "tiny-stand", stream: true }));
     expect([asked, read.text, read.done]).toEqual([1, "Hi", false]);
     expect(read.error).toMatchObject({ code: "upstream_failed" });
+  });
+
+  test("an end in the middle of an answer that is not streamed is followed by another: its client has read nothing", async () => {
+    const end = `data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n`;
+    let asked = 0;
+    const made = () =>
+      stand(
+        standIn((_, response) => {
+          response.writeHead(200, { "content-type": "text/event-stream" });
+          if (asked++ === 0) response.write(text, () => response.destroy());
+          else response.end(text + end);
+        }),
+      );
+    const gateway = await gatewayOf([(await made()).url, (await made()).url]);
+    const answer = await told<ChatCompletion>(chat(gateway, { model: "tiny-stand" }));
+    expect([asked, answer.choices[0]!.message.content]).toEqual([2, "Hi"]);
   });
 
   test("one that opens a stream and dies before its first piece is followed by another", async () => {

@@ -8,7 +8,10 @@ import type { TemplateOptions } from "../options.ts";
 /** Seconds that running answers get after SIGTERM. */
 export const DRAIN_SECONDS = 120;
 
-/** From SIGTERM to SIGKILL: the drain, and some time to end the engines. */
+/** Seconds after SIGTERM in which everything is still answered: HAProxy's two checks (2 s, then 500 ms) have seen it by then. */
+export const SETTLE_SECONDS = 3;
+
+/** From SIGTERM to SIGKILL: the settling and the drain, and some time to end the engines. */
 export const STOP_SECONDS = DRAIN_SECONDS + 30;
 
 /**

@@ -13,6 +13,7 @@ import {
   notOfHub,
   ofHub,
   pullLines,
+  SETTLE_SECONDS,
   STOP_SECONDS,
 } from "./common.ts";
 
@@ -61,6 +62,7 @@ ENV NODE_ENV=production \\
     SHIMMY_MODEL_STORES=off \\
     SHIMMY_BIND_ADDRESS=0.0.0.0:${port} \\
     SHIMMY_DRAIN_TIMEOUT=${DRAIN_SECONDS}s \\
+    SHIMMY_DRAIN_SETTLE=${SETTLE_SECONDS}s \\
     SHIMMY_LOG_FORMAT=json${variables.join("")}
 
 # By number, so that an orchestrator can see that it is not root. It is the user "node".

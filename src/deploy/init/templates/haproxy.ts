@@ -103,7 +103,8 @@ ${AFFINITY_NOTE}
 - **Health.** /health is asked every 2 s; two failures, or one connection that is refused, take an instance out, one success takes it back. A request that was refused, an answer
   that ended before its first byte, and a 503 go to another instance, if the request was no larger than 128 KB. What has begun to stream ends when its instance dies.
 - **Drain.** \`echo "set server ${name}/shimmy-1 state drain" | socat stdio ${name}.sock\`: running answers go on, nothing new comes. Then SIGTERM the
-  instance; it waits for its answers up to ${DRAIN_SECONDS} s. Back: \`state ready\`. SIGTERM alone loses nothing that had not begun.
+  instance; it waits for its answers up to ${DRAIN_SECONDS} s. Back: \`state ready\`. SIGTERM alone loses
+  nothing either: the instance answers everybody for \`drain_settle\` while /health already says 503.
 - **429** (the queue is full) reaches the client with its Retry-After: sent elsewhere it would compute the whole prompt again.
 
 ## Before it is public

@@ -1,7 +1,7 @@
 /** `shimmy init --template launchd`: an agent of a user's session on macOS; Metal is used by itself there. */
 import type { TemplateOptions } from "../options.ts";
 import type { Template } from "../template.ts";
-import { DRAIN_SECONDS, instances, modelVariables, notOfHub, ofHub, refusePrivileged, STOP_SECONDS } from "./common.ts";
+import { DRAIN_SECONDS, instances, modelVariables, notOfHub, ofHub, refusePrivileged, SETTLE_SECONDS, STOP_SECONDS } from "./common.ts";
 
 export const launchd: Template = {
   name: "launchd",
@@ -28,6 +28,7 @@ function plist(options: TemplateOptions, port: number): string {
     PATH: "/opt/homebrew/bin:/usr/local/bin:/usr/bin:/bin",
     SHIMMY_BIND_ADDRESS: `127.0.0.1:${port}`,
     SHIMMY_DRAIN_TIMEOUT: `${DRAIN_SECONDS}s`,
+    SHIMMY_DRAIN_SETTLE: `${SETTLE_SECONDS}s`,
     SHIMMY_MEMORY_BUDGET: `${options.memoryBytes}`,
     ...modelVariables(options),
   };

@@ -14,7 +14,7 @@ export const nginx: Template = {
 
 function configuration(options: TemplateOptions): string {
   const { name } = options;
-  const servers = instances(options).map(({ port }) => `        server 127.0.0.1:${port} max_fails=2 fail_timeout=5s;`);
+  const servers = instances(options).map(({ port }) => `        server 127.0.0.1:${port} max_fails=0;`);
   return `worker_processes auto;
 pid nginx.pid;
 error_log stderr warn;
@@ -55,6 +55,8 @@ http {
 
     upstream ${name} {
         hash $shimmy_affinity consistent;
+        # None is ever put aside: to be refused costs nothing, and if all are put aside at once (a restart of one after the other) nginx
+        # answers 502 though they are back. On other machines, where a dead one costs the time to connect: max_fails=2 fail_timeout=1s.
 ${servers.join("\n")}
         # Shorter than the 75 s after which Shimmy closes an idle connection.
         keepalive 64;
@@ -123,9 +125,9 @@ ${AFFINITY_NOTE}
 
 ## When an instance goes
 
-- **Health.** nginx itself checks passively: two failures within 5 s take an instance out for 5 s. A connection that is refused goes to the next one at once,
+- **Health.** nginx asks nobody for it: a connection that is refused goes to the next instance at once,
   as does an answer that ended before its first byte, or a 503 (loading, draining, no room). What has begun to stream ends when its instance dies.
-- **Drain.** Send SIGTERM to the instance (\`systemctl stop\`, \`docker compose stop\`): it takes nothing new, nginx goes on with the others, and its
+- **Drain.** Send SIGTERM to the instance (\`systemctl stop\`, \`docker compose stop\`): it answers who comes for \`drain_settle\`, then refuses; nginx goes on with the others, and its
   running answers finish for up to ${DRAIN_SECONDS} s. To take it out first, write \`down\` behind its line and reload.
 - **429** (the queue is full) reaches the client with its Retry-After: sent elsewhere it would compute the whole prompt again.
 

@@ -13,6 +13,7 @@ import {
   notOfHub,
   ofHub,
   pullLines,
+  SETTLE_SECONDS,
   STOP_SECONDS,
 } from "./common.ts";
 
@@ -40,6 +41,7 @@ function environment({ name, ...options }: TemplateOptions): string {
     SHIMMY_MODEL_STORES: "off",
     SHIMMY_BIND_ADDRESS: "127.0.0.1:%i",
     SHIMMY_DRAIN_TIMEOUT: `${DRAIN_SECONDS}s`,
+    SHIMMY_DRAIN_SETTLE: `${SETTLE_SECONDS}s`,
     ...modelVariables({ name, ...options }),
   };
   return Object.entries(variables)
