@@ -1,10 +1,21 @@
 /** The commands and their flags, as commander shows and parses them. Settings come from the table of config/. */
-import { Argument, Command, InvalidArgumentError, Option } from "commander";
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { VERSION } from "../assemble.ts";
 import { flagsFor } from "../config/describe.ts";
 import type { FlagValues, LoadedConfig } from "../config/load.ts";
 import { loadConfig } from "../config/load.ts";
 import type { CommandName } from "../config/table.ts";
+
+/** @returns the exit code of what was typed, where commander knows it. @throws what the command throws */
+export async function runProgram(words: readonly string[]): Promise<typeof process.exitCode> {
+  try {
+    await createProgram().parseAsync(words, { from: "user" });
+    return process.exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    throw error;
+  }
+}
 
 export function createProgram(): Command {
   const program = new Command("shimmy")
@@ -157,8 +168,6 @@ function addBenchCommand(program: Command): void {
   const typed =
     "shimmy bench --rounds 1\n  $ shimmy bench --workloads decode,mixed --html bench.html\n  $ shimmy bench --against http://127.0.0.1:8080";
   const bench = command(program, "bench", "measure a model on this machine, also beside another server", typed);
-  // As with the settings: options of commands that nobody typed take memory of an idle server.
-  if (!process.argv.includes("bench")) return;
   bench.option("--model <name>", "the model to measure; else the one that answers when none is named");
   bench.option("--url <url>", "the server to measure, with --api-key; default: one that is started for it, with these settings");
   bench.option("--against <url>", "another OpenAI-compatible server, measured in turn with the same requests");
@@ -233,8 +242,6 @@ function serverUrl(): Option {
 
 function command(program: Command, name: CommandName, description: string, typed: string): Command {
   const made = program.command(name).description(description).addHelpText("after", example(typed));
-  // Twenty commands with sixty flags each are a sixth of what an idle server may use: only those of the typed one are made.
-  if (!process.argv.includes(name)) return made;
   for (const { syntax, description, repeatable, hidden } of flagsFor(name)) {
     const option = new Option(syntax, description).hideHelp(hidden);
     if (repeatable) option.argParser((value: string, before: string[] | undefined) => [...(before ?? []), value]);
@@ -243,14 +250,18 @@ function command(program: Command, name: CommandName, description: string, typed
   return made;
 }
 
-/** Only flags that were typed: commander's own defaults must not override the environment or the file. */
 function settings(command: Command): Promise<LoadedConfig> {
+  return loadConfig(typedFlags(command));
+}
+
+/** Only flags that were typed: commander's own defaults must not override the environment or the file. */
+export function typedFlags(command: Command): FlagValues {
   const given = Object.entries(command.opts()).filter(([name]) => command.getOptionValueSource(name) === "cli");
   // By commander's name of the flag, which is not always that of the setting: --alias is one of `aliases`.
   const keys = new Map<string, string>(
     flagsFor(command.name() as CommandName).map(({ syntax, key }) => [new Option(syntax).attributeName(), key]),
   );
-  return loadConfig(Object.fromEntries(given.flatMap(([name, value]) => (keys.has(name) ? [[keys.get(name), value]] : []))) as FlagValues);
+  return Object.fromEntries(given.flatMap(([name, value]) => (keys.has(name) ? [[keys.get(name), value]] : []))) as FlagValues;
 }
 
 function positive(text: string): number {
