@@ -41,9 +41,9 @@ export function shimmyWords(text: string): string[] | undefined {
 /** Its command is one, and its help lists each flag and each of the alternatives `a|b`. */
 export const usage: Check = async ({ text }) => {
   const words = shimmyWords(text);
-  require(words !== undefined && words.length > 0, "it names no command of shimmy");
-  const [first, second] = words as [string, string?];
-  if (first.startsWith("-")) return listed(await helpOf([]), words);
+  require(words !== undefined, "it names no command of shimmy");
+  const [first, second] = words as [string?, string?];
+  if (first === undefined || first.startsWith("-")) return listed(await helpOf([]), words);
   const below = first === "engine" && second !== undefined && /^[a-z]+$/.test(second);
   const help = await helpOf(below ? [first, second] : [first]);
   require(help.startsWith(`Usage: shimmy ${first}`), `there is no command '${first}'`);
@@ -88,6 +88,24 @@ export function wrote(...names: readonly string[]): Check {
   };
 }
 
+/** These files are in the repository. */
+export function repository(...names: readonly string[]): Check {
+  return () => {
+    for (const name of names) require(existsSync(name), `there is no ${name}`);
+  };
+}
+
+/** The shell can read it, though it does not run it. */
+export const parses: Check = async ({ text }) => {
+  await promisify(execFile)("bash", ["-n", "-c", text]);
+};
+
+/** The package of Debian is one that docs/gpu.md names. */
+export const documented: Check = ({ text }) => {
+  const name = text.split(" ").at(-1)!;
+  require(readFileSync("docs/gpu.md", "utf8").includes(`\`${name}\``), `docs/gpu.md does not name ${name}`);
+};
+
 /** The package is one that this project is tested with. */
 export const ourPackage: Check = ({ text }) => {
   const [, name] = /install ([@\w/-]+)$/.exec(text) ?? [];
@@ -109,7 +127,7 @@ const pins: string = readFileSync("src/hardware/packages.ts", "utf8") + readFile
 export const pinned: Check = ({ text }) => {
   for (const [, version] of text.matchAll(/@(\d+\.\d+\.\d+)|-(?=\d+\.\d+\.\d+\.tgz)/g))
     if (version) require(pins.includes(version), `${version} is not the version of this repository`);
-  for (const [name] of text.matchAll(/@node-llama-cpp\/[\w-]+/g))
+  for (const [name] of text.matchAll(/(?<=@node-llama-cpp\/)[\w-]+/g))
     require(pins.includes(name), `${name} is not a package that is used here`);
 };
 

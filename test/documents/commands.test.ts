@@ -38,11 +38,10 @@ function exceptionFor({ source, text }: Line): Exception | undefined {
 /** As it is typed here. */
 function typed(text: string): { text: string; port: number } {
   let changed = text;
-  for (const [written, instead] of PLACEHOLDERS)
-    changed = changed.replaceAll(new RegExp(written, "g"), instead || `http://127.0.0.1:11435`);
+  for (const [written, instead] of PLACEHOLDERS) changed = changed.replaceAll(new RegExp(written, "g"), instead);
   if (serves(changed)) return { text: changed.replaceAll("11435", "0"), port: 0 };
   const port = /\b(shimmy|cli\.js) (ps|load|unload|batch|alerts)\b/.test(changed) ? managed.port : 0;
-  return { text: changed.replaceAll(/\bcurl (?=.*\S)/g, "curl -sS --fail-with-body ").replaceAll("11435", `${asked.port}`), port };
+  return { text: changed.replaceAll(/\bcurl (?!-f )/g, "curl -sS --fail-with-body ").replaceAll("11435", `${asked.port}`), port };
 }
 
 const attempt = async (line: Line, check: (line: Line) => unknown) => {

@@ -3,7 +3,7 @@
  * (`line`, and `source` if it is only there), why it cannot be run, and a check that can still fail. The first that fits counts; one that
  * fits nothing fails the test. Read by commands.test.ts.
  */
-import { type Check, one, ourPackage, pinned, python, script, usage, wrote } from "./checks.ts";
+import { type Check, documented, one, ourPackage, parses, pinned, python, repository, script, usage, wrote } from "./checks.ts";
 
 export interface Exception {
   /** Of the source's name: a path, `init --template NAME`, `--help`, `findings`. */
@@ -17,13 +17,12 @@ export interface Exception {
 export const PLACEHOLDERS: ReadonlyArray<readonly [written: RegExp, typed: string, because: string]> = [
   [/(?<=grep )"(model-pattern|llama)"/, "shimmy", "the only model of a bare machine"],
   [/-p \$SHIMMY_PID/, "-p $!", "the template sets it in another block, and has ended that server"],
-  [
-    /127\.0\.0\.1:8080|(?<=curl )https:\/\/shimmy\.fly\.dev|(?<=curl )"\$URL(?=\/)/,
-    "",
-    "what stands before an instance answers what the instance does",
-  ],
+  [/127\.0\.0\.1:8080/, "127.0.0.1:11435", "a balancer answers what an instance does"],
+  [/https:\/\/shimmy\.fly\.dev|\$URL(?=\/)/, "http://127.0.0.1:11435", "the instance at the provider"],
   [/\bsmollm2-135m-instruct-q4_1\b|\ball-minilm\b/, "shimmy-tiny", "a model that a bare machine has not"],
   [/(?<=alias-)KEY\b|(?<=--api-key )KEY\b/, "a-key-of-the-test", "any key"],
+  [/^mv PATH PATH$/, "touch made && mv made made.old", "a file of the machine that was looked at"],
+  [/llama\.cpp\/src\/llama-arch\.cpp/, "/dev/null", "the sources of llama.cpp, 30 MB"],
   [/\bPATH(?= |$)/, "$HOME", "a path of the machine that was looked at"],
 ];
 
@@ -38,17 +37,27 @@ const machine = "it changes the machine, as root";
 const balancer = "it listens on a fixed port and stays; test/deploy/balancers.test.ts runs it";
 
 export const EXCEPTIONS: readonly Exception[] = [
+  // Balancers
+  { source: /haproxy/, line: /^haproxy |socat stdio shimmy\.sock/, because: balancer, check: wrote("haproxy.cfg") },
+  { source: /nginx/, line: /^nginx |^systemctl stop$|^docker compose stop$/, because: balancer, check: wrote("nginx.conf") },
+
   // Shimmy itself
   { line: /^npm ci && npm (start|test)$/, because: whole, check: script },
   { line: /\brun shimmy-tiny$/, because: "a chat needs a terminal: test/cli/chat.test.ts", check: usage },
   { line: /(^| )shimmy (pull|rm) [\w.-]+\/[\w.-]+(:\w+)?$/, because: hub, check: usage },
   { line: /\bshimmy engine (install|remove) \w+$/, because: `${registry} much; test/hardware/ has a registry of its own`, check: usage },
   { line: /^shimmy verify --write$/, because: "it writes into the folder of models: test/integrity/", check: usage },
-  { line: /^shimmy init --template$/, because: "it goes on with a list of names", check: usage },
+  { line: /^shimmy init( --template( integration)?)?$/, because: "it asks for the rest in a terminal", check: usage },
 
   // npm
+  {
+    source: /express|fastify/,
+    line: /^npm (install|start)$/,
+    because: `${registry}; test/deploy/applications.test.ts does it`,
+    check: wrote("package.json", "server.js"),
+  },
   { line: /^npm install [a-z]+$/, because: registry, check: ourPackage },
-  { line: /^npm (ci|install|pack)$|^npm install --include=optional$/, because: registry, check: wrote("package.json") },
+  { line: /^npm (ci|install|pack)$|^npm install --include=optional$/, because: registry, check: repository("package.json", "dist/cli.js") },
   { line: /npm install (-g|--global) shimmy(@[\d.]+)?$/, because: "it installs for all users, from npm's registry", check: pinned },
   { line: /^npm view |^npm pack node-llama-cpp@/, because: registry, check: pinned },
 
@@ -59,22 +68,15 @@ export const EXCEPTIONS: readonly Exception[] = [
   { line: /^npm run bench:\w+$/, because: bench, check: script },
   { line: /^(npm run build && )?npm run bench(:\w+)? -- (?!--help)/, because: bench, check: script },
   { source: /^bench/, line: /reference-server\.sh install$/, because: "it builds llama.cpp, as root", check: wrote("bench/contestants") },
-  { source: /^docs\/updating/, line: /^(tar|git|gcc) /, because: "it needs the sources of llama.cpp, 30 MB", check: pinned },
-  {
-    source: /^docs\/updating/,
-    line: /^sed /,
-    because: "it needs the sources of llama.cpp, 30 MB",
-    check: one(/src\/llama-arch\.cpp \| sort$/),
-  },
+  { source: /^docs\/updating/, line: /^(tar|git|gcc) /, because: "it needs the sources of llama.cpp, 30 MB", check: parses },
   { source: /^models/, line: /^python3 -m venv|^pip install/, because: "it installs JAX", check: wrote("models/shimmy-tiny/train.py") },
   { source: /^models/, line: /^python /, because: "it trains for hours and needs JAX", check: python },
   { line: /^llama-server -m/, because: "it is not part of Shimmy", check: wrote("models/shimmy-tiny/shimmy-tiny-q8_0.gguf") },
 
   // What findings name
   { source: /^findings/, line: /^nvm install \d+$/, because: "nvm may not be here", check: one(/ (2[2-9]|[3-9]\d)$/) },
-  { source: /^findings/, line: /^sudo usermod -aG render \$USER$/, because: machine, check: one(/render/) },
-  { source: /^findings/, line: /^sudo apt-get install [\w-]+$/, because: machine, check: one(/mesa-vulkan-drivers$/) },
-  { source: /^findings/, line: /^mv PATH PATH$/, because: "two paths, of which nothing is known here", check: one(/^mv/) },
+  { source: /^findings/, line: /^sudo usermod -aG render \$USER$/, because: machine, check: parses },
+  { source: /^findings/, line: /^sudo apt-get install [\w-]+$/, because: machine, check: documented },
 
   // What templates write
   { line: /^docker compose /, because: containers, check: wrote("compose.yaml", "Dockerfile") },
@@ -91,14 +93,6 @@ export const EXCEPTIONS: readonly Exception[] = [
     check: wrote("shimmy@.service", "shimmy.target"),
   },
   { line: /\b(launchctl|plutil|LaunchAgents)\b|^tail -f ~\/Library/, because: "only macOS has it", check: wrote("local.shimmy.plist") },
-  { source: /haproxy/, line: /^haproxy |socat stdio shimmy\.sock/, because: balancer, check: wrote("haproxy.cfg") },
-  { source: /nginx/, line: /^nginx |^systemctl stop$|^docker compose stop$/, because: balancer, check: wrote("nginx.conf") },
-  {
-    source: /express|fastify/,
-    line: /^npm (install|start)$/,
-    because: `${registry}; test/deploy/applications.test.ts does it`,
-    check: wrote("package.json", "server.js"),
-  },
   {
     source: /fastapi/,
     line: /^python3 -m venv|^\.venv\/bin\/python /,

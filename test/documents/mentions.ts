@@ -10,10 +10,12 @@ const STANDS_FOR = /(?<![\w$-])[A-Z]{2,}(?![\w=])|…|\[\w*:|<\w|\b\w+\|\w|\bown
 /** Whether a word stands for something, or a command is named without the arguments that its usage asks for. */
 export async function isMention({ text }: Line): Promise<boolean> {
   const words = shimmyWords(text);
-  if (words === undefined || words.length === 0) return false;
+  if (words === undefined || words[0]?.startsWith("-")) return false;
+  if (words.length === 0) return true;
   if (STANDS_FOR.test(text)) return true;
   const [name, ...rest] = words as [string, ...string[]];
-  if (name.startsWith("-") || rest.some((word) => !word.startsWith("-"))) return false;
-  const [usageLine = ""] = (await helpOf([name])).split("\n");
+  const below = name === "engine" ? rest.slice(0, 1) : [];
+  if (rest.slice(below.length).some((word) => !word.startsWith("-"))) return false;
+  const [usageLine = ""] = (await helpOf([name, ...below])).split("\n");
   return / </.test(usageLine) || /\[command\]/.test(usageLine);
 }

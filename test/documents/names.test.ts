@@ -9,7 +9,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { CONFIG_FILE, SETTINGS } from "../../src/config/table.ts";
 import { bareEnvironment, shimmy, temporaryFolder } from "../support/command.ts";
 import { anchors, fences, inlineCode, links } from "../support/markdown.ts";
-import { CLI, post, startServer, type TestServer } from "../support/server.ts";
+import { post, startServer, type TestServer } from "../support/server.ts";
 import { helpOf } from "./checks.ts";
 import { FOREIGN_FLAGS, FOREIGN_PATHS, FOREIGN_VARIABLES } from "./foreign.ts";
 import { likeRepository } from "./shell.ts";
@@ -54,7 +54,9 @@ test("each flag is one of a command, of the bench, or of another program that is
   });
   const ours = new Set(helps.flatMap((help) => [...help.matchAll(/--[a-z][\w-]*/g)].map(([flag]) => flag)));
   const known = (flag: string) =>
-    ours.has(flag) || FOREIGN_FLAGS.has(flag) || new RegExp(`["']?\\b${flag.slice(2)}["']?: \\{|"${flag}"`).test(bench);
+    ours.has(flag) ||
+    FOREIGN_FLAGS.has(flag) ||
+    new RegExp(`(\\b${flag.slice(2)}|"${flag.slice(2)}")\\s*:|"(--)?${flag.slice(2)}"`).test(bench);
   const unknown = all.flatMap((source) =>
     unique([...source.text.matchAll(/(?<![\w-])--[a-z][\w-]*/g)].map(([flag]) => flag))
       .filter((flag) => !known(flag))
@@ -63,8 +65,13 @@ test("each flag is one of a command, of the bench, or of another program that is
   expect(unknown).toEqual([]);
 });
 
+test("what is listed as another program's is in a document", () => {
+  const listed = [...FOREIGN_FLAGS, ...FOREIGN_PATHS, ...FOREIGN_VARIABLES];
+  expect(listed.filter((name) => !all.some(({ text }) => text.includes(name)))).toEqual([]);
+});
+
 test("each variable is that of a setting, or listed", () => {
-  const known = new Set([...Object.values(SETTINGS).flatMap(({ env }) => env), ...CONFIG_FILE.env, ...FOREIGN_VARIABLES]);
+  const known = new Set([...Object.values(SETTINGS).flatMap(({ env }) => env), CONFIG_FILE.env, ...FOREIGN_VARIABLES]);
   const unknown = all.flatMap(({ name, text }) =>
     unique([...text.matchAll(/\bSHIMMY_[A-Z_]*[A-Z]\b/g)].map(([variable]) => variable))
       .filter((variable) => !known.has(variable))
@@ -90,7 +97,7 @@ test("each route is in the document of the API", async () => {
   const exists = (method: string | undefined, path: string) =>
     routes.some(
       (each) => new RegExp(`^(/v1)?${each.path}$`).test(path) && (method === undefined || each.methods.includes(method.toLowerCase())),
-    ) || routes.some((each) => method === undefined && each.path.startsWith("/v1/") && each.path.slice(3) === path);
+    ) || routes.some((each) => method === undefined && each.path.endsWith(path));
   const unknown = all.flatMap((source) =>
     code(source).flatMap((text) => {
       const named = [...text.matchAll(/\b(?:localhost|127\.0\.0\.1):\d+(\/[\w/{}-]+)/g)].map(([, path]) => [undefined, path!] as const);
@@ -171,7 +178,3 @@ test.skipIf(!hasPython).each(python)(
     else run(PYTHON, ["-m", "py_compile"], "block.py", text);
   },
 );
-
-test("the built command line is there", () => {
-  expect(existsSync(CLI)).toBe(true);
-});

@@ -6,7 +6,6 @@ import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { bareEnvironment } from "../support/command.ts";
-import { CLI } from "../support/server.ts";
 
 export interface Typed {
   readonly text: string;
@@ -21,20 +20,34 @@ export interface Told {
   readonly stderr: string;
 }
 
-/** What `npm install --global` would make: the folder of its programs is the first of PATH. */
+/**
+ * What `npm install --global` would make of the package: the folder of its programs is the first of PATH.
+ * npx builds a package that it finds as a folder (`prepare`), which would take dist/ away under the running tests: so none has such scripts.
+ */
 export function install(prefix: string): string {
-  mkdirSync(join(prefix, "lib/node_modules"), { recursive: true });
+  const inside = join(prefix, "lib/node_modules/shimmy");
+  mkdirSync(inside, { recursive: true });
   mkdirSync(join(prefix, "bin"));
-  symlinkSync(resolve("."), join(prefix, "lib/node_modules/shimmy"));
-  symlinkSync(CLI, join(prefix, "bin/shimmy"));
+  copyLike(inside, ["dist", "models", "node_modules"]);
+  symlinkSync("../lib/node_modules/shimmy/dist/cli.js", join(prefix, "bin/shimmy"));
   return prefix;
 }
 
 /** A folder that looks like the repository; what is written at its root stays in it. */
 export function likeRepository(folder: string): string {
   const inside = mkdtempSync(join(folder, "repository-"));
-  for (const name of readdirSync(".").filter((each) => each !== ".git")) symlinkSync(resolve(name), join(inside, name));
+  copyLike(inside, readdirSync("."));
+  const body = { messages: [{ role: "user", content: "hello" }], max_tokens: 4 };
+  const request = { custom_id: "1", method: "POST", url: "/v1/chat/completions", body };
+  writeFileSync(join(inside, "requests.jsonl"), JSON.stringify(request));
   return inside;
+}
+
+function copyLike(inside: string, names: readonly string[]): void {
+  for (const name of names.filter((each) => each !== ".git" && each !== "package.json")) symlinkSync(resolve(name), join(inside, name));
+  const { scripts, ...rest } = JSON.parse(readFileSync("package.json", "utf8"));
+  const { prepare: _prepare, ...kept } = scripts;
+  writeFileSync(join(inside, "package.json"), JSON.stringify({ ...rest, scripts: kept }, null, 2));
 }
 
 /** Ends after `&` or without `--help`: a server, which does not end by itself. */
@@ -42,7 +55,7 @@ export function serves(text: string): boolean {
   return /\b(shimmy|cli\.js) serve\b|^npm start\b/.test(text) && !/--help/.test(text);
 }
 
-const READY = `ready() { for i in $(seq 200); do grep -qs 'http://' "$R/$1.out" && return 0; sleep 0.1; done; return 1; }`;
+const READY = `ready() { for i in $(seq 100); do grep -qs 'http://' "$R/$1.out" && return 0; sleep 0.1; done; return 1; }`;
 
 function script(lines: readonly Typed[]): string {
   const steps = lines.map(({ text, port }, index) => {
@@ -61,7 +74,13 @@ export async function type(lines: readonly Typed[], cwd: string, prefix: string)
   writeFileSync(join(records, "script"), script(lines));
   const env = {
     ...bareEnvironment(home),
-    ...{ R: records, PATH: `${join(prefix, "bin")}:${process.env.PATH}`, npm_config_prefix: prefix, npm_config_update_notifier: "false" },
+    ...{
+      R: records,
+      PATH: `${join(prefix, "bin")}:${process.env.PATH}`,
+      npm_config_prefix: prefix,
+      npm_config_update_notifier: "false",
+      npm_config_ignore_scripts: "true",
+    },
   };
   // A group of its own: what it leaves in the background ends with it.
   const shell = spawn("bash", [join(records, "script")], { cwd, env, stdio: "ignore", detached: true });

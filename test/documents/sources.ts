@@ -6,8 +6,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { listTemplates } from "../../src/deploy/init/index.ts";
-import { made } from "../deploy/made.ts";
-import { bareEnvironment } from "../support/command.ts";
+import { bareEnvironment, shimmy } from "../support/command.ts";
 import { CLI } from "../support/server.ts";
 
 export interface Source {
@@ -49,7 +48,10 @@ export async function templates(folder: string): Promise<Source[]> {
   ];
   const all = await Promise.all(
     listTemplates().map(async ({ name }) => {
-      const out = name === "integration" ? await made(folder, name, ...stated) : await made(folder, name);
+      const out = join(folder, name);
+      const flags = name === "integration" ? stated : [];
+      const { code, stderr } = await shimmy(["init", "--template", name, "--out", out, ...flags], { cwd: folder });
+      if (code !== 0) throw new Error(`init --template ${name} ended with ${code}: ${stderr}`);
       return readdirSync(out)
         .filter((file) => file.endsWith(".md"))
         .map((file) => ({ name: `init --template ${name}`, text: readFileSync(join(out, file), "utf8"), folder: out }));
