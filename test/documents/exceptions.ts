@@ -49,6 +49,8 @@ export const EXCEPTIONS: readonly Exception[] = [
   { line: /^shimmy verify --write$/, because: "it writes into the folder of models: test/integrity/", check: usage },
   { line: /^shimmy init( --template( integration)?)?$/, because: "it asks for the rest in a terminal", check: usage },
 
+  { line: /^shimmy bench(?!.* --list)/, because: `${bench}; src/bench/ and its suite do it`, check: usage },
+
   // npm
   {
     source: /express|fastify/,

@@ -1,8 +1,8 @@
 /** Names in documents that are not Shimmy's own, each with whose they are. Add to it by hand: what is on no list is taken for a stale name. */
 
 export const FOREIGN_FLAGS: ReadonlySet<string> = new Set([
-  ...["--jinja", "--no-repack", "--spec-type", "--answers", "--fold-runs", "--reranking"], // llama-server
-  ...["--omit", "--include", "--global", "--silent"], // npm
+  ...["--jinja", "--no-repack", "--spec-type", "--answers", "--reranking"], // llama-server
+  ...["--omit", "--include", "--global"], // npm
   ...["--test", "--load"], // node; any word as the third of bench:fuzz
   ...["--build", "--detach", "--wait"], // docker
   ...["--install", "--guided", "--parameter-overrides", "--name", "--service", "--mount-path", "--set", "--port"], // helm, sam, railway

@@ -30,5 +30,8 @@ export function linesOf(source: Source): Line[] {
 
 /** A block without a language is a drawing more often than a command. */
 function unnamed(text: string) {
-  return text.split("\n").flatMap((line, index) => (COMMAND.test(line.trim()) ? [{ line: index + 1, text: line.trim() }] : []));
+  return text
+    .replace(/\s+#\s.*$/gm, "")
+    .split("\n")
+    .flatMap((line, index) => (COMMAND.test(line.trim()) ? [{ line: index + 1, text: line.trim() }] : []));
 }

@@ -55,6 +55,9 @@ export function serves(text: string): boolean {
   return /\b(shimmy|cli\.js) serve\b|^npm start\b/.test(text) && !/--help/.test(text);
 }
 
+/** All lines of a source. What takes longer belongs on the list of exceptions, and is told as never reached. */
+const LIMIT_MS = 75_000;
+
 const READY = `ready() { for i in $(seq 100); do grep -qs 'http://' "$R/$1.out" && return 0; sleep 0.1; done; return 1; }`;
 
 function script(lines: readonly Typed[]): string {
@@ -84,12 +87,17 @@ export async function type(lines: readonly Typed[], cwd: string, prefix: string)
   };
   // A group of its own: what it leaves in the background ends with it.
   const shell = spawn("bash", [join(records, "script")], { cwd, env, stdio: "ignore", detached: true });
+  const end = () => {
+    try {
+      process.kill(-shell.pid!, "SIGTERM");
+    } catch {
+      // Nothing is left of the group.
+    }
+  };
+  const tooLong = setTimeout(end, LIMIT_MS);
   await new Promise((done) => shell.once("exit", done));
-  try {
-    process.kill(-shell.pid!, "SIGTERM");
-  } catch {
-    // Nothing is left of the group.
-  }
+  clearTimeout(tooLong);
+  end();
   const read = (index: number, what: string) => {
     const file = join(records, `${index}.${what}`);
     return existsSync(file) ? readFileSync(file, "utf8") : "";
