@@ -17,6 +17,10 @@ const folder = temporaryFolder();
 const prefix = install(join(folder, "prefix"));
 const sources = [...documents(), ...(await templates(join(folder, "templates"))), helpExamples(join(folder, "help")), findings()];
 
+/** Programs that change what is outside of the folder: they are typed by nobody here, whatever a document says. */
+const OUTSIDE =
+  /(^|[|&;(]\s*)(sudo|systemctl|launchctl|apt|apt-get|brew|docker|kubectl|helm|fly|railway|sam|haproxy|nginx|chown|rm -\w*r\w*)\b/;
+
 const used = new Set<Exception>();
 const seen = new Set<string>();
 let ran = 0;
@@ -58,6 +62,8 @@ async function complaintsOf(source: Source): Promise<string[]> {
   for (const line of linesOf(source)) {
     const exception = exceptionFor(line);
     if (exception) complaints.push(await attempt(line, exception.check));
+    else if (OUTSIDE.test(line.text))
+      complaints.push(`${line.source.name}:${line.line}: ${line.text}: never typed here: it needs an exception`);
     else if (line.inline && (await isMention(line))) complaints.push(await attempt(line, usage));
     else if (!line.inline || !seen.has(line.text)) lines.push(line);
     if (line.inline) seen.add(line.text);

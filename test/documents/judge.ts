@@ -4,7 +4,7 @@ import { require } from "./checks.ts";
 import type { Told } from "./shell.ts";
 
 /** Lines that say nothing when all is well. */
-const SILENT = /^([A-Z_]+=|export |\[ |mkdir |cp |mv |chmod |kill |\. |printf )|^sed .*\/dev\/null|touch |&$|>\s*\S+( |$)/;
+const SILENT = /^([A-Z_]+=|export |\[ |mkdir |cp |mv |chmod |kill |\. |printf )|^sed .*\/dev\/null|touch |ulimit |&$|>\s*\S+( |$)/;
 
 /** @throws Error that says what is wrong */
 export function complaint(text: string, { code, stdout, stderr }: Told): void {

@@ -55,7 +55,7 @@ test("each flag is one of a command, of the bench, or of another program that is
   const ours = new Set(helps.flatMap((help) => [...help.matchAll(/--[a-z][\w-]*/g)].map(([flag]) => flag)));
   const knownToBench = (flag: string) => new RegExp(`(\\b${flag.slice(2)}|"${flag.slice(2)}")\\s*:|"(--)?${flag.slice(2)}"`).test(bench);
   const known = (flag: string, { name }: Source) =>
-    ours.has(flag) || FOREIGN_FLAGS.has(flag) || (/^(bench|models|docs\/decisions)/.test(name) && knownToBench(flag));
+    ours.has(flag) || FOREIGN_FLAGS.has(flag) || (/^(bench|models|docs\/(decisions|scaling))/.test(name) && knownToBench(flag));
   const unknown = all.flatMap((source) =>
     unique([...source.text.matchAll(/(?<![\w-])--[a-z][\w-]*/g)].map(([flag]) => flag))
       .filter((flag) => !known(flag, source))
