@@ -227,7 +227,7 @@ const table = {
     status: 404,
     kind: "not_found",
     message: "This server stores no files and runs no batches",
-    hint: "Start it with --files on.",
+    hint: "Start it without --no-files, and without SHIMMY_FILES=false.",
   },
   alert_not_found: { status: 404, kind: "not_found", message: "There is no alert '{alert}'", hint: "GET /api/alerts tells all there are." },
   batch_not_found: { status: 404, kind: "not_found", message: "There is no batch '{batch}'" },
