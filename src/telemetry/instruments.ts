@@ -91,7 +91,7 @@ export function createInstruments(library: Prometheus, registry: Registry, sourc
       this.set(hot.inProgress);
     },
   });
-  addTallies(registers, "shimmy_inter_token_seconds", "Between two pieces of an answer, as its reader gets them.", () =>
+  addTallies(registers, "shimmy_inter_token_seconds", "Between two pieces of an answer, as its reader gets them.", ["model"], () =>
     [...hot.gaps].map(([model, tally]) => [{ model }, tally] as const),
   );
   return { ...requestInstruments(library, registers), ...genAiInstruments(library, registers), ...modelInstruments(library, registers) };
