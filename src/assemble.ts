@@ -91,6 +91,7 @@ export function assemble(loaded: Pick<LoadedConfig, "config" | "alerts" | "file"
     version: VERSION,
     recording: config.metrics,
     models: () => pool.gauges(),
+    memory: () => pool.memory(),
     upstreams: () => upstreams?.gauges() ?? [],
     alerts: () => alerts.statuses(),
   });

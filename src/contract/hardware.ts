@@ -16,6 +16,15 @@ export interface Device {
   readonly totalBytes: number;
 }
 
+/** How much of it is free. */
+export type DeviceMemory = Pick<Device, "name" | "freeBytes" | "totalBytes">;
+
+/** A device that a model may lie on, as it was before the model was loaded. */
+export interface DeviceUse extends Device {
+  /** What the plan puts there: weights, KV cells, intermediate results. 0: no layer is there. */
+  readonly heldBytes: number;
+}
+
 /** A folder with libllama and ggml. */
 export interface Engine {
   /** Name of its package, or "custom" for one that was set by --engine-dir. */

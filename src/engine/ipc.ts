@@ -14,7 +14,7 @@ import type { EngineConstraint, ThoughtMarks } from "../contract/answer.ts";
 import type { EmbeddingInput, Pooling, TokenizeOptions } from "../contract/embedding.ts";
 import type { ErrorCode, ErrorDetails } from "../contract/errors.ts";
 import type { GenerationEvent, InfillPrompt, PromptSegment, SamplingParams } from "../contract/generation.ts";
-import type { Device, Placement } from "../contract/hardware.ts";
+import type { Device, DeviceMemory, Placement } from "../contract/hardware.ts";
 import type { SlotStatus } from "../contract/inspection.ts";
 import type { KvType, ServedAdapter, Serving } from "../contract/model.ts";
 import type { StepCounts } from "./step-meter.ts";
@@ -178,6 +178,8 @@ export interface EngineState {
   /** Tokens that were guessed and computed since the start, and those of them that came true. */
   readonly draftedTokens: number;
   readonly acceptedTokens: number;
+  /** Of the devices that the model lies on, as it is now. Absent: of none. */
+  readonly devices?: readonly DeviceMemory[];
   /** Absent: it does not generate. */
   readonly steps?: StepCounts;
 }

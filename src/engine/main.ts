@@ -5,6 +5,7 @@
  */
 import { createHash } from "node:crypto";
 import { ShimmyError } from "../contract/errors.ts";
+import type { Placement } from "../contract/hardware.ts";
 import { LlamaContext } from "../llama/context.ts";
 import { missingDeviceReason } from "../llama/devices.ts";
 import { library } from "../llama/library.ts";
@@ -81,7 +82,7 @@ function load(options: EngineOptions): void {
     send({ type: "loading", phase: "context", fraction: 1 });
     questions = questionsFor(model, options);
     if (!options.generates) {
-      readyForQuestions(model, questions, startedAt);
+      readyForQuestions(model, questions, { startedAt, placement });
       return;
     }
     const context = LlamaContext.create(model, options.model, {
@@ -105,11 +106,18 @@ function load(options: EngineOptions): void {
     };
     loop = new EngineLoop(model, context, limits, (output) => {
       generating = output.running + output.waiting > 0;
-      send({ type: "events", ...output });
+      send({ type: "events", ...output, ...(output.state && { state: { ...output.state, ...memoryOf(placement) } }) });
     });
     const { flashAttention } = context;
     const loadMs = performance.now() - startedAt;
-    send({ type: "ready", ...describe(model), contextPerSequence, flashAttention, state: loop.state, loadMs });
+    send({
+      type: "ready",
+      ...describe(model),
+      contextPerSequence,
+      flashAttention,
+      state: { ...loop.state, ...memoryOf(placement) },
+      loadMs,
+    });
     loop.prepareWhileIdle();
   } catch (error) {
     fail(error instanceof ShimmyError ? error : new ShimmyError("model_load_failed", { model: options.model, reason: String(error) }));
@@ -132,9 +140,23 @@ const NOTHING_GENERATED: EngineState = {
   acceptedTokens: 0,
 };
 
-function readyForQuestions(model: LlamaModel, { limit }: Questions, startedAt: number): void {
+interface Load {
+  readonly startedAt: number;
+  readonly placement: Placement | undefined;
+}
+
+function readyForQuestions(model: LlamaModel, { limit }: Questions, { startedAt, placement }: Load): void {
   const loadMs = performance.now() - startedAt;
-  send({ type: "ready", ...describe(model), contextPerSequence: limit, flashAttention: "auto", state: NOTHING_GENERATED, loadMs });
+  const state = { ...NOTHING_GENERATED, ...memoryOf(placement) };
+  send({ type: "ready", ...describe(model), contextPerSequence: limit, flashAttention: "auto", state, loadMs });
+}
+
+/** Asked with a state, so once a second at most: CUDA needs some microseconds for it. */
+function memoryOf(placement: Placement | undefined): Pick<EngineState, "devices"> {
+  if (placement === undefined || placement.devices.length === 0) return {};
+  const known = library(folder, fallbackFolder).devices.list();
+  const devices = known.filter(({ name }) => placement.devices.includes(name));
+  return { devices: devices.map(({ name, freeBytes, totalBytes }) => ({ name, freeBytes, totalBytes })) };
 }
 
 function fail({ code, details }: ShimmyError): void {

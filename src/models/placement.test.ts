@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Device } from "../contract/hardware.ts";
-import { deviceBudget, type PlacementQuestion, planPlacement } from "./placement.ts";
+import { computeBytes, deviceBudget, deviceUses, type PlacementQuestion, planPlacement } from "./placement.ts";
 import type { ModelWeights } from "./weights.ts";
 
 const GB = 1024 ** 3;
@@ -93,6 +93,16 @@ describe("a mixture of experts", () => {
     expect(plan(64 * GB, { weights, cpuMoeLayers: 5 })).toMatchObject({ gpuLayers: 33, cpuMoeLayers: 5, whole: false });
     expect(plan(64 * GB, { weights, cpuMoeLayers: Number.POSITIVE_INFINITY })).toMatchObject({ gpuLayers: 33, cpuMoeLayers: 32 });
   });
+});
+
+test("what a device holds: its share of weights and cells, and its own intermediate results", () => {
+  const compute = computeBytes(QUESTION.weights, 512);
+  const held = (gpuLayers: number, ...devices: Device[]) =>
+    deviceUses({ gpuLayers, gpuBytes: 6 * GB }, { ...QUESTION, devices }).map(({ heldBytes }) => heldBytes);
+  expect(held(33, gpu(12 * GB))).toEqual([6 * GB + compute]);
+  expect(held(33, gpu(8 * GB), gpu(4 * GB, "CUDA1"))).toEqual([4 * GB + compute, 2 * GB + compute]);
+  expect(held(33, gpu(0), gpu(0, "CUDA1"))).toEqual([3 * GB + compute, 3 * GB + compute]);
+  expect(held(0, gpu(12 * GB))).toEqual([0]);
 });
 
 test("what is chosen freely always fits, and no weight is lost or counted twice", () => {

@@ -6,7 +6,7 @@
  *
  *   processor │ embeddings, blk.0 … │ blk.k … blk.last, output │ GPU          experts of blk.0 … blk.(m−1) │ processor
  */
-import type { Device, Placement } from "../contract/hardware.ts";
+import type { Device, DeviceUse, Placement } from "../contract/hardware.ts";
 import { megabytes } from "./memory.ts";
 import type { ModelWeights } from "./weights.ts";
 
@@ -76,6 +76,19 @@ export function planPlacement(question: PlacementQuestion): PlacementPlan {
   const layers = choices.layers ?? most - leastFrom(0, most, (n) => fits(most - n, experts));
   const plan = { layers, experts, gpuBytes: bytesOnGpu(question, layers, experts) };
   return described(question, plan, budget);
+}
+
+/** Which device holds how much of a plan. libllama cuts a model by what is free on each (llama_model_load, tensor_split). */
+export function deviceUses(
+  { gpuLayers, gpuBytes }: Pick<PlacementPlan, "gpuLayers" | "gpuBytes">,
+  { devices, weights, batchTokens }: Pick<PlacementQuestion, "devices" | "weights" | "batchTokens">,
+): DeviceUse[] {
+  const free = devices.reduce((sum, { freeBytes }) => sum + freeBytes, 0);
+  const compute = computeBytes(weights, batchTokens);
+  return devices.map((device) => {
+    const share = free > 0 ? device.freeBytes / free : 1 / devices.length;
+    return { ...device, heldBytes: gpuLayers === 0 ? 0 : Math.ceil(gpuBytes * share + compute) };
+  });
 }
 
 /** The smallest n for which it holds, or `to`. */

@@ -59,6 +59,8 @@ export class EngineProcess {
   running = 0;
   /** What the engine told last; absent before it is ready. */
   state: EngineState | undefined;
+  /** When it told that, on the clock of `performance`. */
+  stateAt = 0;
   readonly #child: ChildProcess;
   /** Whether it has given anybody a token. */
   answered = false;
@@ -251,7 +253,7 @@ export class EngineProcess {
 
   #receive(message: FromEngine): void {
     if (message.type === "ready") {
-      this.state = message.state;
+      this.#heard(message.state);
       this.#settleReady.resolve(message);
     } else if (message.type === "failed") this.#settleReady.reject(new ShimmyError(message.code, this.#told(message.details)));
     else if (message.type === "devices") this.#onDevices?.(this.#told(message));
@@ -261,12 +263,17 @@ export class EngineProcess {
     else {
       this.waiting = message.waiting;
       this.running = message.running;
-      if (message.state) this.state = message.state;
+      if (message.state) this.#heard(message.state);
       for (const item of message.events) {
         if ("error" in item) this.#fail(item.id, new ShimmyError(item.error.code, item.error.details));
         else this.#deliver(item.id, item.event);
       }
     }
+  }
+
+  #heard(state: EngineState): void {
+    this.state = state;
+    this.stateAt = performance.now();
   }
 
   #settle(message: AnswerMessage): void {

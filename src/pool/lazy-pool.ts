@@ -16,6 +16,7 @@ export interface LocalPool extends Generator, Embedder, Tokenizer, PromptRendere
   statuses(): ReturnType<Pool["statuses"]>;
   counts(): ReturnType<Pool["counts"]>;
   gauges(): ReturnType<Pool["gauges"]>;
+  memory(): Promise<ReturnType<Pool["memory"]>>;
   load(...asked: Parameters<Pool["load"]>): ReturnType<Pool["load"]>;
   stop(): Promise<void>;
 }
@@ -96,6 +97,13 @@ export class LazyPool implements LocalPool {
 
   gauges(): ReturnType<Pool["gauges"]> {
     return this.#made?.gauges() ?? [];
+  }
+
+  async memory(): Promise<ReturnType<Pool["memory"]>> {
+    if (this.#made) return this.#made.memory();
+    const { MemoryBudget } = await import("./budget.ts");
+    const { memoryBudget, maxLoadedModels } = this.#options.settings;
+    return { usedBytes: 0, budgetBytes: new MemoryBudget(memoryBudget, maxLoadedModels).limits([]).budgetBytes };
   }
 
   async load(...asked: Parameters<Pool["load"]>): ReturnType<Pool["load"]> {

@@ -5,6 +5,7 @@
 import type { ChatTemplate } from "../chat/template.ts";
 import type { Config } from "../config/table.ts";
 import { type ErrorCode, ShimmyError } from "../contract/errors.ts";
+import type { DeviceUse } from "../contract/hardware.ts";
 import type { LoadProgress } from "../contract/lifecycle.ts";
 import type { ModelInfo, Serving } from "../contract/model.ts";
 import type { EngineReady } from "../engine/ipc.ts";
@@ -28,6 +29,8 @@ export interface Loaded {
   readonly serving: Serving;
   readonly plan: MemoryPlan;
   readonly pace: Pace;
+  /** That its engine may compute on; none: it has no GPU. */
+  readonly devices: readonly DeviceUse[];
   readonly candidate: Candidate;
   readonly backends: Backends;
 }
@@ -123,7 +126,8 @@ async function openWith(
       eosToken: ready.eosText,
       controlTokens: ready.controlTexts,
     });
-    return { info, process, ready, template, serving: servingOf(engine, ready), plan, pace: new Pace(), candidate, backends };
+    const devices = typeof gpu === "object" ? gpu.uses : [];
+    return { info, process, ready, template, serving: servingOf(engine, ready), plan, pace: new Pace(), devices, candidate, backends };
   } catch (error) {
     await process.stop();
     throw signal.aborted ? signal.reason : error;

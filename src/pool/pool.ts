@@ -34,7 +34,7 @@ import { type Adapters, resolveWithAdapter } from "../models/adapters.ts";
 import { type AliasTable, NO_ALIASES } from "../models/alias-table.ts";
 import { allowedCores, availableMemory } from "../models/machine.ts";
 import { shownName, withAliases } from "../models/resolve.ts";
-import type { ModelGauges } from "../telemetry/metrics.ts";
+import type { DeviceGauges, MemoryGauges, ModelGauges } from "../telemetry/metrics.ts";
 import { abortable } from "./abortable.ts";
 import { answerGrammar } from "./answer-grammar.ts";
 import type { Backends } from "./backends.ts";
@@ -205,8 +205,15 @@ export class Pool implements Generator, Embedder, Tokenizer, PromptRenderer, Ins
       ...(loaded?.process.pid !== undefined && { pid: loaded.process.pid }),
       ...(loaded?.serving.placement && { gpuLayers: loaded.serving.placement.gpuLayers, devices: loaded.serving.placement.devices }),
       ...(phase !== "waiting" && { memoryBytes: bytes }),
+      deviceUses: loaded ? devicesNow(loaded) : [],
       ...(loaded?.process.state && { engine: { ...loaded.process.state, slots: loaded.serving.slots, cells: loaded.serving.kvCells } }),
     }));
+  }
+
+  /** What models take of the memory that they may have. */
+  memory(): MemoryGauges {
+    const usedBytes = this.#residents.held().reduce((sum, { bytes }) => sum + bytes, 0);
+    return { usedBytes, budgetBytes: this.#residents.limits().budgetBytes };
   }
 
   /** @throws model_not_generative, model_load_failed, model_no_room, engine_unavailable, shutting_down */
@@ -293,4 +300,10 @@ function retryAfter(loaded: Loaded, priority: number): number {
 function withRetry(loaded: Loaded, priority: number, error: unknown): unknown {
   if (!(error instanceof ShimmyError) || error.code !== "queue_timeout") return error;
   return new ShimmyError("queue_timeout", { ...error.details, model: loaded.info.id, retry_after: retryAfter(loaded, priority) });
+}
+
+/** As they were when they were asked for, except for what its engine has told since. */
+function devicesNow({ devices, process: { state, stateAt }, candidate }: Loaded): DeviceGauges[] {
+  const now = new Map(state?.devices?.map((device) => [device.name, device]));
+  return devices.map((device) => ({ ...device, ...now.get(device.name), backend: candidate.engine?.backend ?? "cpu", toldAt: stateAt }));
 }

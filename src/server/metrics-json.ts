@@ -6,6 +6,7 @@ import { freemem, totalmem } from "node:os";
 import type { HardwareReport } from "../contract/hardware.ts";
 import { KEY_METRICS } from "../contract/observation.ts";
 import { quantileOf } from "../contract/tally.ts";
+import { DEVICE_METRICS } from "../telemetry/memory-metrics.ts";
 import type { MetricValues } from "../telemetry/metrics.ts";
 import type { Services } from "./services.ts";
 
@@ -49,6 +50,7 @@ export async function metricsJson(services: Services, endpoints: readonly string
       memory_free_mb: megabytes(freemem()),
       memory_available_mb: report ? megabytes(report.availableBytes) : null,
     },
+    devices: devicesOf(read),
     features: { llama: true, huggingface: services.puller.online },
     endpoints: [...endpoints],
     timestamp: new Date().toISOString(),
@@ -59,6 +61,18 @@ export async function metricsJson(services: Services, endpoints: readonly string
 
 function megabytes(bytes: number): number {
   return Math.round(bytes / MEGABYTE);
+}
+
+/** GPUs that engines of loaded models know. */
+function devicesOf(read: readonly MetricValues[]) {
+  const valuesOf = (name: string) => read.find((metric) => metric.name === name)?.values ?? [];
+  const mebibytes = (name: string, device: unknown) => megabytes(valuesOf(name).find(({ labels }) => labels.device === device)?.value ?? 0);
+  return valuesOf(DEVICE_METRICS.info).map(({ labels: { device, description, kind, backend } }) => ({
+    ...{ name: device, description, kind, backend },
+    memory_total_mb: mebibytes(DEVICE_METRICS.total, device),
+    memory_free_mb: mebibytes(DEVICE_METRICS.free, device),
+    memory_held_mb: mebibytes(DEVICE_METRICS.held, device),
+  }));
 }
 
 /** The template's, since the start of the server. */

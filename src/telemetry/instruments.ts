@@ -6,7 +6,8 @@
 import type { Counter, Histogram, Registry } from "prom-client";
 import { KEY_METRICS } from "../contract/observation.ts";
 import { Tally } from "../contract/tally.ts";
-import type { MetricsOptions, ModelGauges, StartFigures } from "./metrics.ts";
+import { addMemoryMetrics } from "./memory-metrics.ts";
+import type { MemoryGauges, MetricsOptions, ModelGauges, StartFigures } from "./metrics.ts";
 import { addProcessMetrics } from "./process-metrics.ts";
 import { addStateMetrics } from "./state-metrics.ts";
 import { addTallies } from "./tally-metric.ts";
@@ -52,6 +53,7 @@ export interface HotCounts {
 export interface InstrumentSources {
   readonly version: MetricsOptions["version"];
   readonly models: () => readonly ModelGauges[];
+  readonly memory: () => MemoryGauges | undefined;
   readonly start: () => StartFigures | undefined;
   readonly hot: HotCounts;
   readonly upstreams?: MetricsOptions["upstreams"];
@@ -76,6 +78,7 @@ export function createInstruments(library: Prometheus, registry: Registry, sourc
   const registers = [registry];
   const { version, models, hot } = sources;
   addStateMetrics(library, registers, models);
+  addMemoryMetrics(library, registers, sources);
   if (sources.upstreams) addUpstreamMetrics(library, registers, sources.upstreams);
   addProcessMetrics(library, registers, sources);
   const build = { name: "shimmy_build_info", help: "Always 1; the version is the label.", labelNames: ["version"], registers };
@@ -88,7 +91,7 @@ export function createInstruments(library: Prometheus, registry: Registry, sourc
       this.set(hot.inProgress);
     },
   });
-  addTallies(registers, "shimmy_inter_token_seconds", "Between two pieces of an answer, as its reader gets them.", () =>
+  addTallies(registers, "shimmy_inter_token_seconds", "Between two pieces of an answer, as its reader gets them.", ["model"], () =>
     [...hot.gaps].map(([model, tally]) => [{ model }, tally] as const),
   );
   return { ...requestInstruments(library, registers), ...genAiInstruments(library, registers), ...modelInstruments(library, registers) };

@@ -5,6 +5,7 @@
  */
 import type { Registry } from "prom-client";
 import type { AlertStatus } from "../contract/alerts.ts";
+import type { DeviceUse } from "../contract/hardware.ts";
 import type { UnloadReason } from "../contract/lifecycle.ts";
 import type { MetricsView } from "../contract/observation.ts";
 import type { Tally, TallyCounts } from "../contract/tally.ts";
@@ -27,7 +28,22 @@ export interface ModelGauges {
   /** Absent: all of it is on the processor. */
   readonly gpuLayers?: number;
   readonly devices?: readonly string[];
+  /** GPUs that its engine knows; absent: it has none. */
+  readonly deviceUses?: readonly DeviceGauges[];
   readonly engine?: EngineGauges;
+}
+
+/** A GPU as an engine told of it last, and what is planned to lie there of its model. */
+export interface DeviceGauges extends DeviceUse {
+  readonly backend: string;
+  /** When it told so, on any clock that all of them share: who told last is right about what is free. */
+  readonly toldAt: number;
+}
+
+/** Of the machine's own memory. */
+export interface MemoryGauges {
+  readonly usedBytes: number;
+  readonly budgetBytes: number;
 }
 
 /** Of a loaded model, as its engine told last: within a second of a change, and as it is when it rests. */
@@ -65,6 +81,7 @@ export interface MetricsOptions {
   readonly recording?: boolean;
   /** Read at each scrape. */
   readonly models: () => readonly ModelGauges[];
+  readonly memory?: () => Promise<MemoryGauges>;
   /** How alerts stand, read at each scrape. */
   readonly alerts?: () => readonly Pick<AlertStatus, "name" | "state" | "enabled">[];
   readonly upstreams?: () => readonly UpstreamGauges[];
@@ -88,6 +105,7 @@ export class Metrics {
   readonly #now: () => number;
   /** As they were at the latest scrape, so that all metrics of it agree. */
   #models: readonly ModelGauges[] = [];
+  #memory: MemoryGauges | undefined;
   #start: StartFigures | undefined;
   readonly #gaps = new Map<string, Tally>();
   readonly #hot: HotCounts = { gaps: this.#gaps, inProgress: 0 };
@@ -172,17 +190,23 @@ export class Metrics {
 
   /** The scrape. Rejects if prom-client cannot be loaded. */
   async text(): Promise<{ readonly contentType: string; readonly body: string }> {
-    const { registry } = await this.#load();
-    this.#models = this.#options.models();
+    const registry = await this.#look();
     return { contentType: registry.contentType, body: await registry.metrics() };
   }
 
   /** The same as values, for programs. */
   async read(): Promise<readonly MetricValues[]> {
-    const { registry } = await this.#load();
-    this.#models = this.#options.models();
+    const registry = await this.#look();
     // Its types say that a type is a number, and it is its name.
     return (await registry.getMetricsAsJSON()) as unknown as readonly MetricValues[];
+  }
+
+  /** What is mirrored is read now. */
+  async #look(): Promise<Registry> {
+    const [{ registry }, memory] = await Promise.all([this.#load(), this.#options.memory?.()]);
+    this.#models = this.#options.models();
+    this.#memory = memory;
+    return registry;
   }
 
   /** Values, rates and quantiles of windows; all callers share its samples. */
@@ -216,7 +240,8 @@ export class Metrics {
     this.#loading ??= Promise.all([import("prom-client"), import("./instruments.ts")]).then(([{ default: library }, own]) => {
       const registry = new library.Registry();
       const { version, upstreams } = this.#options;
-      const sources = { version, models: () => this.#models, start: () => this.#start, hot: this.#hot, ...(upstreams && { upstreams }) };
+      const state = { models: () => this.#models, memory: () => this.#memory, start: () => this.#start, hot: this.#hot };
+      const sources = { version, ...state, ...(upstreams && { upstreams }) };
       if (this.#options.alerts) own.addAlertGauge(library, [registry], this.#options.alerts);
       this.#loaded = { registry, instruments: own.createInstruments(library, registry, sources), newGapTally: own.newGapTally };
       return this.#loaded;

@@ -42,7 +42,7 @@ export function addStateMetrics(library: Prometheus, registers: Registry[], mode
   gauge("shimmy_model_memory_bytes", "What a model is counted with against the memory budget.", ({ memoryBytes }) => memoryBytes);
   for (const [key, name, help] of ENGINE_GAUGES) gauge(name, help, ({ engine }) => engine?.[key]);
   for (const [key, name, help] of ENGINE_COUNTERS) counter(name, help, ({ engine }) => engine?.[key]);
-  for (const [key, name, help] of STEP_TALLIES) addTallies(registers, name, help, () => tallies(models(), key));
+  for (const [key, name, help] of STEP_TALLIES) addTallies(registers, name, help, ["model"], () => tallies(models(), key));
   gauge("shimmy_model_gpu_layers", "Layers of a model that are on a GPU; 0: all is on the processor.", (state) =>
     state.loaded ? (state.gpuLayers ?? 0) : undefined,
   );

@@ -10,14 +10,15 @@ export function addTallies(
   registers: readonly Registry[],
   name: string,
   help: string,
+  labelNames: readonly string[],
   read: () => Iterable<readonly [labels: Readonly<Record<string, string>>, tally: TallyCounts]>,
 ): void {
   const get = async () => ({
     ...{ name, help, aggregator: "sum", type: "histogram" },
     values: [...read()].flatMap(([labels, tally]) => valuesOf(name, labels, tally)),
   });
-  // All that a registry asks of a metric is its name and `get`.
-  const metric = { name, get } as unknown as Histogram;
+  // All that a registry asks of a metric is its name and `get`; help and labels are for whoever lists them.
+  const metric = { name, help, labelNames, get } as unknown as Histogram;
   for (const registry of registers) registry.registerMetric(metric);
 }
 

@@ -57,6 +57,37 @@ describe.skipIf(missing)(`on a driver in software (${missing ?? "it is here"})`,
     );
 
     test(
+      "/metrics tells the memory of the device, and what the model is planned to hold there",
+      async () => {
+        await generate(server);
+        const of = (name: string) => metric(server, `shimmy_device_${name}`, '{device="Vulkan0"}');
+        const [total, free, held] = [await of("memory_bytes"), await of("free_memory_bytes"), await of("held_memory_bytes")];
+        const { text } = await ask(server, "/metrics");
+        expect(text).toMatch(/^shimmy_device_info\{device="Vulkan0",description="llvmpipe[^"]*",kind="gpu",backend="vulkan"\} 1$/m);
+        const { stdout } = await shimmy(["gpu-info", "--json"], { cwd: folder, env: LAVAPIPE });
+        const [device] = JSON.parse(stdout).engines[0].devices;
+        expect(total).toBe(device.totalBytes);
+        expect(free).toBeGreaterThan(2 ** 28);
+        expect(free).toBeLessThanOrEqual(total);
+        // As the plan in the log has it, and the intermediate results beside that.
+        const [, mebibytes] = /7 of 7 layers on Vulkan0 \((\d+) MiB of/.exec(server.stderr()) ?? [];
+        expect(held / 2 ** 20).toBeGreaterThan(Number(mebibytes));
+        expect(held / 2 ** 20).toBeLessThan(Number(mebibytes) + 64);
+        const { devices } = JSON.parse((await ask(server, "/metrics?format=json")).text);
+        const mb = (bytes: number) => Math.round(bytes / 2 ** 20);
+        expect(devices).toEqual([
+          {
+            ...{ name: "Vulkan0", description: device.description, kind: "gpu", backend: "vulkan" },
+            ...{ memory_total_mb: mb(total), memory_free_mb: expect.any(Number), memory_held_mb: mb(held) },
+          },
+        ]);
+        expect((await askJson(server, "/api/models/shimmy-tiny/unload", {})).status).toBe(200);
+        expect((await ask(server, "/metrics")).text).not.toMatch(/^shimmy_device_/m);
+      },
+      SLOW,
+    );
+
+    test(
       "the most likely next word is the processor's too",
       async () => {
         const processor = await startServer({ args: ["--gpu", "off"], env: { ...LAVAPIPE, HOME: folder } });

@@ -1,11 +1,17 @@
 /** The metrics after some hundred random requests are what the answers themselves say: none lost, none counted twice. */
+import { copyFileSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { post, startServer, type TestServer, until } from "../support/server.ts";
+import { temporaryFolder } from "../support/command.ts";
+import { post, startServer, type TestServer, TINY, until } from "../support/server.ts";
 
 let server: TestServer;
 beforeAll(async () => {
-  server = await startServer({ args: ["--parallel", "2", "--max-queue", "2", "--ctx", "512"] });
+  const cwd = temporaryFolder();
+  mkdirSync(join(cwd, "models"));
+  copyFileSync(TINY, join(cwd, "models", "left.gguf"));
+  server = await startServer({ cwd, args: ["--parallel", "2", "--max-queue", "2", "--ctx", "512"] });
 });
 afterAll(async () => void (await server.stop()));
 
@@ -19,7 +25,7 @@ interface Wanted {
 }
 
 const wanted: fc.Arbitrary<Wanted> = fc.record({
-  kind: fc.constantFrom<Kind>("chat", "chat", "chat", "completion", "completion", "invalid", "broken", "nowhere", "abort"),
+  kind: fc.constantFrom<Kind>("chat", "chat", "chat", "completion", "completion", "embeddings", "invalid", "broken", "nowhere", "abort"),
   stream: fc.boolean(),
   n: fc.integer({ min: 1, max: 2 }),
   tokens: fc.integer({ min: 1, max: 12 }),
@@ -37,7 +43,7 @@ interface Seen {
   readonly began: boolean;
 }
 
-const [CHAT, COMPLETIONS] = ["/v1/chat/completions", "/v1/completions"] as const;
+const [CHAT, COMPLETIONS, EMBEDDINGS] = ["/v1/chat/completions", "/v1/completions", "/v1/embeddings"] as const;
 const NOTHING = { prompt: 0, cached: 0, completion: 0, began: false };
 
 async function send({ kind, stream, n, tokens, word }: Wanted): Promise<Seen> {
@@ -48,6 +54,8 @@ async function send({ kind, stream, n, tokens, word }: Wanted): Promise<Seen> {
       return openai(CHAT, { ...more, messages });
     case "completion":
       return openai(COMPLETIONS, { ...more, prompt: [`The ${word}`, "Once"] });
+    case "embeddings":
+      return vectors([word, "once more"]);
     case "invalid":
       return refused(CHAT, { ...more, messages, temperature: "hot" });
     case "broken":
@@ -55,7 +63,7 @@ async function send({ kind, stream, n, tokens, word }: Wanted): Promise<Seen> {
     case "nowhere":
       return refused("/v1/nowhere", {}, "unmatched");
     default:
-      return aborted({ ...more, messages, max_tokens: 400, logit_bias: { 2: -100 } });
+      return aborted({ ...more, model: "left", messages, max_tokens: 400, logit_bias: { 2: -100 } });
   }
 }
 
@@ -63,6 +71,12 @@ async function refused(path: string, body: unknown, route = path): Promise<Seen>
   const response = await post(server, path, body);
   await response.text();
   return { route, status: response.status, ...NOTHING };
+}
+
+async function vectors(input: readonly string[]): Promise<Seen> {
+  const response = await post(server, EMBEDDINGS, { model: "shimmy-tiny", input });
+  const { usage } = (await response.json()) as { readonly usage?: { readonly prompt_tokens: number } };
+  return { route: EMBEDDINGS, status: response.status, ...NOTHING, prompt: usage?.prompt_tokens ?? 0 };
 }
 
 /** OpenAI's usage of a whole answer, or of the last chunk of a stream. */
@@ -79,7 +93,7 @@ async function openai(route: string, body: object): Promise<Seen> {
   return { route, status: 200, prompt: usage.prompt_tokens, cached, completion: usage.completion_tokens, began };
 }
 
-/** Leaves at the first piece of the stream. */
+/** Leaves at the first piece of the stream. From a model of its own: what others used is known to the token. */
 async function aborted(body: object): Promise<Seen> {
   const leave = new AbortController();
   const response = await post(server, CHAT, { ...body, stream: true, n: 1 }, { signal: leave.signal });
@@ -136,26 +150,25 @@ test("some hundred requests, in turn and at once", { timeout: 110_000 }, async (
   expect(grown("shimmy_request_failures_total")).toBe(seen.filter(({ status }) => status === 429 || status >= 500).length);
 
   const sum = (key: "prompt" | "cached" | "completion") => seen.reduce((all, one) => all + one[key], 0);
-  const left = seen.filter(({ status }) => status === 499).length;
-  const tokens = {
-    prompt: grown("shimmy_prompt_tokens_total") - sum("prompt"),
-    cached: grown("shimmy_cached_tokens_total") - sum("cached"),
-    completion: grown("shimmy_completion_tokens_total") - sum("completion"),
-  };
+  const [mine, left] = ['model="shimmy-tiny"', 'model="left"'];
+  expect(grown("shimmy_prompt_tokens_total", mine)).toBe(sum("prompt"));
+  expect(grown("shimmy_cached_tokens_total", mine)).toBe(sum("cached"));
+  expect(grown("shimmy_completion_tokens_total", mine)).toBe(sum("completion"));
   // Those who left were not told their usage; their prompts have some thirty tokens, and each was told a piece at least.
-  expect(tokens.cached).toBeGreaterThanOrEqual(0);
-  expect(tokens.cached).toBeLessThanOrEqual(left * 60);
-  expect(tokens.prompt).toBeGreaterThan(0);
-  expect(tokens.prompt).toBeLessThanOrEqual(left * 60);
-  expect(tokens.completion).toBeGreaterThan(0);
-  expect(tokens.completion).toBeLessThanOrEqual(left * 400);
+  const leavers = seen.filter(({ status }) => status === 499).length;
+  expect(grown("shimmy_prompt_tokens_total", left)).toBeGreaterThan(leavers);
+  expect(grown("shimmy_prompt_tokens_total", left)).toBeLessThanOrEqual(leavers * 60);
+  expect(grown("shimmy_completion_tokens_total", left)).toBeGreaterThan(0);
+  expect(grown("shimmy_completion_tokens_total", left)).toBeLessThanOrEqual(leavers * 400);
 
   const began = seen.filter((one) => one.began).length;
-  expect(grown("shimmy_time_to_first_token_seconds_count")).toBeGreaterThanOrEqual(began);
-  expect(grown("shimmy_time_to_first_token_seconds_count")).toBeLessThanOrEqual(began + left);
+  expect(grown("shimmy_time_to_first_token_seconds_count", mine)).toBeGreaterThanOrEqual(began);
   const asked = grown("gen_ai_server_request_duration_seconds_count");
   expect(asked).toBe(seen.filter(({ route }) => route !== "unmatched").length);
-  expect(grown("gen_ai_client_token_usage_sum", 'gen_ai_token_type="input"')).toBeGreaterThanOrEqual(sum("prompt"));
-  expect(grown("shimmy_prompt_cache_requests_total")).toBeGreaterThanOrEqual(seen.filter(({ status }) => status === 200).length);
+  const ours = 'gen_ai_response_model="shimmy-tiny"';
+  expect(grown("gen_ai_client_token_usage_sum", 'gen_ai_token_type="input"', ours)).toBe(sum("prompt"));
+  expect(grown("gen_ai_client_token_usage_sum", 'gen_ai_token_type="output"', ours)).toBe(sum("completion"));
+  const generated = seen.filter(({ status, route }) => status === 200 && route !== EMBEDDINGS).length;
+  expect(grown("shimmy_prompt_cache_requests_total", mine)).toBe(generated);
   expect(after.get('shimmy_running_requests{model="shimmy-tiny"}')).toBe(0);
 });

@@ -93,6 +93,9 @@ const REQUESTS: ReadonlyArray<readonly [path: string, body: unknown]> = [
   [`/v1/nowhere/${MARKS.query}?key=${MARKS.query}`, { prompt: MARKS.prompt }],
 ];
 
+/** One that renders nothing at all is not used, so it renders what is not the prompt of the test. */
+const QUOTING = `{% for m in messages %}{% if 'mark' in m['content'] %}{{ raise_exception('no ' + m['content']) }}{% endif %}{{ m['content'] }}{% endfor %}`;
+
 describe.each(["text", "json"])("a log of %s", (format) => {
   test("every door, well and badly asked, and batches", { timeout: 60_000 }, async () => {
     const server = await logged({}, format);
@@ -134,10 +137,10 @@ describe.each(["text", "json"])("a log of %s", (format) => {
   });
 
   test("a template that quotes the messages in its error", { timeout: 60_000 }, async () => {
-    writeFileSync(join(folder, "t.jinja"), "{{ raise_exception('no ' + messages[0]['content']) }}");
+    writeFileSync(join(folder, "t.jinja"), QUOTING);
     const server = await logged({ args: ["--chat-template-file", join(folder, "t.jinja")] }, format);
-    await send(server, CHAT, { messages: [user] });
-    expect(server.stderr()).toContain("/v1/chat/completions");
+    expect(await send(server, CHAT, { messages: [user] })).toMatch(/^400 .*no mark-of-prompt.*"template_error"/);
+    expect(server.stderr()).toMatch(/template_error/);
     expect(told(server)).toEqual([]);
   });
 
@@ -158,6 +161,13 @@ describe.each(["text", "json"])("a log of %s", (format) => {
       const server = await logged({ args: ["--upstream", stand.url] }, format);
       for (const stream of [false, true]) await send(server, CHAT, { model: "tiny-stand", messages, stream, max_tokens: 4 });
       expect(quoted).toBe(true);
+      expect(told(server)).toEqual([]);
+      // Until it is not asked any more, which is told to everybody who can reach the server.
+      for (let i = 0; i < 10 && status === 500; i++) await send(server, CHAT, { model: "tiny-stand", messages, max_tokens: 4 });
+      const health = await (await fetch(`${server.url}/health`)).text();
+      if (status === 500) expect(JSON.parse(health).degraded).toMatchObject([{ upstream: 1, reason: expect.any(String) }]);
+      const metrics = await (await fetch(`${server.url}/metrics`, { headers: { authorization: `Bearer ${MARKS.key}` } })).text();
+      for (const mark of Object.values(MARKS)) expect(health + metrics).not.toContain(mark);
       expect(told(server)).toEqual([]);
     } finally {
       await stand.stop();

@@ -88,6 +88,23 @@ export const PANELS: readonly Panel[] = [
       [now("instance", KEY_METRICS.expectedMemory), "expected, {{instance}}"],
     ],
   },
+  {
+    title: "Memory of models and its budget",
+    unit: "bytes",
+    lines: [
+      [now("instance", "shimmy_memory_budget_used_bytes"), "models, {{instance}}"],
+      [now("instance", "shimmy_memory_budget_bytes"), "budget, {{instance}}"],
+    ],
+  },
+  {
+    title: "Memory of GPUs",
+    unit: "bytes",
+    lines: [
+      [now("device", "shimmy_device_memory_bytes"), "there is, {{device}}"],
+      [now("device", "shimmy_device_free_memory_bytes"), "free, {{device}}"],
+      [now("device", "shimmy_device_held_memory_bytes"), "models, {{device}}"],
+    ],
+  },
   { title: "Start-up time", unit: "s", lines: [[now("instance", KEY_METRICS.startup), "{{instance}}"]] },
   {
     title: "Models: loads, unloads, restarts",
