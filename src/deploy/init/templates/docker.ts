@@ -48,7 +48,7 @@ export function dockerfile(options: TemplateOptions): string {
   const { port } = options;
   const variables = Object.entries(modelVariables(options)).map(([name, value]) => ` \\\n    ${name}=${value}`);
   return `# The engines are built against glibc, so it is Debian and not Alpine.
-FROM node:20-slim
+FROM node:24-bookworm-slim
 
 ${installStep(options)}
 
@@ -100,6 +100,7 @@ ${isPrivileged(options) ? `  sysctls: { net.ipv4.ip_unprivileged_port_start: "0"
       limits:
         cpus: "${cpus}"
         memory: ${mebibytes(options)}M
+        # Here, and not as pids_limit: compose refuses the one beside the limits above.
         pids: 512
   logging:
     driver: json-file
