@@ -8,10 +8,10 @@ import { mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { number, table } from "../src/bench/format.ts";
+import { median } from "../src/bench/measure/figures.ts";
 import { cannotLimit } from "../test/support/container/cgroups.ts";
-import { number, table } from "./format.ts";
 import { type ColdStart, coldStart, dropFromCache } from "./lambda/cold-start.ts";
-import { median } from "./measure/figures.ts";
 
 const { values } = parseArgs({
   options: {

@@ -4,9 +4,9 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { basename, dirname, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { processTree } from "../../src/bench/measure/process-tree.ts";
 import { Cgroups } from "../../test/support/container/cgroups.ts";
 import { functionUrlEvent, type Invoked, LambdaApi } from "../../test/support/lambda-api.ts";
-import { processTree } from "../measure/process-tree.ts";
 
 /** From the hand-out of the event, in ms. */
 export interface Timing {
@@ -49,7 +49,13 @@ export async function coldStart({ task, home, model, memoryMegabytes }: Instance
   const env = {
     PATH: process.env.PATH,
     ...{ HOME: home, XDG_CONFIG_HOME: home, XDG_DATA_HOME: home, XDG_CACHE_HOME: home },
-    ...{ SHIMMY_API_KEY: KEY, SHIMMY_FILES: "false", SHIMMY_MODEL_STORES: "off", SHIMMY_LOG_LEVEL: "error", SHIMMY_MODEL_DIRS: dirname(model) },
+    ...{
+      SHIMMY_API_KEY: KEY,
+      SHIMMY_FILES: "false",
+      SHIMMY_MODEL_STORES: "off",
+      SHIMMY_LOG_LEVEL: "error",
+      SHIMMY_MODEL_DIRS: dirname(model),
+    },
     ...{ AWS_LAMBDA_RUNTIME_API: await api.listen(), LAMBDA_TASK_ROOT: task, _HANDLER: "lambda.handler" },
   };
   const begun = performance.now();

@@ -100,7 +100,6 @@ ${isPrivileged(options) ? `  sysctls: { net.ipv4.ip_unprivileged_port_start: "0"
       limits:
         cpus: "${cpus}"
         memory: ${mebibytes(options)}M
-        # Here, and not as pids_limit: compose refuses the one beside the limits above.
         pids: 512
   logging:
     driver: json-file
