@@ -48,7 +48,9 @@ export function cannotMakeRoots(): string | undefined {
   if (process.getuid?.() !== 0) return "only root can make a root";
   if (spawnSync("unshare", ["--mount", "--pid", "--ipc", "--uts", "--fork", "true"]).status !== 0)
     return "this root may not unshare namespaces";
-  const absent = ["debootstrap", "nsenter", "ip", "setpriv", "chroot"].filter((name) => spawnSync("which", [name]).status !== 0);
+  const absent = ["debootstrap", "nsenter", "ip", "setpriv", "chroot", "tini-static"].filter(
+    (name) => spawnSync("which", [name]).status !== 0,
+  );
   return absent.length > 0 ? `not on this machine: ${absent.join(", ")}` : undefined;
 }
 
