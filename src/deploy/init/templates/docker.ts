@@ -48,7 +48,7 @@ export function dockerfile(options: TemplateOptions): string {
   const { port } = options;
   const variables = Object.entries(modelVariables(options)).map(([name, value]) => ` \\\n    ${name}=${value}`);
   return `# The engines are built against glibc, so it is Debian and not Alpine.
-FROM node:20-slim
+FROM node:24-bookworm-slim
 
 ${installStep(options)}
 

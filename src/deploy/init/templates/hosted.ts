@@ -7,7 +7,7 @@ import { installStep } from "./docker.ts";
 export function hostedDockerfile(options: TemplateOptions, host: string): string {
   const variables = Object.entries(modelVariables(options)).map(([name, value]) => ` \\\n    ${name}=${value}`);
   return `# The engines are built against glibc, so it is Debian and not Alpine.
-FROM node:20-slim
+FROM node:24-bookworm-slim
 
 ${installStep(options)}
 

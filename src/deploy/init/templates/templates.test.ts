@@ -79,7 +79,7 @@ describe("docker", () => {
   const dockerfile = files("docker").get("Dockerfile") ?? "";
 
   test("the image runs as a number that is not root, by exec, on glibc, and asks after itself without curl", () => {
-    expect(dockerfile).toMatch(/^FROM node:\d+-slim$/m);
+    expect(dockerfile).toMatch(/^FROM node:\d+-bookworm-slim$/m);
     expect(dockerfile).toMatch(/^USER 1000:1000$/m);
     expect(dockerfile.indexOf("USER")).toBeLessThan(dockerfile.indexOf("ENTRYPOINT"));
     expect(dockerfile).toMatch(/^ENTRYPOINT \["shimmy"\]$/m);
@@ -102,7 +102,7 @@ describe("docker", () => {
       ports: ["127.0.0.1:9001:9000"],
       environment: { SHIMMY_API_KEY: expect.stringMatching(/^\$\{SHIMMY_API_KEY:\?/) },
       depends_on: { pull: { condition: "service_completed_successfully" } },
-      deploy: { resources: { limits: { cpus: "2", memory: "2048M" } } },
+      deploy: { resources: { limits: { cpus: "2", memory: "2048M", pids: 512 } } },
     });
     expect(services.pull?.command).toEqual(["shimmy pull owner/repo:Q4_K_M || shimmy show owner/repo:Q4_K_M > /dev/null\nshimmy verify\n"]);
     expect(Object.keys(volumes)).toEqual(["models", "data-shimmy-1", "data-shimmy-2"]);
