@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Outcome, runCase } from "./case.ts";
 import { number } from "./format.ts";
+import { streamChat } from "./measure/client.ts";
 import { machineInfo } from "./measure/machine.ts";
 import { timeLimit } from "./measure/time-limit.ts";
 import { othersOf } from "./measure/watch.ts";
@@ -31,6 +32,9 @@ export interface BenchOptions extends Asked {
 /** A case that takes longer hangs, unless its server is so slow that this is no wonder. */
 const CASE_LIMIT_MS = 300_000;
 const TIMES_EXPECTED = 4;
+/** Between two servers; longer than our engine needs to see that cores are free. */
+const QUIET_MS = 300;
+const SETTLING_TOKENS = 2;
 /** Ctrl-C reaches the server first now and then: what failed a moment before it did not fail. */
 const SIGNAL_LAG_MS = 100;
 
@@ -122,6 +126,7 @@ class Run {
     const { sizing } = this.plan;
     const expectedMs = 1000 * secondsOf({ workload, clients }, sizing, pace);
     const signal = AbortSignal.any([this.options.signal, timeLimit(Math.max(CASE_LIMIT_MS, TIMES_EXPECTED * expectedMs))]);
+    if (this.probed.length > 1) await settle(server, this.options.signal);
     const outcome = await runCase({ workload, clients, server, round, seed, sizing, watches: this.watches === true, signal });
     if (outcome.failed > 0) await sleep(SIGNAL_LAG_MS);
     if (this.options.signal.aborted) return;
@@ -139,6 +144,18 @@ class Run {
     this.failures.push(line);
     this.options.say(line);
   }
+}
+
+/**
+ * The other server has just used every core, and a server that looks at what is free would begin with one thread for that. So each is
+ * asked once, unmeasured, between two quiet moments, as the developers' bench does.
+ */
+async function settle({ target }: BenchServer, signal: AbortSignal): Promise<void> {
+  const messages = [{ role: "user" as const, content: "Good day." }];
+  const within = AbortSignal.any([signal, timeLimit(CASE_LIMIT_MS)]);
+  await sleep(QUIET_MS);
+  await streamChat(target, { messages, tokens: SETTLING_TOKENS, client: 0, signal: within });
+  await sleep(QUIET_MS);
 }
 
 /** True, or why not. */

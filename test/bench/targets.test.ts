@@ -72,13 +72,11 @@ test("answers that somebody wants longer than the context are cut to it, and tha
   expect(stderr).toContain("Answers have 256 tokens at most: longer ones have no room in the context.");
 });
 
-describe.skipIf(process.platform !== "linux")("a key that was typed", () => {
-  const KEY = "sk-typed-and-nowhere-else-0815";
-  test.each([
-    ["bench", ["--workloads", "decode", "--clients", "1", "--rounds", "1", "--tokens", "8", "--json"]],
-    ["plan", ["--model", "shimmy-tiny", "--ctx", "1024", "--rps", "1/min", "--answer-tokens", "8", "--json"]],
-  ] as const)("is on no command line of what %s starts", { timeout: 90_000 }, async (command, args) => {
-    const child = spawn(process.execPath, [CLI, command, "--api-key", KEY, ...args], { cwd, env: { ...bareEnvironment(cwd), ...env } });
+describe.skipIf(process.platform !== "linux")("what was typed, and keys", () => {
+  const KEY = "sk-known-and-nowhere-else-0815";
+  /** Runs it, and reads the command lines of all that it starts. */
+  async function watched(args: readonly string[], more: Readonly<Record<string, string>> = {}) {
+    const child = spawn(process.execPath, [CLI, ...args, "--json"], { cwd, env: { ...bareEnvironment(cwd), ...env, ...more } });
     const seen = new Set<string>();
     const look = setInterval(() => {
       for (const pid of descendantsOf(child.pid!)) seen.add(commandLineOf(pid));
@@ -89,5 +87,19 @@ describe.skipIf(process.platform !== "linux")("a key that was typed", () => {
     expect([...seen].some((line) => / serve /.test(line))).toBe(true);
     expect([...seen].filter((line) => line.includes(KEY))).toEqual([]);
     expect(stdout + stderr).not.toContain(KEY);
+    return { lines: [...seen], result: JSON.parse(stdout) };
+  }
+
+  test("bench: the key reaches its server, and is on no command line", { timeout: 90_000 }, async () => {
+    const args = ["bench", "--api-key", KEY, "--workloads", "decode", "--clients", "1", "--rounds", "1", "--tokens", "8"];
+    const { result } = await watched(args);
+    expect(result.runs).toHaveLength(1);
+  });
+
+  test("plan: neither is on a command line, and the server has both", { timeout: 90_000 }, async () => {
+    const args = ["plan", "--model", "shimmy-tiny", "--ctx", "777", "--rps", "1/min", "--answer-tokens", "8"];
+    const { lines, result } = await watched(args, { SHIMMY_API_KEY: KEY });
+    expect(lines.filter((line) => line.includes("777"))).toEqual([]);
+    expect(result.measured.contextTokens).toBe(777);
   });
 });
