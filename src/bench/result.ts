@@ -45,6 +45,9 @@ export interface BenchResult {
     readonly share: number;
     /** Length of the answers; null: each workload's own × share. */
     readonly tokens: number | null;
+    /** What a round asks of one server, in all. */
+    readonly round_tokens: number;
+    readonly round_prompt_words: number;
   };
   readonly servers: readonly ServerReport[];
   /** What other programs used while it was measured; null: it was not watched, and why. */

@@ -5,12 +5,16 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Outcome, runCase } from "./case.ts";
 import { number } from "./format.ts";
+import { streamChat } from "./measure/client.ts";
 import { machineInfo } from "./measure/machine.ts";
+import { timeLimit } from "./measure/time-limit.ts";
 import { othersOf } from "./measure/watch.ts";
 import { type Probed, probe } from "./probe.ts";
 import { type BenchResult, FORMAT, type ServerReport, summarise } from "./result.ts";
 import { type BenchServer, openServer, type ServerAddress } from "./server.ts";
-import { type Asked, type Plan, planFor } from "./sizing.ts";
+import { type Asked, type Plan, planFor, secondsOf } from "./sizing.ts";
+import { shareWords } from "./text.ts";
+import { answerTokens } from "./workloads/workload.ts";
 
 export interface BenchOptions extends Asked {
   readonly here: ServerAddress & { readonly model?: string | undefined; readonly started: boolean };
@@ -25,8 +29,12 @@ export interface BenchOptions extends Asked {
   readonly say: (line: string) => void;
 }
 
-/** A case that takes longer hangs. */
+/** A case that takes longer hangs, unless its server is so slow that this is no wonder. */
 const CASE_LIMIT_MS = 300_000;
+const TIMES_EXPECTED = 4;
+/** Between two servers; longer than our engine needs to see that cores are free. */
+const QUIET_MS = 300;
+const SETTLING_TOKENS = 2;
 /** Ctrl-C reaches the server first now and then: what failed a moment before it did not fail. */
 const SIGNAL_LAG_MS = 100;
 
@@ -41,7 +49,7 @@ export async function runBench(options: BenchOptions): Promise<BenchResult> {
   const probed: Probed[] = [];
   for (const server of opened) {
     say(`${nameOf(server)}: loading ${server.target.modelId}, and finding out how fast it is …`);
-    probed.push(await probe(server, options.seed, signal));
+    probed.push(await probe(server, options));
   }
   const contexts = probed.flatMap(({ server }) => server.contextTokens ?? []);
   const plan = planFor(
@@ -50,11 +58,7 @@ export async function runBench(options: BenchOptions): Promise<BenchResult> {
     contexts.length > 0 ? Math.min(...contexts) : undefined,
   );
   say(announcement(plan, options, probed.length));
-  const run = new Run(
-    options,
-    plan,
-    probed.map(({ server }) => server),
-  );
+  const run = new Run(options, plan, probed);
   await run.all();
   return resultOf(options, plan, run, measured);
 }
@@ -63,10 +67,21 @@ function nameOf({ name, target, version }: BenchServer): string {
   return `${name} (${target.url}${version === undefined ? "" : `, ${version}`})`;
 }
 
-function announcement({ cases, seconds, sizing }: Plan, { rounds }: BenchOptions, servers: number): string {
+function announcement({ cases, seconds, sizing, fits, work }: Plan, { rounds, tokens }: BenchOptions, servers: number): string {
   const time = seconds < 90 ? `${Math.max(1, Math.round(seconds))} s` : `${Math.round(seconds / 60)} minutes`;
-  const made = sizing.share === 1 ? "" : `; each case at ${Math.round(100 * (sizing.share ?? 1))}% of its full size`;
-  return `${counted(cases.length, "case")}, ${counted(rounds, "round")}, ${counted(servers, "server")}: about ${time}${made}. Ctrl-C ends it with what there is.`;
+  const { share = 1, longestAnswer = Number.POSITIVE_INFINITY } = sizing;
+  const size = `a round is ${work.tokens} tokens of answers after ${work.promptWords} words of prompts${share === 1 ? "" : ` (${shareWords(share, tokens)})`}`;
+  return [
+    `${counted(cases.length, "case")}, ${counted(rounds, "round")}, ${counted(servers, "server")}: about ${time}; ${size}. Ctrl-C ends it with what there is.`,
+    ...(tokens !== undefined && tokens > longestAnswer
+      ? [`Answers have ${longestAnswer} tokens at most: longer ones have no room in the context.`]
+      : []),
+    ...(fits
+      ? []
+      : [
+          "It is slow, and the work cannot be made smaller by itself: --tokens 4, --workloads decode, --clients 1 or --rounds 1 make it shorter.",
+        ]),
+  ].join("\n");
 }
 
 function counted(n: number, word: string): string {
@@ -83,29 +98,35 @@ class Run {
   constructor(
     private readonly options: BenchOptions,
     private readonly plan: Plan,
-    readonly servers: readonly BenchServer[],
+    readonly probed: readonly Probed[],
   ) {
-    this.watches = watchable(servers);
+    this.watches = watchable(this.servers);
+  }
+
+  get servers(): readonly BenchServer[] {
+    return this.probed.map(({ server }) => server);
   }
 
   async all(): Promise<void> {
     for (let round = 0; round < this.options.rounds; round++) {
-      const order = round % 2 === 0 ? this.servers : [...this.servers].reverse();
+      const order = round % 2 === 0 ? this.probed : [...this.probed].reverse();
       for (let index = 0; index < this.plan.cases.length; index++)
-        for (const server of order) {
+        for (const probed of order) {
           if (this.options.signal.aborted) return;
-          await this.#one(round, index, server);
+          await this.#one(round, index, probed);
         }
     }
   }
 
-  async #one(round: number, index: number, server: BenchServer): Promise<void> {
+  async #one(round: number, index: number, { server, pace }: Probed): Promise<void> {
     const { workload, clients } = this.plan.cases[index]!;
     const same = (outcome: Outcome) => outcome.server === server.name && outcome.workload === workload.name && outcome.clients === clients;
     if (this.#gone.has(server.name) || this.outcomes.some((outcome) => same(outcome) && outcome.notServed !== undefined)) return;
-    const signal = AbortSignal.any([this.options.signal, AbortSignal.timeout(CASE_LIMIT_MS)]);
     const seed = this.options.seed * 100 + round;
     const { sizing } = this.plan;
+    const expectedMs = 1000 * secondsOf({ workload, clients }, sizing, pace);
+    const signal = AbortSignal.any([this.options.signal, timeLimit(Math.max(CASE_LIMIT_MS, TIMES_EXPECTED * expectedMs))]);
+    if (this.probed.length > 1) await settle(server, this.options.signal);
     const outcome = await runCase({ workload, clients, server, round, seed, sizing, watches: this.watches === true, signal });
     if (outcome.failed > 0) await sleep(SIGNAL_LAG_MS);
     if (this.options.signal.aborted) return;
@@ -123,6 +144,18 @@ class Run {
     this.failures.push(line);
     this.options.say(line);
   }
+}
+
+/**
+ * The other server has just used every core, and a server that looks at what is free would begin with one thread for that. So each is
+ * asked once, unmeasured, between two quiet moments, as the developers' bench does.
+ */
+async function settle({ target }: BenchServer, signal: AbortSignal): Promise<void> {
+  const messages = [{ role: "user" as const, content: "Good day." }];
+  const within = AbortSignal.any([signal, timeLimit(CASE_LIMIT_MS)]);
+  await sleep(QUIET_MS);
+  await streamChat(target, { messages, tokens: SETTLING_TOKENS, client: 0, signal: within });
+  await sleep(QUIET_MS);
 }
 
 /** True, or why not. */
@@ -150,7 +183,7 @@ function progress({ round, workload, clients, server, figures, failed, requests,
   return `${where}: ${[...told, ...(failed > 0 ? [`${failed} of ${requests} failed`] : [])].join(", ")}`;
 }
 
-function resultOf(options: BenchOptions, { sizing }: Plan, run: Run, measured: Date): BenchResult {
+function resultOf(options: BenchOptions, { sizing, work }: Plan, run: Run, measured: Date): BenchResult {
   const { outcomes } = run;
   const others = run.watches === true ? othersOf(outcomes.flatMap(({ watched }) => watched ?? [])) : undefined;
   const unwatched = run.watches === true ? (others ? null : "nothing was measured") : run.watches;
@@ -167,7 +200,9 @@ function resultOf(options: BenchOptions, { sizing }: Plan, run: Run, measured: D
       rounds: options.rounds,
       seed: options.seed,
       share: sizing.share ?? 1,
-      tokens: sizing.tokens ?? null,
+      tokens: sizing.tokens === undefined ? null : answerTokens(sizing, sizing.tokens),
+      round_tokens: work.tokens,
+      round_prompt_words: work.promptWords,
     },
     servers: run.servers.map((server) => serverReport(server, options, outcomes)),
     others: others ?? null,

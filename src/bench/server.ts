@@ -25,8 +25,6 @@ export interface BenchServer {
   /** How tables call it. */
   readonly name: "this" | "against";
   readonly target: Target;
-  /** What keeps answers from ending, where only a loaded model tells it. Undefined: there is no way. */
-  readonly endBan?: () => Promise<Target["noEnd"]>;
   readonly pid?: number;
   /** Nothing can be seen of its machine. */
   readonly elsewhere: boolean;
@@ -52,20 +50,20 @@ export async function openServer(address: ServerAddress, { name, model, like }: 
   const models = await modelsOf(door);
   const product = await productOf(door);
   const chosen = await choose(door, models, { name, model, like: like ?? product.defaultModel });
-  const contextTokens = chosen.contextTokens ?? product.contextTokens;
+  // One may speak of all slots together.
+  const contexts = [chosen.contextTokens, product.contextTokens].filter((tokens) => tokens !== undefined);
   return {
     name,
     target: {
       url,
       modelId: chosen.id,
-      ...(!product.shimmy && { noEnd: { ignore_eos: true } }),
+      noEnd: { ignore_eos: true },
       ...(address.key !== undefined && { key: address.key }),
     },
     elsewhere: !/^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(new URL(url).hostname),
-    ...(product.shimmy && { endBan: () => biasOf(door, chosen.id) }),
     ...(address.pid !== undefined && { pid: address.pid }),
     ...(product.version !== undefined && { version: product.version }),
-    ...(contextTokens !== undefined && { contextTokens }),
+    ...(contexts.length > 0 && { contextTokens: Math.min(...contexts) }),
   };
 }
 
@@ -88,13 +86,11 @@ class Door {
   ) {}
 
   /** @throws target_unreachable */
-  async ask(path: string, body?: unknown): Promise<{ readonly status: number; readonly json: unknown; readonly text: string }> {
+  async ask(path: string): Promise<{ readonly status: number; readonly json: unknown; readonly text: string }> {
     const signal = AbortSignal.any([this.signal, AbortSignal.timeout(LIMIT_MS)]);
-    const authorization = this.key === undefined ? {} : { authorization: `Bearer ${this.key}` };
-    const post = body === undefined ? {} : { method: "POST", body: JSON.stringify(body) };
-    const headers = { ...authorization, ...(body !== undefined && { "content-type": "application/json" }) };
+    const headers = this.key === undefined ? {} : { authorization: `Bearer ${this.key}` };
     try {
-      const response = await fetch(this.url + path, { ...post, headers, signal, redirect: "manual" });
+      const response = await fetch(this.url + path, { headers, signal, redirect: "manual" });
       const text = this.clean(await response.text());
       return { status: response.status, json: parsed(text), text };
     } catch (cause) {
@@ -103,8 +99,8 @@ class Door {
   }
 
   /** What is not there is nothing. */
-  async tell(path: string, body?: unknown): Promise<Readonly<Record<string, unknown>>> {
-    const { status, json } = await this.ask(path, body);
+  async tell(path: string): Promise<Readonly<Record<string, unknown>>> {
+    const { status, json } = await this.ask(path);
     return status === 200 ? record(json) : {};
   }
 
@@ -170,7 +166,6 @@ async function byOtherName(door: Door, model: string): Promise<Model | undefined
 }
 
 interface Product {
-  readonly shimmy: boolean;
   readonly version?: string;
   /** That answers when a request names none. */
   readonly defaultModel?: string;
@@ -184,7 +179,6 @@ async function productOf(door: Door): Promise<Product> {
   if (health.service === "shimmy") {
     const { model_alias } = props;
     return {
-      shimmy: true,
       version: `shimmy ${word(health.version) ?? ""}`,
       ...(typeof model_alias === "string" && { defaultModel: model_alias }),
     };
@@ -192,22 +186,12 @@ async function productOf(door: Door): Promise<Product> {
   const build = word(props.build_info);
   if (build !== undefined) {
     const contextTokens = count(record(props.default_generation_settings).n_ctx);
-    return { shimmy: false, version: `llama-server ${build}`, ...(contextTokens !== undefined && { contextTokens }) };
+    return { version: `llama-server ${build}`, ...(contextTokens !== undefined && { contextTokens }) };
   }
   const ollama = word((await door.tell("/api/version")).version);
-  if (ollama !== undefined) return { shimmy: false, version: `Ollama ${ollama}` };
+  if (ollama !== undefined) return { version: `Ollama ${ollama}` };
   const vllm = word((await door.tell("/version")).version);
-  return { shimmy: false, ...(vllm !== undefined && { version: `vLLM ${vllm}` }) };
-}
-
-/** Shimmy has no `ignore_eos`: the model's own token for the end is banned. */
-async function biasOf(door: Door, model: string): Promise<Target["noEnd"]> {
-  const { eos_token } = await door.tell(`/props?model=${encodeURIComponent(model)}`);
-  if (typeof eos_token !== "string") return undefined;
-  const { tokens } = await door.tell("/tokenize", { model, content: eos_token, parse_special: true });
-  return Array.isArray(tokens) && tokens.length === 1 && count(tokens[0]) !== undefined
-    ? { logit_bias: { [String(tokens[0])]: -100 } }
-    : undefined;
+  return vllm === undefined ? {} : { version: `vLLM ${vllm}` };
 }
 
 function parsed(text: string): unknown {

@@ -1,13 +1,17 @@
 /** How much work fits the time, and how long a run will take, from the pace of the first requests. Pure; called by run.ts. */
 import type { Pace } from "./probe.ts";
 import { type Case, casesOf, type NamedWorkload } from "./workloads/list.ts";
-import type { Sizing } from "./workloads/workload.ts";
+import type { Sizing, Work } from "./workloads/workload.ts";
 
 export interface Plan {
   readonly cases: readonly Case[];
   readonly sizing: Sizing;
   /** Of all rounds and servers. */
   readonly seconds: number;
+  /** False: the smallest share takes longer than a run should. */
+  readonly fits: boolean;
+  /** A round of one server. */
+  readonly work: Work;
 }
 
 export interface Asked {
@@ -28,18 +32,32 @@ export function planFor(asked: Asked, paces: readonly Pace[], contextTokens: num
   const tokensAWord = Math.max(...paces.map((pace) => pace.tokensAWord));
   const sized = (share: number): Plan => {
     const cases = casesOf(asked.workloads, asked.clients, share);
-    // Half of the context stays for what a chat template adds, for the answer, and for words longer than those that were counted.
-    const longestPrompt = contextTokens === undefined ? {} : { longestPrompt: Math.floor(contextTokens / 2 / tokensAWord) };
-    const sizing: Sizing = { share, ...longestPrompt, ...(asked.tokens !== undefined && { tokens: asked.tokens }) };
+    const sizing: Sizing = {
+      share,
+      ...(contextTokens !== undefined && roomIn(contextTokens, tokensAWord)),
+      ...(asked.tokens !== undefined && { tokens: asked.tokens }),
+    };
     const round = paces.reduce((sum, pace) => sum + cases.reduce((all, each) => all + secondsOf(each, sizing, pace), 0), 0);
-    return { cases, sizing, seconds: round * asked.rounds };
+    const seconds = round * asked.rounds;
+    return { cases, sizing, seconds, fits: seconds <= SECONDS_A_ROUND * asked.rounds * paces.length, work: workOf(cases, sizing) };
   };
   const plans = SHARES.map(sized);
-  const fits = ({ seconds }: Plan) => seconds <= SECONDS_A_ROUND * asked.rounds * paces.length;
-  return plans.find(fits) ?? plans.at(-1)!;
+  return plans.find(({ fits }) => fits) ?? plans.at(-1)!;
 }
 
-function secondsOf({ workload, clients }: Case, sizing: Sizing, pace: Pace): number {
+/** Half for prompts, a quarter for answers; the rest for what a chat template adds and for words longer than those that were counted. */
+function roomIn(contextTokens: number, tokensAWord: number): Sizing {
+  return { longestPrompt: Math.floor(contextTokens / 2 / tokensAWord), longestAnswer: Math.floor(contextTokens / 4) };
+}
+
+function workOf(cases: readonly Case[], sizing: Sizing): Work {
+  const all = cases.map(({ workload, clients }) => workload.work(sizing, clients));
+  const sum = (key: keyof Work) => all.reduce((total, work) => total + work[key], 0);
+  return { promptWords: sum("promptWords"), tokens: sum("tokens") };
+}
+
+/** Of one case on one server. */
+export function secondsOf({ workload, clients }: Case, sizing: Sizing, pace: Pace): number {
   const { promptWords, tokens } = workload.work(sizing, clients);
   return OVERHEAD_SECONDS + promptWords / pace.promptWords + tokens / tokensPerSecond(pace, clients);
 }

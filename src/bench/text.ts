@@ -31,13 +31,19 @@ export function textOf(result: BenchResult): string[] {
 }
 
 function conditions({ servers, machine, settings, took_seconds, others, not_watched, shimmy, node }: BenchResult): string[] {
-  const size = settings.share === 1 ? "" : `, at ${Math.round(100 * settings.share)}% of their full size`;
+  const size = settings.share === 1 ? "" : `, ${shareWords(settings.share, settings.tokens ?? undefined)}`;
   const quiet = others ? `other programs used ${others.cores.toFixed(2)} cores` : `other programs were not watched: ${not_watched}`;
   return [
     ...servers.map((server) => `${server.name}: ${serverWords(server)}`),
     `machine: ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGB} GB; measured by shimmy ${shimmy} (node ${node})`,
-    `${settings.rounds} ${settings.rounds === 1 ? "round" : "rounds"} in ${Math.round(took_seconds)} s, seed ${settings.seed}, workloads${size}; ${quiet}`,
+    `${settings.rounds} ${settings.rounds === 1 ? "round" : "rounds"} in ${Math.round(took_seconds)} s, seed ${settings.seed}, ${settings.round_tokens} tokens a round${size}; ${quiet}`,
   ];
+}
+
+/** What was made smaller. Lengths that somebody named are not. */
+export function shareWords(share: number, tokens: number | undefined): string {
+  const percent = `${Math.round(100 * share)}% of the full`;
+  return tokens === undefined ? `${percent} lengths and counts, answers never below 8 tokens` : `${percent} counts and prompts`;
 }
 
 export function serverWords({ url, version, model, answered, started, keeps_length }: ServerReport): string {

@@ -1,5 +1,5 @@
 /** `shimmy bench`: named workloads on a server that it starts or that is named, also beside another one; table, JSON and a page. */
-import { writeFileSync } from "node:fs";
+import { closeSync, openSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { VERSION } from "../assemble.ts";
 import { benchPage } from "../bench/page/bench-page.ts";
@@ -47,7 +47,7 @@ export async function bench(loaded: LoadedConfig, flags: Flags): Promise<void> {
   };
   const against = flags.against === undefined ? undefined : { ...address(flags.against, flags.againstKey), model: flags.againstModel };
   const named = flags.url === undefined ? undefined : address(flags.url, keyOf(loaded));
-  if (flags.html !== undefined) write(flags.html, "");
+  if (flags.html !== undefined) writable(flags.html, (path) => closeSync(openSync(path, "a")));
   const ending = new AbortController();
   const interrupted = endOnSignal(ending);
   let own: OwnServer | undefined;
@@ -87,16 +87,16 @@ function start(loaded: LoadedConfig, signal: AbortSignal): Promise<OwnServer> {
 }
 
 function report(result: BenchResult, { json, html }: Flags): void {
-  if (html !== undefined) write(html, benchPage(result));
+  if (html !== undefined) writable(html, (path) => writeFileSync(path, benchPage(result)));
   if (json) printJson(result);
   else for (const line of textOf(result)) process.stdout.write(`${printable(line)}\n`);
   if (result.failures.length > 0) process.exitCode = 1;
 }
 
 /** @throws cannot_write */
-function write(path: string, text: string): void {
+function writable(path: string, write: (path: string) => void): void {
   try {
-    writeFileSync(path, text);
+    write(path);
   } catch (cause) {
     throw new ShimmyError("cannot_write", { path, reason: (cause as NodeJS.ErrnoException).code }, { cause });
   }

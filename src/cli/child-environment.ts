@@ -1,4 +1,4 @@
-/** The settings of this command line for a server that it starts. Called by validate.ts and bench.ts. */
+/** The settings of this command line for a server that it starts. Called by validate.ts, bench.ts and planned.ts. */
 import type { LoadedConfig } from "../config/load.ts";
 import { SETTING_KEYS, SETTINGS } from "../config/table.ts";
 

@@ -2,7 +2,6 @@
 import { cpus, totalmem } from "node:os";
 import { VERSION } from "../assemble.ts";
 import type { LoadedConfig } from "../config/load.ts";
-import { SETTING_KEYS, SETTINGS, type SettingKey } from "../config/table.ts";
 import { ShimmyError } from "../contract/errors.ts";
 import type { HardwareReport } from "../contract/hardware.ts";
 import { measure } from "../deploy/plan/measure.ts";
@@ -12,8 +11,12 @@ import { type TrafficFlags, trafficOf } from "../deploy/plan/traffic.ts";
 import type { CommandLine } from "../deploy/validate/cli-access.ts";
 import { allowedCores, availableMemory } from "../models/machine.ts";
 import { engineOptions } from "../pool/plan.ts";
+import { environmentOf } from "./child-environment.ts";
 import { endOnSignal } from "./ending.ts";
 import { openHere } from "./open.ts";
+
+/** Stored batches are left alone. */
+const SERVE_FLAGS = ["--no-files", "--log-level", "error"] as const;
 
 export interface PlanFlags extends TrafficFlags {
   readonly model?: string;
@@ -39,8 +42,8 @@ export async function makePlan(loaded: LoadedConfig, flags: PlanFlags): Promise<
     const [key] = [...loaded.config.apiKey, ...loaded.config.strictKeys];
     const onStep = (what: string) => void process.stderr.write(`${what} …\n`);
     const measured = await measure({
-      commandLine: commandLine(ending.signal),
-      flags: serveFlags(loaded),
+      commandLine: commandLine(loaded, ending.signal),
+      flags: SERVE_FLAGS,
       model: info.id,
       key,
       traffic,
@@ -64,24 +67,9 @@ export async function makePlan(loaded: LoadedConfig, flags: PlanFlags): Promise<
   }
 }
 
-/** This very program. */
-function commandLine(signal: AbortSignal): CommandLine {
-  return { command: [process.execPath, process.argv[1]!], env: process.env, signal };
-}
-
-/** The environment and the file are the child's too; what was typed has to be said again. Stored batches are left alone. */
-function serveFlags(loaded: LoadedConfig): readonly string[] {
-  const typed = SETTING_KEYS.filter((key) => loaded.sources[key].from === "flag").flatMap((key) => flagOf(key, loaded));
-  const file = loaded.file === undefined ? [] : ["--config", loaded.file];
-  return ["--no-files", "--log-level", "error", ...file, ...typed];
-}
-
-function flagOf(key: SettingKey, { config }: LoadedConfig): readonly string[] {
-  const { flag, kind, commands } = SETTINGS[key];
-  if (flag === undefined || !commands.includes("serve") || key === "logLevel") return [];
-  const value = config[key];
-  if (kind.type === "boolean") return [value ? `--${flag}` : `--no-${flag}`];
-  return [`--${flag}`, kind.format(value)];
+/** This very program, with the same settings. */
+function commandLine(loaded: LoadedConfig, signal: AbortSignal): CommandLine {
+  return { command: [process.execPath, process.argv[1]!], env: environmentOf(loaded), signal };
 }
 
 function machineOf({ platform, engines, installable }: HardwareReport, { config }: LoadedConfig): PlanReport["machine"] {

@@ -128,6 +128,8 @@ export interface GenerationRequest {
   readonly cachePrompt?: boolean;
   /** Most tokens that may be guessed and verified in one step (speculation); 0: none. Absent: what pays. */
   readonly maxDraft?: number;
+  /** True: no token that ends an answer is drawn. It ends by its limit, a stop string, its grammar's end, or a full context. */
+  readonly ignoreEnd?: boolean;
   /** How many alternatives to report a token; absent: no logprobs at all. */
   readonly topLogprobs?: number;
   /** True, with `topLogprobs`: those of the prompt's tokens too, as one `prompt` event before any text. */

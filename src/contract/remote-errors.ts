@@ -33,4 +33,10 @@ export const REMOTE_ERRORS = {
     message: "The server at {url} did not answer a first request to the model '{model}': {reason}",
     hint: "Nothing was measured. Ask it by hand, or name another model.",
   },
+  target_too_slow: {
+    status: 504,
+    kind: "unavailable",
+    message: "The server at {url} had not answered a single request of {words} words and {tokens} tokens after {seconds} s",
+    hint: "Nothing was measured. It is busy or slow: end what else it does, or go on with `--tokens 4 --workloads decode --clients 1`; a request may then take 5 minutes.",
+  },
 } as const satisfies Record<string, ErrorEntry>;

@@ -76,6 +76,8 @@ export interface GenerateMessage {
   readonly markers?: readonly string[];
   readonly topLogprobs?: number;
   readonly promptLogprobs?: boolean;
+  /** Whether tokens that end an answer are banned. */
+  readonly ignoreEnd?: boolean;
   /** Most tokens drafted in a step; absent: no limit of the request's own. */
   readonly maxDraft?: number;
   /** Whether to send `progress` events. */

@@ -15,6 +15,7 @@ import { AnswerSources } from "./answer-source.ts";
 import type { CellFiles } from "./cell-files.ts";
 import { CellStore } from "./cell-store.ts";
 import { Choice } from "./choice.ts";
+import { samplingOf } from "./endless.ts";
 import { GrammarPreparation } from "./grammar-preparation.ts";
 import { IdleCores } from "./idle-cores.ts";
 import { infillEnds } from "./infill.ts";
@@ -189,21 +190,12 @@ export class EngineLoop {
   #arrive(message: GenerateMessage): void {
     const prompt = promptTokens(this.#model, message, this.#contextTokens);
     const { group, salt: adapterSalt } = this.#adapters.groupOf(message.adapter);
-    const {
-      id,
-      sampling,
-      stop,
-      topLogprobs,
-      maxTokens = Number.POSITIVE_INFINITY,
-      maxDraft,
-      tenant = "",
-      salt = "",
-      priority = 0,
-    } = message;
+    const { id, stop, topLogprobs, maxTokens = Number.POSITIVE_INFINITY, maxDraft, tenant = "", salt = "", priority = 0 } = message;
+    const ends = "infill" in message.prompt ? infillEnds(this.#model) : undefined;
+    const sampling = samplingOf(this.#model, message, ends);
     const seed = sampling.seed ?? Math.floor(Math.random() * 2 ** 32);
     const sources = new AnswerSources(this.#model, message, this.#grammars.constraints);
     const { vocabulary } = sources;
-    const ends = "infill" in message.prompt ? infillEnds(this.#model) : undefined;
     const allLogits = message.promptLogprobs === true && topLogprobs !== undefined;
     const size = { vocabSize: this.#model.vocabSize, contextTokens: this.#contextTokens };
     try {

@@ -43,6 +43,7 @@ export class LlamaModel {
   readonly contextTrain: number;
   readonly #lib: Library;
   readonly #pieces = new Map<number, Buffer>();
+  #ends: readonly number[] | undefined;
   #tokens = new Int32Array(4096);
   #piece = Buffer.alloc(256);
   #longestPiece = 0;
@@ -243,6 +244,12 @@ export class LlamaModel {
     if (eos >= 0 && this.isEndOfGeneration(eos)) return eos;
     for (let token = 0; token < this.vocabSize; token++) if (this.isEndOfGeneration(token)) return token;
     return undefined;
+  }
+
+  /** All of them. Looked for once: a large vocabulary takes 50 ms. */
+  get endsOfGeneration(): readonly number[] {
+    this.#ends ??= Array.from({ length: this.vocabSize }, (_, token) => token).filter((token) => this.isEndOfGeneration(token));
+    return this.#ends;
   }
 
   /** The bytes of a token as a binary string; not cached, for those who look at all of them. */

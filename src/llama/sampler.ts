@@ -29,7 +29,9 @@ export class Sampler {
     this.#remembers = penalizes(params);
     if (this.#remembers) for (const token of prompt.slice(-lastN)) this.#lib.samplerAccept(this.#chain, token);
     this.adapts = params.temperature > 0 && params.mirostat !== 0;
-    this.reach = this.#remembers || this.adapts || params.logitBias.length > 0 ? Number.POSITIVE_INFINITY : reachOf(params);
+    // A ban lets no token rise: so many more of the likeliest hold as many that are not banned.
+    const raises = params.logitBias.some(([, bias]) => bias > 0);
+    this.reach = this.#remembers || this.adapts || raises ? Number.POSITIVE_INFINITY : reachOf(params) + params.logitBias.length;
   }
 
   /** Draws the next token from the logits at this index of the last step, and remembers it for penalties. */

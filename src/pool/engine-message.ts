@@ -35,7 +35,7 @@ export async function engineMessage(
   isolateCallers: boolean,
   grammar: AnswerGrammar,
 ): Promise<Asked> {
-  const { choices, topLogprobs, promptLogprobs, progress, caller, priority, cachePrompt, maxDraft } = request;
+  const { choices, topLogprobs, promptLogprobs, progress, caller, priority, cachePrompt, maxDraft, ignoreEnd } = request;
   const salt = cachePrompt === false ? `alone ${request.id}` : isolateCallers ? caller : undefined;
   const { prompt, answer } = render(model, request, log);
   const constraint = await grammar(answer?.format ?? RAW);
@@ -50,6 +50,7 @@ export async function engineMessage(
     ...(promptLogprobs && { promptLogprobs }),
     ...(progress && { progress }),
     ...(maxDraft !== undefined && { maxDraft }),
+    ...(ignoreEnd && { ignoreEnd }),
     ...(caller !== undefined && { tenant: caller }),
     ...(salt !== undefined && { salt }),
     ...(priority !== undefined && { priority }),

@@ -23,6 +23,7 @@ const fields = fc.record(
     stop: fc.constantFrom(["a"], ["a", "b"]),
     n: fc.integer({ min: 1, max: 4 }),
     cache_prompt: fc.constant(false),
+    ignore_eos: fc.constant(true),
     keep_alive: fc.constantFrom("5m", -1, 0),
     "speculative.n_max": fc.nat(8),
   },
@@ -89,6 +90,12 @@ describe("other servers", () => {
   test("are asked in their words", () => {
     expect(upstreamCall(request, "m", "vllm").body).toMatchObject({ repetition_penalty: 1.1, top_k: -1, max_tokens: null });
     expect(upstreamCall(request, "m", "llama-server").body).toMatchObject({ repeat_penalty: 1.1, top_k: 0 });
+  });
+
+  test("are asked not to end early in the word that llama-server and vLLM share", () => {
+    for (const dialect of ["llama-server", "vllm", "other"] as const)
+      expect(upstreamCall({ ...request, ignoreEnd: true }, "m", dialect).body).toMatchObject({ ignore_eos: true });
+    expect(upstreamCall(request, "m", "vllm").body).not.toHaveProperty("ignore_eos");
   });
 
   test("are not asked for what they cannot do, and that is said", () => {

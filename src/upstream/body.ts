@@ -41,13 +41,15 @@ export function upstreamCall(request: GenerationRequest, model: string, dialect:
 }
 
 function common(request: GenerationRequest, dialect: Dialect): Fields {
-  const { choices, maxTokens, stop, cachePrompt, maxDraft, progress, keepAliveMs } = request;
+  const { choices, maxTokens, stop, cachePrompt, maxDraft, ignoreEnd, progress, keepAliveMs } = request;
   const llama = dialect === "shimmy" || dialect === "llama-server";
   return {
     ...(choices > 1 && { n: choices }),
     ...(maxTokens !== undefined && { max_tokens: maxTokens }),
     ...(stop.length > 0 && { stop }),
     ...sampling(request.sampling, llama),
+    // As sampling, sent as said: vLLM has the same word.
+    ...(ignoreEnd && { ignore_eos: true }),
     ...(llama && cachePrompt === false && { cache_prompt: false }),
     ...(llama && maxDraft !== undefined && { "speculative.n_max": maxDraft }),
     ...(llama && progress && { return_progress: true }),

@@ -141,6 +141,16 @@ describe.each([
       await same([{ sampling }]);
   });
 
+  test("end no answer whose end is banned, though the end is what they guess", async () => {
+    const hello = { prompt: text("<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"), maxTokens: 90 };
+    const short = await answers([hello], ROOMY);
+    const long = await answers([{ ...hello, ignoreEnd: true }], ROOMY);
+    expect([short[0]!.reason, long[0]!.reason, long[0]!.tokens]).toEqual(["stop", "length", 90]);
+    const speculation = new Oracle(short, wrong);
+    expect(await answers([{ ...hello, ignoreEnd: true }], ROOMY, speculation)).toEqual(long);
+    expect(speculation.drafted).toBeGreaterThan(0);
+  });
+
   test("do not pass any token limit", async () => {
     for (let maxTokens = 1; maxTokens <= 12; maxTokens++) {
       const { found } = await same([{ maxTokens }]);

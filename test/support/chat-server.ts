@@ -1,5 +1,6 @@
 /** An OpenAI-compatible server that is as poor or as broken as a test wants. It remembers what it was asked. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 
 export interface Manners {
   /** No `usage`, and `stream_options` is refused. */
@@ -14,6 +15,10 @@ export interface Manners {
   readonly diesAfter?: number;
   /** Every request needs it; refusals repeat what was sent. */
   readonly key?: string;
+  /** Between two tokens; absent: 1. */
+  readonly pauseMs?: number;
+  /** It speaks HTTPS, with these. */
+  readonly tls?: { readonly key: string; readonly cert: string };
   /** What it calls its model. */
   readonly model?: string;
 }
@@ -28,14 +33,17 @@ interface Body {
 
 export class ChatServer {
   readonly asked: Body[] = [];
-  readonly #http: Server = createServer((request, response) => void this.#answer(request, response));
+  readonly #http: Server;
 
-  constructor(private readonly manners: Manners = {}) {}
+  constructor(private readonly manners: Manners = {}) {
+    const answer = (request: IncomingMessage, response: ServerResponse) => void this.#answer(request, response);
+    this.#http = manners.tls ? createTlsServer(manners.tls, answer) : createServer(answer);
+  }
 
   async start(): Promise<string> {
     await new Promise<void>((resolve) => this.#http.listen(0, "127.0.0.1", resolve));
     const address = this.#http.address();
-    return `http://127.0.0.1:${typeof address === "object" && address ? address.port : 0}`;
+    return `${this.manners.tls ? "https" : "http"}://127.0.0.1:${typeof address === "object" && address ? address.port : 0}`;
   }
 
   stop(): void {
@@ -68,14 +76,14 @@ export class ChatServer {
 
   /** With blanks in its JSON, as Python writes it. */
   async #stream(response: ServerResponse, { max_tokens, response_format }: Body): Promise<void> {
-    const { endsAfter = max_tokens, withoutUsage, model = "fake" } = this.manners;
+    const { endsAfter = max_tokens, withoutUsage, pauseMs = 1, model = "fake" } = this.manners;
     const tokens = Math.min(max_tokens, endsAfter);
     const words = response_format === undefined ? [] : ['{"', "customer", '": "'];
     for (let i = 0; i < tokens && !response.destroyed; i++) {
       response.write(
         `data: {"model": ${JSON.stringify(model)}, "choices": [{"delta": {"content": ${JSON.stringify(words[i] ?? "a ")}}}]}\n\n`,
       );
-      await new Promise((resolve) => setTimeout(resolve, 1));
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }
     response.write('data: {"choices": [{"delta": {}, "finish_reason": "stop"}]}\n\n');
     if (!withoutUsage) response.write(`data: {"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": ${tokens}}}\n\n`);

@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { EventStream, type Usage } from "./event-stream.ts";
+import { TimeLimit } from "./time-limit.ts";
 
 export interface Target {
   /** http://127.0.0.1:PORT, without /v1 */
@@ -93,11 +94,20 @@ export function streamChat(target: Target, options: ChatOptions): Promise<Reques
     };
     const request = send(`${target.url}/v1/chat/completions`, { method: "POST", headers: headersOf(target, body), agent: false, signal });
     request.on("response", (response) => {
-      received.read(response, finish, () => request.destroy(new Error("the answer has no end")));
+      received.read(
+        response,
+        (error) => finish(error && reasonOf(error, options.signal)),
+        () => request.destroy(new Error("the answer has no end")),
+      );
     });
-    request.on("error", (error) => finish(error.message));
+    request.on("error", (error) => finish(reasonOf(error, options.signal)));
     request.end(body);
   });
+}
+
+/** Node says of every signal that "the operation was aborted". */
+function reasonOf(error: Error, { reason }: AbortSignal): string {
+  return reason instanceof TimeLimit ? reason.message : error.message;
 }
 
 /** What came back so far. */
@@ -110,14 +120,14 @@ class Received {
 
   constructor(private readonly options: ChatOptions) {}
 
-  read(response: IncomingMessage, finish: (error?: string) => void, giveUp: () => void): void {
+  read(response: IncomingMessage, finish: (error?: Error) => void, giveUp: () => void): void {
     this.status = response.statusCode ?? 0;
     response.on("data", (bytes: Buffer) => {
       this.#take(bytes);
       if (this.#bytes > ANSWER_BYTES) giveUp();
     });
     response.on("end", () => finish());
-    response.on("error", (error) => finish(error.message));
+    response.on("error", finish);
   }
 
   #take(bytes: Buffer): void {

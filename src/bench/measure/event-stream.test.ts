@@ -42,6 +42,43 @@ describe("EventStream", () => {
     );
   });
 
+  it("reads CRLF, lines without a blank, and overlooks empty data, comments, names of events and ids", () => {
+    const stream = new EventStream();
+    const lines = [
+      ...[": keep-alive", "", "event: message", "id: 7", "data:", "", "data: ", "", "data:    ", ""],
+      ...[chunk("a").trim(), "", chunk("b").trim().replace("data: ", "data:"), "", "retry: 5", "data: [DONE]", "", ""],
+    ];
+    stream.push(Buffer.from(lines.join("\r\n")), 3);
+    expect([stream.text(), stream.chunkMs, stream.done, stream.error]).toEqual(["ab", [3, 3], true, undefined]);
+  });
+
+  it("knows the model by the first event that says it, whatever empty lines come before", () => {
+    const stream = new EventStream();
+    stream.push(Buffer.from('data:\n\ndata: {"choices":[]}\n\ndata: {"model":"m","choices":[]}\n\n'), 1);
+    expect(stream.model()).toBe("m");
+  });
+
+  it("without [DONE] is not done, and its reason is known all the same", () => {
+    const stream = new EventStream();
+    stream.push(Buffer.from(chunk("a") + chunk("", "stop")), 1);
+    expect([stream.done, stream.finishReason(), stream.usage()]).toEqual([false, "stop", undefined]);
+  });
+
+  it("counts thoughts as pieces, under any of their names, and keeps them out of the text", () => {
+    const stream = new EventStream();
+    const thought = (delta: object) => `data: ${JSON.stringify({ choices: [{ index: 0, delta }] })}\n\n`;
+    stream.push(
+      Buffer.from(
+        thought({ reasoning_content: "Hm" }) +
+          thought({ reasoning: "so", content: "" }) +
+          thought({ reasoning_content: null, content: "" }),
+      ),
+      1,
+    );
+    stream.push(Buffer.from(chunk("Yes")), 2);
+    expect([stream.chunkMs, stream.text()]).toEqual([[1, 1, 2], "Yes"]);
+  });
+
   it("keeps an error event of mid-stream and is then not done", () => {
     const stream = new EventStream();
     stream.push(Buffer.from(`${chunk("a")}data: {"error":{"message":"engine gone"}}\n\n`), 1);

@@ -26,7 +26,7 @@ export class EventStream {
   /** The line of an error event in mid-stream. */
   error: string | undefined;
   private readonly contentLines: string[] = [];
-  private firstLine: string | undefined;
+  private modelLine: string | undefined;
   private usageLine: string | undefined;
   private finishLine: string | undefined;
   private tail = "";
@@ -47,7 +47,7 @@ export class EventStream {
       this.chunkMs.push(nowMs);
       this.contentLines.push(line);
     }
-    this.firstLine ??= line;
+    if (line.charCodeAt(startOfValue(line, '"model":')) === QUOTE) this.modelLine ??= line;
     if (line.charCodeAt(startOfValue(line, '"finish_reason":')) === QUOTE) this.finishLine = line;
     if (line.charCodeAt(startOfValue(line, '"usage":')) === BRACE) this.usageLine = line;
     const error = line.charCodeAt(startOfValue(line, '"error":'));
@@ -62,7 +62,7 @@ export class EventStream {
 
   /** Who answered, as the server says. */
   model(): string | undefined {
-    return this.firstLine === undefined ? undefined : wordOf(parse(this.firstLine).model);
+    return this.modelLine === undefined ? undefined : wordOf(parse(this.modelLine).model);
   }
 
   finishReason(): string | undefined {

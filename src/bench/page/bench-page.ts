@@ -1,7 +1,7 @@
 /** What `shimmy bench` found as one page of HTML that needs nothing else: conditions, every round of every figure, tables. Pure. */
 import { number, precise } from "../format.ts";
 import type { BenchResult, SummaryCase, SummaryFigure } from "../result.ts";
-import { serverWords } from "../text.ts";
+import { serverWords, shareWords } from "../text.ts";
 import { escapeHtml, htmlTable } from "./html.ts";
 import { type Plot, plotSvg } from "./plot.ts";
 import { STYLE } from "./style.ts";
@@ -29,7 +29,8 @@ function header(result: BenchResult, title: string): string {
     ["kernel", machine.kernel],
     ["by", `shimmy ${shimmy}, node ${node}`],
     ["rounds", String(settings.rounds)],
-    ["size of the workloads", `${Math.round(100 * settings.share)}%`],
+    ["size of the workloads", settings.share === 1 ? "full" : shareWords(settings.share, settings.tokens ?? undefined)],
+    ["a round", `${settings.round_tokens} tokens of answers after ${settings.round_prompt_words} words of prompts`],
     ["seed", String(settings.seed)],
     ["other programs", others ? `${others.cores.toFixed(2)} cores` : `not watched: ${not_watched}`],
   ];

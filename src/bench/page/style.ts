@@ -3,7 +3,7 @@
 export const STYLE = `
 :root { color-scheme: light dark; --paper: #fbfaf8; --card: #ffffff; --ink: #1d2126; --soft: #646c76; --line: #e4e1dc;
   --ours: #1f6fd6; --ours-2: #12928c; --ours-3: #7a5bd0; --reference: #d0641c; --reference-2: #b58a12; --bare: #7d858f; --good: #1a7f47; --bad: #c2352e; }
-@media (prefers-color-scheme: dark) { :root { --paper: #14171b; --card: #1c2026; --ink: #e7e9ec; --soft: #98a1ac; --line: #2f353d;
+@media screen and (prefers-color-scheme: dark) { :root { --paper: #14171b; --card: #1c2026; --ink: #e7e9ec; --soft: #98a1ac; --line: #2f353d;
   --ours: #5ea1ff; --ours-2: #3fc6bd; --ours-3: #ac93f5; --reference: #f39355; --reference-2: #dcb74a; --bare: #99a2ad; --good: #56c789; --bad: #ff7a70; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 2.5rem 1.25rem 4rem; max-width: 1240px; background: var(--paper); color: var(--ink);
@@ -46,5 +46,6 @@ th { color: var(--soft); font-weight: 500; }
 .good { color: var(--good); } .bad { color: var(--bad); }
 details { margin-top: 1rem; } summary { cursor: pointer; color: var(--soft); font-size: .875rem; } details[open] > summary { margin-bottom: .5rem; }
 .problems { padding-left: 1.2rem; overflow-wrap: anywhere; font-size: .875rem; }
-@media print { details > * { display: block; } .card { break-inside: avoid; } }
+@media print { :root { color-scheme: light; } * { print-color-adjust: exact; } body { padding: 0; max-width: none; }
+  details > * { display: block; } details::details-content { content-visibility: visible; height: auto; } .plots { grid-template-columns: 1fr 1fr; } figure { break-inside: avoid; } h2 { break-after: avoid; } }
 `;

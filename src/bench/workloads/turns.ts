@@ -5,7 +5,7 @@
 import { type Message, type RequestRecord, streamChat } from "../measure/client.ts";
 import { commonFigures, promptWork } from "../measure/figures.ts";
 import { words } from "./words.ts";
-import { answerTokens, concurrently, countOf, type Workload } from "./workload.ts";
+import { answerTokens, concurrently, countOf, type Sizing, type Workload } from "./workload.ts";
 
 const CONVERSATIONS = 12;
 const TURNS = 4;
@@ -19,13 +19,13 @@ export const turns: Workload = {
   fixedClients: true,
   run(context) {
     const { target, clients, round, signal } = context;
-    const tokens = answerTokens(context, TOKENS);
+    const { words: said, tokens } = turnOf(context);
     const line = Array.from({ length: countOf(context, CONVERSATIONS) }, (_, id) => ({ id, turn: 0, messages: [] as Message[] }));
     return concurrently(clients, async () => {
       const records: RequestRecord[] = [];
       for (let talk = line.shift(); talk !== undefined && !signal.aborted; talk = line.shift()) {
         const seed = 2_000_000 + round * 1_000 + talk.id * 10 + talk.turn;
-        talk.messages.push({ role: "user", content: `Go on: ${words(USER_WORDS, seed)}` });
+        talk.messages.push({ role: "user", content: `Go on: ${words(said, seed)}` });
         const group = `turn ${talk.turn + 1}`;
         const record = await streamChat(target, { messages: talk.messages, tokens, client: talk.id, group, signal });
         records.push(record);
@@ -38,7 +38,17 @@ export const turns: Workload = {
   },
   work(sizing) {
     const answers = countOf(sizing, CONVERSATIONS) * TURNS;
-    return { promptWords: answers * USER_WORDS, tokens: answers * answerTokens(sizing, TOKENS) };
+    const { words: said, tokens } = turnOf(sizing);
+    return { promptWords: answers * said, tokens: answers * tokens };
   },
   figures: (records) => [...commonFigures(records), ...promptWork(records)],
 };
+
+/** A whole conversation has room where one prompt and one answer have. */
+function turnOf({ longestPrompt = Number.POSITIVE_INFINITY, longestAnswer = Number.POSITIVE_INFINITY, ...sizing }: Sizing) {
+  const inATurn = (all: number) => Math.max(1, Math.floor(all / TURNS));
+  return {
+    words: Math.min(USER_WORDS, inATurn(longestPrompt)),
+    tokens: answerTokens({ ...sizing, longestAnswer: inATurn(longestAnswer) }, TOKENS),
+  };
+}

@@ -18,6 +18,8 @@ export interface WorkloadContext {
   readonly share?: number;
   /** Words of the longest prompt that has room in the target's context; absent: any. */
   readonly longestPrompt?: number;
+  /** Tokens of the longest answer that has room there; absent: any. */
+  readonly longestAnswer?: number;
   /** Ends what takes too long; the requests then fail. */
   readonly signal: AbortSignal;
   /** Stops the server, starts it again as before and loads its model. There for a workload with `needs: "restart"`. */
@@ -49,7 +51,7 @@ export interface Workload {
 }
 
 /** `clients` at once, each doing `work` until it has no more; gives all records in the order of clients. */
-export async function concurrently(clients: number, work: (client: number) => Promise<RequestRecord[]>): Promise<RequestRecord[]> {
+export async function concurrently<T extends RequestRecord>(clients: number, work: (client: number) => Promise<T[]>): Promise<T[]> {
   return (await Promise.all(Array.from({ length: clients }, (_, client) => work(client)))).flat();
 }
 
@@ -59,8 +61,8 @@ const LEAST_TOKENS = 8;
 const LEAST_PROMPT = 100;
 
 /** @param own the workload's */
-export function answerTokens({ tokens, share = 1 }: Sizing, own: number): number {
-  return tokens ?? Math.max(Math.min(own, LEAST_TOKENS), Math.round(own * share));
+export function answerTokens({ tokens, share = 1, longestAnswer = Number.POSITIVE_INFINITY }: Sizing, own: number): number {
+  return Math.min(longestAnswer, tokens ?? Math.max(Math.min(own, LEAST_TOKENS), Math.round(own * share)));
 }
 
 /** Of requests or conversations. */
@@ -68,7 +70,7 @@ export function countOf({ share = 1 }: Sizing, own: number): number {
   return Math.max(1, Math.round(own * share));
 }
 
-export type Sizing = Pick<WorkloadContext, "tokens" | "share" | "longestPrompt">;
+export type Sizing = Pick<WorkloadContext, "tokens" | "share" | "longestPrompt" | "longestAnswer">;
 
 /** How much a run of a workload is, for who wants to know before how long it takes. A prefix that a cache spares counts once. */
 export interface Work {

@@ -9,7 +9,7 @@ import { documentedAs } from "../document.ts";
 import { promptField, promptsOf } from "../openai/completions/prompts.ts";
 import { constraintOf } from "../openai/constraint.ts";
 import { commonCall } from "../openai/request.ts";
-import { commonFields, wholeRange } from "../openai/schema.ts";
+import { commonFields, endFields, wholeRange } from "../openai/schema.ts";
 import { boundedArray, invalid, validate } from "../openai/validate.ts";
 import type { DecodeContext, ProtocolCall } from "../protocol.ts";
 
@@ -27,6 +27,7 @@ const MAX_FIELDS = 256;
 
 const nativeFields = {
   ...commonFields,
+  ...endFields,
   /** As OpenAI's object here; pairs have become one before it is judged. */
   logit_bias: documentedAs(
     commonFields.logit_bias,

@@ -6,7 +6,7 @@ import type * as z from "zod/mini";
 import type { GenerationRequest, SamplingParams } from "../../contract/generation.ts";
 import { keepAliveMs } from "../../contract/keep-alive.ts";
 import type { DecodeContext, ProtocolCall } from "../protocol.ts";
-import type { commonFields, limitFields, samplingFields } from "./schema.ts";
+import type { commonFields, endFields, limitFields, samplingFields } from "./schema.ts";
 
 type Checked<Fields extends z.core.$ZodLooseShape> = z.output<z.ZodMiniObject<Fields>>;
 
@@ -33,7 +33,7 @@ const UINT32 = 2 ** 32;
 
 /** What is left to the endpoint: the prompt and the logprobs, which the two spell differently. */
 export function commonCall(
-  fields: Checked<typeof commonFields>,
+  fields: Checked<typeof commonFields> & Partial<Checked<typeof endFields>>,
   prefix: string,
   context: DecodeContext,
 ): Omit<OpenAICall, "request"> & { readonly request: Omit<GenerationRequest, "prompt"> } {
@@ -55,6 +55,7 @@ export function commonCall(
       ...(maxTokens !== undefined && { maxTokens }),
       ...(fields.cache_prompt === false && { cachePrompt: false }),
       ...(typeof fields["speculative.n_max"] === "number" && { maxDraft: fields["speculative.n_max"] }),
+      ...(fields.ignore_eos && { ignoreEnd: true }),
       ...(fields.return_progress && fields.stream && { progress: true }),
       ...(keepAlive !== undefined && { keepAliveMs: keepAlive }),
     },

@@ -89,6 +89,13 @@ export const limitFields = {
   num_predict: wholeRange(-1),
 };
 
+/** Of the endpoints at which llama-server and vLLM take it: the Responses API is none of them. */
+export const endFields = {
+  ignore_eos: z
+    .nullish(z.boolean())
+    .check(z.describe("llama-server's and vLLM's: true lets an answer end by its limit, a stop string or its grammar only.")),
+};
+
 export const keepAlive = z.nullish(
   documentedAs(
     z.unknown().check(z.refine((value) => keepAliveMs(value) !== undefined, 'must be seconds, a time such as "5m" or "1h30m", 0 or -1')),

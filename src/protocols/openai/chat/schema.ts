@@ -4,7 +4,7 @@
  */
 import type { ChatCompletionCreateParams } from "openai/resources/chat/completions";
 import * as z from "zod/mini";
-import { commonFields, wholeRange } from "../schema.ts";
+import { commonFields, endFields, wholeRange } from "../schema.ts";
 import { boundedArray, list } from "../validate.ts";
 
 const MAX_TOOLS = 512;
@@ -97,6 +97,7 @@ export const reasoningFields = {
 
 export const chatSchema = z.object({
   ...commonFields,
+  ...endFields,
   messages: list(messageSchema),
   modalities: z.nullish(boundedArray(z.string(), MAX_MODALITIES)),
   logprobs: z.nullish(z.boolean()),

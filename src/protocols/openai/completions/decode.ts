@@ -8,7 +8,7 @@ import type { GenerationRequest, Prompt } from "../../../contract/generation.ts"
 import type { DecodeContext } from "../../protocol.ts";
 import { constraintOf } from "../constraint.ts";
 import { commonCall, type OpenAICall } from "../request.ts";
-import { commonFields, wholeRange } from "../schema.ts";
+import { commonFields, endFields, wholeRange } from "../schema.ts";
 import { invalid, validate } from "../validate.ts";
 import { type PlainPrompt, promptField, promptsOf } from "./prompts.ts";
 
@@ -27,6 +27,7 @@ const MAX_BEST_OF = 20;
 /** The body of the request; what is not named here is ignored. */
 export const completionSchema = z.object({
   ...commonFields,
+  ...endFields,
   prompt: promptField,
   /** Alternatives a token; 0: the tokens alone. */
   logprobs: wholeRange(0, 20),
