@@ -162,13 +162,13 @@ async function batch(): Promise<void> {
   count(CHAT, response.status_code, response.body.model, response.body.usage);
 }
 
-/** Three at once on two places, looked at while they are there. */
+/** Three who ask again and again on two places, looked at while they are there. */
 async function crowd(): Promise<void> {
   const leave = new AbortController();
-  const body = { model: "shimmy-tiny", messages, max_tokens: 400, stream: true, logit_bias: { 2: -100 } };
-  const three = [1, 2, 3].map((seed) =>
-    post(server, CHAT, { ...body, seed }, { signal: leave.signal }).then((response) => response.text()),
-  );
+  const body = { model: "shimmy-tiny", messages, max_tokens: 400, stream: true, ignore_eos: true };
+  const three = [1, 2, 3].map(async (seed) => {
+    while (!leave.signal.aborted) await (await post(server, CHAT, { ...body, seed }, { signal: leave.signal })).text();
+  });
   await until(async () => {
     during = await scrape();
     return value(during, "shimmy_queue_depth") === 1;
