@@ -1,16 +1,17 @@
 /** `shimmy plan` and `init --template integration` with what nobody should type, and with what goes wrong: clear words, exit codes, no server left. */
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { processTree } from "../../src/deploy/processes.ts";
 import { bareEnvironment, finished, shimmy, temporaryFolder } from "../support/command.ts";
 import { isGone } from "../support/process.ts";
 import { CLI } from "../support/server.ts";
+import { brokenPackage } from "./broken-package.ts";
 
 const folder = temporaryFolder();
 const OPTIONS = { timeout: 60_000 };
-const plan = (args: readonly string[], env: Readonly<Record<string, string>> = {}) => shimmy(["plan", ...args], { cwd: folder, env });
+const plan = (args: readonly string[]) => shimmy(["plan", ...args], { cwd: folder });
 
 /** Every number of it, however deep. */
 function numbersOf(value: unknown): unknown[] {
@@ -54,8 +55,9 @@ test("next to no traffic, prompts beyond any context, a context beyond training:
 
 describe("what goes wrong is told, and nothing is left", () => {
   test("a model that cannot be loaded: no engine opens", OPTIONS, async () => {
-    mkdirSync(join(folder, "no-engine"));
-    const { code, stdout, stderr } = await plan(["--json"], { SHIMMY_ENGINE_DIR: join(folder, "no-engine") });
+    const cli = brokenPackage(join(folder, "bare"), { without: ["@node-llama-cpp"] });
+    const child = spawn(process.execPath, [cli, "plan", "--json"], { cwd: folder, env: bareEnvironment(folder) });
+    const { code, stdout, stderr } = await finished(child);
     expect([code, stdout]).toEqual([1, ""]);
     expect(stderr).toMatch(/error: The run that was to be measured failed: .*\nhint: `shimmy probe` says/);
   });

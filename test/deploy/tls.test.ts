@@ -1,5 +1,5 @@
 /** nginx and HAProxy with a certificate, as the READMEs of their templates say: HTTPS from a client to a model, and a certificate that counts. */
-import { readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { freePorts, startBalancer } from "../support/balancer.ts";
@@ -36,11 +36,11 @@ for (const { name, said, line, secured } of PROGRAMS) {
       const server = await startServer({ args: ["--bind", `127.0.0.1:${port}`] });
       const more = secured.replaceAll("CERT", cert).replace("ADDRESS", `127.0.0.1:${port + 2}`);
       const edit = (text: string) => text.replace(line, (plain) => `${plain}\n    ${more}`);
-      const balancer = await startBalancer({ name, folder: join(folder, "run"), port, instances: 1, edit });
-      onTestFinished(async () => {
-        await balancer.stop();
-        await server.stop();
-      });
+      onTestFinished(async () => void (await server.stop()));
+      const run = join(folder, "run");
+      mkdirSync(run);
+      const balancer = await startBalancer({ name, folder: run, port, instances: 1, edit });
+      onTestFinished(() => balancer.stop());
       const validate = async (env: Readonly<Record<string, string>>) => {
         const { stdout } = await shimmy(["validate", "--json", "--url", `https://127.0.0.1:${port + 2}`], { cwd: folder, env });
         const { checks } = JSON.parse(stdout) as { checks: ReadonlyArray<{ name: string; verdict: string; measured: string }> };
