@@ -2,8 +2,9 @@
  * docs/t-cases.md from the names of the tests: each promise on the protocol (T-case) and the tests that hold it. Run by docs.ts; read by
  * test/t-cases.test.ts, which fails where a case has no test. A test belongs to the cases that its name begins with: "T2, T11 a streamed …".
  */
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { join, sep } from "node:path";
+import { plain, testNames } from "./named-tests.ts";
 
 interface Section {
   readonly title: string;
@@ -146,18 +147,15 @@ interface NamedTest {
   readonly name: string;
 }
 
-/** `test("T1 …",`, `test.each(…)("T1 …",`, `describe("T1 …",`: also where the name stands on a line of its own. */
-const NAMED = /(?:\b(?:test|describe)(?:\.\w+)*|\))\(\s*(["'`])(T\d.*?)(?<!\\)\1,/g;
-
 /** The tests whose names begin with this case, by case. Reads the test files below these folders. */
 export function testsByCase(folders: readonly string[]): ReadonlyMap<string, readonly NamedTest[]> {
   const found = new Map<string, NamedTest[]>();
   const files = folders.flatMap((folder) => readdirSync(folder, { recursive: true, encoding: "utf8" }).map((path) => join(folder, path)));
   for (const file of files.filter((path) => path.endsWith(".test.ts")).sort())
-    for (const [, , name] of readFileSync(file, "utf8").matchAll(NAMED)) {
-      const [cases = ""] = /^T\d+(?:,? T\d+)*/.exec(name!) ?? [];
+    for (const name of testNames(file)) {
+      const [cases = ""] = /^T\d+(?:,? T\d+)*/.exec(name) ?? [];
       for (const id of cases.match(/T\d+/g) ?? [])
-        found.set(id, [...(found.get(id) ?? []), { file: file.replaceAll(sep, "/"), name: name!.slice(cases.length).trim() }]);
+        found.set(id, [...(found.get(id) ?? []), { file: file.replaceAll(sep, "/"), name: name.slice(cases.length).trim() }]);
     }
   return found;
 }
@@ -183,14 +181,6 @@ function entry(id: string, text: string, tests: readonly NamedTest[] = []): stri
   const lines = [...byFile].map(([file, named]) => `  - \`${file}\`: ${named.map(({ name }) => plain(name)).join("; ")}`);
   const status = tests.length === 0 ? (NOT_YET.has(id) ? " *(this dialect is not served yet)*" : " **(no test)**") : "";
   return [`- **${id}** ${text}${status}`, ...lines].join("\n");
-}
-
-/** A name as Markdown text: what a program filled in stays a placeholder. */
-function plain(name: string): string {
-  return `“${name
-    .replaceAll("\\", "")
-    .replace(/\$\{[^}]*\}|\$\w+|%\w/g, "…")
-    .replace(/[<>*`]/g, "\\$&")}”`;
 }
 
 function grouped(tests: readonly NamedTest[]): Map<string, NamedTest[]> {

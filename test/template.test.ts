@@ -3,7 +3,18 @@
  * stand, with bash, curl and jq, a `shimmy` on PATH and the port they name. On Linux, where the suite can see a process's children.
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { chmodSync, closeSync, copyFileSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { delimiter, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
@@ -235,6 +246,52 @@ test("SHIMMY_MODEL_DIRS adds models, SHIMMY_PORT is the port, SHIMMY_LOG_LEVEL t
   expect(quiet).not.toContain("/v1/models");
   expect(loud).toContain("/v1/models"); // one line for the request
 });
+
+const notLinux = process.platform === "linux" ? undefined : "it reads /proc";
+
+/** Kilobytes, as `ps -o vsz` tells them. */
+function vsz(pid: number): number {
+  return Number(execFileSync("ps", ["-o", "vsz=", "-p", String(pid)], { encoding: "utf8" }));
+}
+
+test.skipIf(tool ?? notLinux)("VSZ: not far above a bare server of Node, and what WebAssembly reserves can be left out", async () => {
+  const bare = spawn(process.execPath, [join(CLI, "../bare-server.js")], { stdio: ["ignore", "pipe", "ignore"] });
+  const servers = await Promise.all([{}, { NODE_OPTIONS: "--disable-wasm-trap-handler" }].map((env) => startServer({ env })));
+  onTestFinished(async () => {
+    bare.kill();
+    await Promise.all(servers.map((server) => server.stop()));
+  });
+  await new Promise((resolve) => bare.stdout.once("data", resolve));
+  for (const { pid } of servers) expect(vsz(pid) - vsz(bare.pid!)).toBeLessThan(500_000);
+  for (const server of servers) expect((await fetch(`${server.url}/v1/models`)).status).toBe(200);
+  const [reserving, sparing] = servers.map(({ pid }) => vsz(pid) - vsz(bare.pid!));
+  expect(reserving).toBeGreaterThan(9_000_000);
+  expect(sparing).toBeLessThan(5_500_000);
+});
+
+test.skipIf(notLinux)("Firewall Rules: server and engines listen on the one port, and on no other", async () => {
+  const server = await startServer();
+  onTestFinished(async () => void (await server.stop()));
+  await post(server, "/v1/completions", { model: "shimmy-tiny", prompt: "Once", max_tokens: 1 });
+  const pids = [server.pid, ...(await server.engines())];
+  expect(pids).toHaveLength(2);
+  const mine = new Set(pids.flatMap(socketsOf));
+  const listening = ["tcp", "tcp6", "udp", "udp6"].flatMap((table) =>
+    readFileSync(`/proc/net/${table}`, "utf8")
+      .split("\n")
+      .slice(1)
+      .map((line) => line.trim().split(/\s+/))
+      .filter(([, , , state, , , , , , inode]) => (state === "0A" || table.startsWith("udp")) && mine.has(inode!))
+      .map(([, local]) => Number.parseInt(local!.split(":").at(-1)!, 16)),
+  );
+  expect(listening).toEqual([server.port]);
+});
+
+/** Inodes of its sockets. */
+function socketsOf(pid: number): string[] {
+  const links = readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
+  return links.flatMap((link) => /^socket:\[(\d+)\]$/.exec(link)?.[1] ?? []);
+}
 
 /** Zombies that nobody has waited for yet do not count. */
 function groupIsEmpty(group: number): boolean {

@@ -83,7 +83,8 @@ function foldersOf({ config }: LoadedConfig): Folder[] {
 
 async function foundModels(loaded: LoadedConfig): Promise<FoundModels> {
   const { infos, places, ...facts } = await modelsHere(loaded);
-  const writable = await Promise.all(infos.map(({ path }) => writableByAll(path)));
+  // Folders beside files: into an empty one anybody could put a model, and whoever may write above it can put another in its place.
+  const writable = await Promise.all([...infos.map(({ path }) => path), ...loaded.config.modelDirs].map(writableByAll));
   return {
     ...facts,
     stores: places.map(({ label, exists, models }) => ({ label, exists, models: models.length })),

@@ -49,18 +49,23 @@ export function reportError(thrown: unknown): number {
   const text = cause instanceof Error ? (cause.stack ?? cause.message) : error.message;
   process.stderr.write(`error: ${printable(text, { lines: true })}\n`);
   if (error.hint) process.stderr.write(`hint: ${error.hint}\n`);
-  return [
-    "invalid_setting",
-    "unknown_setting",
-    "config_file",
-    "insecure_bind",
-    "confirmation_needed",
-    "unknown_template",
-    "unknown_workload",
-    "flags_needed",
-  ].includes(error.code)
-    ? 2
-    : 1;
+  return USAGE.has(error.code) || isFlag(error) ? 2 : 1;
+}
+
+const USAGE: ReadonlySet<string> = new Set([
+  "invalid_setting",
+  "unknown_setting",
+  "config_file",
+  "insecure_bind",
+  "confirmation_needed",
+  "unknown_template",
+  "unknown_workload",
+  "flags_needed",
+]);
+
+/** A value that was typed behind a flag; over HTTP parameters have no dashes. */
+function isFlag({ code, details }: ShimmyError): boolean {
+  return code === "invalid_value" && String(details.param).startsWith("--");
 }
 
 /** What a model writes may hold escape sequences, which a terminal would obey: there they are left out. A pipe gets every byte. */

@@ -49,12 +49,12 @@ export async function makePlan(loaded: LoadedConfig, flags: PlanFlags): Promise<
       traffic,
       onStep,
     });
-    const { id, sizeBytes, quantization, parameters } = info;
+    const { id, sizeBytes, quantization, parameters, contextLength } = info;
     const report: PlanReport = {
       made: new Date().toISOString(),
       shimmy: VERSION,
       machine: machineOf(hardware, loaded),
-      model: { id, sizeBytes, quantization, parameters },
+      model: { id, sizeBytes, quantization, parameters, contextLength },
       traffic,
       given,
       measured,

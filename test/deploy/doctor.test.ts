@@ -1,9 +1,10 @@
 /** `shimmy doctor` as it is built: what is wrong is found, with the next command, also when the settings cannot be read. */
 import { spawn } from "node:child_process";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { judgeAddresses } from "../../src/deploy/doctor/limits.ts";
 import { bareEnvironment, type CommandOptions, finished, shimmy, temporaryFolder } from "../support/command.ts";
 import { CLI, post, startServer, TINY } from "../support/server.ts";
 
@@ -116,6 +117,32 @@ test.runIf(process.platform === "linux")(
       ["fail", "ulimit -n 1024"],
       ["fail", "ulimit -v unlimited"],
     ]);
+  },
+  LIMIT_MS,
+);
+
+test.runIf(process.platform === "linux")(
+  "under a limit of addresses a server answers with what doctor says",
+  async () => {
+    const server = await startServer({ addresses: 8_000_000, env: { NODE_OPTIONS: "--disable-wasm-trap-handler" } });
+    const answer = await post(server, "/v1/completions", { model: "shimmy-tiny", prompt: "Once", max_tokens: 4 });
+    expect(answer.status).toBe(200);
+    expect(await server.stop()).toBe(0);
+    const { advice } = judgeAddresses("Max address space         8000000000            unlimited            bytes\n");
+    expect(advice).toContain("leave 8 GB beside the models and set NODE_OPTIONS=--disable-wasm-trap-handler");
+  },
+  LIMIT_MS,
+);
+
+test.skipIf(process.platform === "win32")(
+  "a model folder that everybody may write, although it is empty",
+  async () => {
+    const open = join(folder, "open-to-all");
+    mkdirSync(open);
+    chmodSync(open, 0o777);
+    const { find } = await doctor(["--model-dirs", open, "--port", "0"]);
+    expect(find("models", "permissions")).toMatchObject({ verdict: "warn", command: `chmod o-w ${open}` });
+    chmodSync(open, 0o755);
   },
   LIMIT_MS,
 );

@@ -33,13 +33,16 @@ export interface StartOptions {
   readonly cwd?: string;
   /** `ulimit -n`. */
   readonly openFiles?: number;
+  /** `ulimit -v`, in kilobytes. */
+  readonly addresses?: number;
 }
 
 /** A server on a free port of loopback, with only the embedded model unless told otherwise. Stop it in `afterAll`. */
-export async function startServer({ args = [], env = {}, cwd, openFiles }: StartOptions = {}): Promise<TestServer> {
+export async function startServer({ args = [], env = {}, cwd, openFiles, addresses }: StartOptions = {}): Promise<TestServer> {
   const folder = cwd ?? mkdtempSync(join(tmpdir(), "shimmy-test-"));
   const command = [process.execPath, CLI, "serve", "--bind", "127.0.0.1:0", "--json", ...args];
-  const [program, ...rest] = openFiles === undefined ? command : ["sh", "-c", `ulimit -n ${openFiles}; exec "$@"`, "sh", ...command];
+  const limits = [openFiles !== undefined && `ulimit -n ${openFiles}`, addresses !== undefined && `ulimit -v ${addresses}`].filter(Boolean);
+  const [program, ...rest] = limits.length === 0 ? command : ["sh", "-c", [...limits, 'exec "$@"'].join("; "), "sh", ...command];
   const child = spawn(program!, rest, {
     cwd: folder,
     // No configuration and no models of the person who runs the tests.

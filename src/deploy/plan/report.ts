@@ -22,7 +22,14 @@ export interface PlanReport {
     /** What would bring more, as typed. */
     readonly installable: readonly string[];
   };
-  readonly model: { readonly id: string; readonly sizeBytes: number; readonly quantization: string; readonly parameters: number };
+  readonly model: {
+    readonly id: string;
+    readonly sizeBytes: number;
+    readonly quantization: string;
+    readonly parameters: number;
+    /** Of training, in tokens. */
+    readonly contextLength: number;
+  };
   readonly traffic: Traffic;
   readonly given: Given;
   readonly measured: Measured;

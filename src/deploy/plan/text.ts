@@ -76,8 +76,10 @@ function networkText({ plan: { network }, measured }: PlanReport): string {
   return `${bits(network.inBits)} in, ${bits(network.outBits)} out for all instances together; ${each}`;
 }
 
-function slotsText({ plan: { slots, contextTokens, contextFits }, measured: { slots: served, waves } }: PlanReport): string {
-  const context = contextFits ? "" : `; PROMPT AND ANSWER DO NOT FIT the ${contextTokens} tokens of context (--ctx)`;
+function slotsText({ plan: { slots, contextTokens, contextFits }, measured: { slots: served, waves }, model }: PlanReport): string {
+  const fits = contextFits ? "" : `; PROMPT AND ANSWER DO NOT FIT the ${contextTokens} tokens of context (--ctx)`;
+  const beyond = `; ${contextTokens} TOKENS OF CONTEXT ARE MORE than the ${model.contextLength} that the model was trained for: answers beyond them are poor`;
+  const context = contextTokens > model.contextLength ? `${fits}${beyond}` : fits;
   const most = slots < waves.at(-1)!.clients && slots < served ? "more gain little speed here" : "more were not measured";
   return `${slots} (--parallel ${slots}): ${most}; the server chose ${served}${context}`;
 }
@@ -129,7 +131,9 @@ function bits(perSecond: number): string {
 }
 
 function rate(perSecond: number): string {
-  return perSecond < 1 ? `${rounded(perSecond * 60)} requests/min` : `${rounded(perSecond)} requests/s`;
+  if (perSecond >= 1) return `${rounded(perSecond)} requests/s`;
+  const [unit, value] = perSecond >= 1 / 60 ? ["min", perSecond * 60] : ["hour", perSecond * 3600];
+  return `${value < 0.1 ? value.toPrecision(1) : rounded(value)} requests/${unit}`;
 }
 
 function rounded(value: number): string {

@@ -6,7 +6,7 @@ import { judgeEngines, judgePort } from "./machine.ts";
 import { judgeFiles, judgeMemory, judgeModels } from "./models.ts";
 import { isPython } from "./package.ts";
 import { packageFiles, packedBytes } from "./package-files.ts";
-import { judgeAccess, judgeFirstToken, judgeHealth, judgeUse } from "./running.ts";
+import { judgeAccess, judgeFirstToken, judgeHealth, judgeTotal, judgeUse } from "./running.ts";
 import { chatProblem, embeddingProblem, errorProblem, listProblem, readChatStream } from "./shapes.ts";
 import { judgeBase, judgeStart } from "./start-up.ts";
 import { chooseModel, type Model, type ModelFacts } from "./subject.ts";
@@ -149,7 +149,7 @@ test("engines: none, one, one of two", () => {
   expect(verdicts).toEqual(["fail", "fail", "pass", "warn"]);
 });
 
-test("health, access, time to first token, memory in use", () => {
+test("health, access, latencies, memory in use", () => {
   const health = (json: unknown) => judgeHealth({ status: 200, text: "", json, ms: 1 }, "http://localhost:1").verdict;
   const ok = { service: "shimmy", status: "ok", version: "1" };
   expect(
@@ -174,6 +174,7 @@ test("health, access, time to first token, memory in use", () => {
     "fail",
     "fail",
   ]);
+  expect([judgeTotal(5000), judgeTotal(5001)].map(({ verdict }) => verdict)).toEqual(["pass", "warn"]);
   expect([judgeUse(200e6, 100e6, 1), judgeUse(201e6, 100e6, 1)].map(({ verdict }) => verdict)).toEqual(["pass", "fail"]);
 });
 

@@ -11,14 +11,21 @@ import { asked, strangeness } from "./silence.ts";
 import type { Answer, Server, Subject } from "./subject.ts";
 
 const ANSWER_MS = 300_000;
-/** The template's alert `request_latency_p95`. */
-const FIRST_TOKEN_MS = 5000;
+/** The template's alert `request_latency_p95`, for the first token and for all of a short answer. */
+const LATENCY_MS = 5000;
 /** The template's alert `memory_usage: >expected_model_size + 100MB`. */
 const MEMORY_MARGIN = 100e6;
 
 export function runningChecks(group: string, subject: Subject): Check[] {
   const check = (name: string, run: () => Promise<Finding>): Check => ({ group, name, run: () => asked(subject, run) });
   const { server } = subject;
+  let latencies: Promise<Latencies | undefined> | undefined;
+  /** Of one streamed answer. */
+  const measured = async (judgeIt: (latencies: Latencies) => Finding) => {
+    latencies ??= subject.chosen().then((model) => model && latenciesOf(server, model.id));
+    const found = await latencies;
+    return found ? judgeIt(found) : unmeasured("there is no model to ask");
+  };
   return [
     { group, name: "health", run: async () => subject.dead ?? judgeHealth(await server.ask("/health"), server.url) },
     { group, name: "access", run: () => subject.refused ?? asked(subject, access) },
@@ -33,10 +40,8 @@ export function runningChecks(group: string, subject: Subject): Check[] {
       const answer = await server.ask("/v1/chat/completions", { method: "POST", body, limitMs: ANSWER_MS });
       return judge(answer, chatProblem, ({ json, ms }) => `${model.id}: ${tokensOf(json)} tokens in ${milliseconds(ms)}`);
     }),
-    check("time to first token", async () => {
-      const model = await subject.chosen();
-      return model ? judgeFirstToken(await firstToken(server, model.id)) : unmeasured("there is no model to ask");
-    }),
+    check("time to first token", () => measured(({ firstMs }) => judgeFirstToken(firstMs))),
+    check("total latency", () => measured(({ totalMs }) => judgeTotal(totalMs))),
     check("memory in use", () => memoryInUse(subject)),
   ];
 }
@@ -86,21 +91,38 @@ export function judgeListed({ status, json }: Answer): Finding {
 }
 
 export function judgeFirstToken(ms: number | undefined): Finding {
-  const limit = `≤ ${FIRST_TOKEN_MS / 1000} s (model loaded)`;
+  const limit = `≤ ${LATENCY_MS / 1000} s (model loaded)`;
   if (ms === undefined) return fail("no text came", "Look into the server's log.", { limit });
-  return ms <= FIRST_TOKEN_MS
+  return ms <= LATENCY_MS
     ? pass(milliseconds(ms), { limit, value: ms })
     : fail(milliseconds(ms), "Take a smaller model or quantisation, or a GPU.", { limit, value: ms, command: "shimmy gpu-info" });
 }
 
-/** Milliseconds from the request to the first text of its answer. */
-async function firstToken(server: Server, model: string): Promise<number | undefined> {
+/** A warning, since how long an answer may take depends on who waits for it. */
+export function judgeTotal(ms: number): Finding {
+  const more = { value: ms, limit: `≤ ${LATENCY_MS / 1000} s for ${QUESTION.max_tokens} tokens` };
+  if (ms <= LATENCY_MS) return pass(milliseconds(ms), more);
+  const advice = "The template's alert request_latency_p95 would fire: set it to what your users bear, or take a smaller model or a GPU.";
+  return warn(milliseconds(ms), advice, { ...more, command: "shimmy plan" });
+}
+
+/** Milliseconds since the request. */
+interface Latencies {
+  /** Absent: no text came. */
+  readonly firstMs?: number;
+  readonly totalMs: number;
+}
+
+async function latenciesOf(server: Server, model: string): Promise<Latencies> {
   let body = "";
+  let firstMs: number | undefined;
+  let totalMs = 0;
   for await (const { text, ms } of server.stream("/v1/chat/completions", { ...QUESTION, model, stream: true }, ANSWER_MS)) {
     body += text;
-    if (/"(content|reasoning_content)":"[^"]/.test(body)) return ms;
+    if (/"(content|reasoning_content)":"[^"]/.test(body)) firstMs ??= ms;
+    totalMs = ms;
   }
-  return undefined;
+  return { totalMs, ...(firstMs !== undefined && { firstMs }) };
 }
 
 async function memoryInUse(subject: Subject): Promise<Finding> {
