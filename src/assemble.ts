@@ -232,21 +232,15 @@ export function servicesOf(
   return services;
 }
 
-/** What is answered for local models only; those of upstreams are refused with words. */
+/** What is answered at once. The properties of a model are told for local ones only; those of upstreams are refused with words. */
 function localDoors(
   pool: LocalPool,
   upstreams: LazyUpstreams | undefined,
 ): Pick<Services, "embedder" | "tokenizer" | "promptRenderer" | "inspector"> {
   if (!upstreams) return { embedder: pool, tokenizer: pool, promptRenderer: pool, inspector: pool };
-  const only = upstreams.localOnly.bind(upstreams);
-  const embed = only("vectors", pool.embed.bind(pool));
-  const score = only("scores", pool.score.bind(pool));
-  const tokenize = only("its tokens", pool.tokenize.bind(pool));
-  const detokenize = only("the text of tokens", pool.detokenize.bind(pool));
-  const renderPrompt = only("the text of a prompt", pool.renderPrompt.bind(pool));
-  const properties = only("its properties", pool.properties.bind(pool));
-  const inspector = { properties, slots: pool.slots.bind(pool) };
-  return { embedder: { embed, score }, tokenizer: { tokenize, detokenize }, promptRenderer: { renderPrompt }, inspector };
+  const doors = upstreams.doors(pool);
+  const properties = upstreams.localOnly("its properties", pool.properties.bind(pool));
+  return { embedder: doors, tokenizer: doors, promptRenderer: doors, inspector: { properties, slots: pool.slots.bind(pool) } };
 }
 
 /** Of the loaded models; 1 before one is. */

@@ -26,7 +26,7 @@ export interface EmbeddingRequest {
 export interface EmbeddingResult {
   /** One for each input, in order, of length 1 (Euclid). */
   readonly vectors: readonly Float32Array[];
-  /** Tokens read for each input. */
+  /** Tokens read for each input; or one number for all of them, where another server counted them. */
   readonly tokens: readonly number[];
 }
 
@@ -45,7 +45,7 @@ export interface ScoreResult {
   readonly tokens: readonly number[];
 }
 
-/** Anything that makes vectors: the local pool. */
+/** Anything that makes vectors: the local pool, or the upstreams. */
 export interface Embedder {
   /** @throws invalid_value for an empty input; context_length_exceeded; client_closed */
   embed(model: ResolvedModel, request: EmbeddingRequest, signal: AbortSignal): Promise<EmbeddingResult>;
@@ -64,10 +64,12 @@ export interface TokenizeOptions {
   readonly addSpecial: boolean;
   /** Control tokens that are spelled in the text become those tokens. */
   readonly parseSpecial: boolean;
+  /** False: nobody looks at their bytes, which another server may not know. */
+  readonly pieces?: boolean;
 }
 
 export interface VocabularyToken {
   readonly id: number;
-  /** May be a part of a character. */
+  /** May be a part of a character. Empty where nobody wanted them and another server answered. */
   readonly bytes: Uint8Array;
 }

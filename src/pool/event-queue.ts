@@ -28,7 +28,8 @@ export class EventQueue<T> implements AsyncIterable<T> {
     for (;;) {
       const items = this.#items;
       this.#items = [];
-      yield* items;
+      // Not `yield*`: over a list it costs half as much again an item.
+      for (const item of items) yield item;
       if (this.#items.length > 0) continue;
       if (this.#end) {
         if ("error" in this.#end) throw this.#end.error;

@@ -19,8 +19,6 @@ interface Choice {
   readonly calls: Map<number, { readonly call: number; argued: boolean }>;
 }
 
-const NOTHING: readonly GenerationEvent[] = [];
-
 export class UpstreamAnswer {
   readonly #choices: readonly Choice[];
   readonly #startedAt = performance.now();
@@ -28,22 +26,24 @@ export class UpstreamAnswer {
   #started = false;
   #promptTokens = 0;
   #usage: Fields = {};
+  /** Of the chunks without choices, which come last. */
+  #last: Fields | undefined;
   #timings: Fields = {};
 
   constructor({ choices }: Pick<GenerationRequest, "choices">) {
     this.#choices = Array.from({ length: choices }, () => ({ tokens: 0, reason: undefined, stopSequence: undefined, calls: new Map() }));
   }
 
-  /** @throws UpstreamFailure, and what a refused request is told. `[DONE]` says nothing here. */
-  read(data: string): readonly GenerationEvent[] {
-    if (data === "[DONE]") return NOTHING;
+  /** @param events gets what it says. @throws UpstreamFailure, and what a refused request is told. `[DONE]` says nothing here. */
+  read(data: string, events: GenerationEvent[]): void {
+    if (data === "[DONE]") return;
     const chunk = parsed(data);
     if (chunk.error !== undefined && chunk.error !== null) throw failureInStream(chunk.error);
     const { choices, usage, timings } = chunk;
     if (!Array.isArray(choices)) throw garbage();
-    if (isFields(usage)) this.#usage = usage;
+    if (isFields(usage)) this.#usage = choices.length > 0 ? usage : together(this.#last, usage);
+    if (isFields(usage) && choices.length === 0) this.#last = this.#usage;
     if (isFields(timings)) this.#timings = timings;
-    const events: GenerationEvent[] = [];
     if (!this.#started) {
       this.#started = true;
       this.#promptTokens = count(this.#usage.prompt_tokens) ?? 0;
@@ -52,16 +52,18 @@ export class UpstreamAnswer {
     const { prompt_progress: progress } = chunk;
     if (isFields(progress)) events.push(progressOf(progress));
     for (const choice of choices) this.#read(choice, events);
-    return events;
   }
 
-  /** When the stream has ended. @throws UpstreamFailure when the answer is not whole */
-  end(): GenerationEvent[] {
+  /** When the stream has ended, with `rest`. @throws UpstreamFailure when the answer is not whole */
+  end(rest: readonly string[] = []): readonly GenerationEvent[] {
+    const events: GenerationEvent[] = [];
+    for (const data of rest) this.read(data, events);
     if (!this.#started || this.#choices.some(({ reason }) => reason === undefined)) throw new UpstreamFailure("unreachable", CUT);
     const counted = this.#choices.reduce((sum, { tokens }) => sum + tokens, 0);
     // Usage is of all choices together: what the chunks do not tell of it is the first one's.
     const more = (count(this.#usage.completion_tokens) ?? counted) - counted;
-    return this.#choices.flatMap((choice, index) => this.#finished(choice, index, index === 0 ? more : 0));
+    for (const [index, choice] of this.#choices.entries()) events.push(...this.#finished(choice, index, index === 0 ? more : 0));
+    return events;
   }
 
   #read(value: unknown, events: GenerationEvent[]): void {
@@ -144,6 +146,12 @@ function readCall(choice: Choice, index: number, value: unknown, events: Generat
 function progressOf({ total, cache, processed, time_ms: ms }: Fields): GenerationEvent {
   const tokens = (value: unknown) => count(value) ?? 0;
   return { type: "progress", choice: 0, total: tokens(total), cached: tokens(cache), processed: tokens(processed), ms: time(ms) ?? 0 };
+}
+
+/** llama-server tells the usage of each choice at its end, in a chunk of its own; all others tell one of all choices. The prompt is one. */
+function together(before: Fields | undefined, usage: Fields): Fields {
+  const counted = count(before?.completion_tokens);
+  return counted === undefined ? usage : { ...usage, completion_tokens: counted + (count(usage.completion_tokens) ?? 0) };
 }
 
 function reasonOf(reason: string): FinishReason {

@@ -23,7 +23,7 @@ export function upstreamCall(request: GenerationRequest, model: string, dialect:
   const llama = dialect === "shimmy" || dialect === "llama-server";
   if (request.constraint && "gbnf" in request.constraint && !llama) throw refuse("an answer in a GBNF grammar");
   const body = { model, stream: true, stream_options: { include_usage: true }, ...common(request, dialect) };
-  if (prompt.kind === "chat") return { path: "/v1/chat/completions", body: { ...body, ...chat(prompt, request, dialect) } };
+  if (prompt.kind === "chat") return { path: "/v1/chat/completions", body: { ...body, ...chatFields(prompt, request, dialect) } };
   if (prompt.kind === "infill" && (prompt.files || dialect === "llama-server")) throw refuse("a fill in the middle with other files");
   const asked = { text: "text", tokens: "tokens", infill: "prefix" } as const;
   return {
@@ -68,7 +68,12 @@ function sampling(said: Partial<SamplingParams>, llama: boolean): Fields {
   };
 }
 
-function chat(prompt: ChatPrompt, { constraint, topLogprobs }: GenerationRequest, dialect: Dialect): Fields {
+/** A conversation as a server of this dialect is asked. */
+export function chatFields(
+  prompt: ChatPrompt,
+  { constraint, topLogprobs }: Pick<GenerationRequest, "constraint" | "topLogprobs">,
+  dialect: Dialect,
+): Fields {
   const { tools = [], toolChoice, parallelToolCalls, addGenerationPrompt } = prompt;
   return {
     messages: prompt.messages.map(message),

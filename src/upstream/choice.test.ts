@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type Candidate, choose, prefixKey } from "./choice.ts";
+import { type Candidate, choose, prefixKey, slackOf } from "./choice.ts";
 
 const candidate = fc.record({
   name: fc.string({ minLength: 1 }),
@@ -23,10 +23,10 @@ describe("the choice", () => {
 
   test("is never much busier than the least busy", () => {
     fc.assert(
-      fc.property(candidates, fc.string(), (list, key) => {
-        const chosen = choose(list, key)!;
+      fc.property(candidates, fc.string(), fc.constantFrom(0, 1), (list, key, slack) => {
+        const chosen = choose(list, key, slack)!;
         const least = Math.min(...list.map(({ inFlight, weight }) => inFlight / weight));
-        expect(chosen.inFlight / chosen.weight).toBeLessThanOrEqual(least + Math.max(1, least / 4) + 1e-9);
+        expect(chosen.inFlight / chosen.weight).toBeLessThanOrEqual(least + Math.max(slack, least / 4) + 1e-9);
       }),
     );
   });
@@ -56,6 +56,17 @@ describe("the choice", () => {
   });
 
   test("of nobody is none", () => expect(choose([], "key")).toBeUndefined());
+});
+
+test("a busier one is worth it for later turns and long texts only", () => {
+  const busy = (key: string, slack: number) => choose([...idle(["a"]), { name: "b", weight: 1, inFlight: 1 }], key, slack)!.name;
+  const key = keys.find((each) => choose(idle(["a", "b"]), each)!.name === "b")!;
+  expect([busy(key, 0), busy(key, 1)]).toEqual(["a", "b"]);
+  const chat = (...roles: readonly string[]) =>
+    slackOf({ prompt: { kind: "chat", messages: roles.map((role) => ({ role, content: "Hello" })) } });
+  expect([chat("system", "user"), chat("user", "assistant", "user")]).toEqual([0, 1]);
+  const text = (length: number) => slackOf({ prompt: { kind: "text", text: "a".repeat(length) } });
+  expect([text(100), text(5000)]).toEqual([0, 1]);
 });
 
 describe("the prefix of a request", () => {

@@ -74,6 +74,47 @@ function attempt({ url, method, headers, body, silenceMs, signal }: Call, agent:
   });
 }
 
+/** Characters that wait for their reader before the upstream has to wait. */
+const ENOUGH_UNREAD = 256 * 1024;
+
+/**
+ * The body as it comes, all that has come since the last piece as one. Flowing, for a `Readable` as an iterator costs as much a piece as
+ * everything else that is done with it. @throws what the connection fails with
+ */
+export async function* textOf(response: IncomingMessage): AsyncGenerator<string, void, undefined> {
+  let text = "";
+  let end: { readonly error?: unknown } | undefined;
+  let wake: (() => void) | undefined;
+  const finish = (error?: unknown) => {
+    end ??= error === undefined ? {} : { error };
+    wake?.();
+  };
+  response.on("data", (chunk: string) => {
+    text += chunk;
+    if (text.length > ENOUGH_UNREAD) response.pause();
+    wake?.();
+  });
+  response.once("end", () => finish());
+  response.on("error", finish);
+  response.once("close", () => finish(new UpstreamFailure("unreachable", "its answer was cut off")));
+  for (;;) {
+    if (text !== "") {
+      const read = text;
+      text = "";
+      if (response.isPaused()) response.resume();
+      yield read;
+    } else if (end) {
+      if ("error" in end) throw end.error;
+      return;
+    } else {
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+      wake = undefined;
+    }
+  }
+}
+
 /** What an answer, or the wait for one, was ended by. */
 export function connectionFailure(error: unknown, signal: AbortSignal): unknown {
   if (signal.aborted) return new ShimmyError("client_closed");
@@ -84,13 +125,13 @@ export function connectionFailure(error: unknown, signal: AbortSignal): unknown 
   return new UpstreamFailure("unreachable", `the connection failed${code && ` (${code})`}`, { cause: error });
 }
 
-/** The body as text. @throws UpstreamFailure for one that is too long */
-export async function whole(response: IncomingMessage, signal: AbortSignal): Promise<string> {
+/** The body as text. @throws UpstreamFailure for one of more than `longest` characters */
+export async function whole(response: IncomingMessage, signal: AbortSignal, longest = LONGEST_WHOLE): Promise<string> {
   let text = "";
   try {
     for await (const chunk of response) {
       text += chunk;
-      if (text.length > LONGEST_WHOLE) throw new UpstreamFailure("unwell", "its answer has no end");
+      if (text.length > longest) throw new UpstreamFailure("unwell", "its answer has no end");
     }
   } catch (error) {
     throw connectionFailure(error, signal);

@@ -12,14 +12,18 @@ import { findById } from "../models/name-index.ts";
 import { isEmbedded, resolveModel, shownName } from "../models/resolve.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { UpstreamGauges } from "../telemetry/upstream-metrics.ts";
-import { UpstreamFailure } from "./failure.ts";
-import { NoneAnswered, RemoteGenerator } from "./generator.ts";
+import { type Asked, askUpstreams } from "./asking.ts";
+import { RemoteGenerator } from "./generator.ts";
 import type { CombinedOptions } from "./lazy.ts";
+import type { RemoteQuestion } from "./questions.ts";
 import { type RemoteTable, remoteTable } from "./table.ts";
 import { Upstream } from "./upstream.ts";
 
 /** Before a name is said to be unknown, lists as young as this are looked at again. */
 const DOUBTED_AGE_MS = 1000;
+
+/** What a request that names no model asks for. */
+const UNNAMED = "default";
 
 type Counts = { readonly total: number } & Partial<Record<ModelState, number>>;
 
@@ -45,11 +49,6 @@ export class CombinedGenerator implements Generator {
     const { local, settings } = this.#options;
     const options = { strict: strict || settings.strictModels, ...(wants && { wants }) };
     await this.#refresh();
-    if (wants !== undefined && wants !== "text") {
-      const named = findById(name, this.#all);
-      if (named && this.#isRemoteOnly(named.id)) throw new ShimmyError("upstream_unsupported", { model: named.id, what: wants });
-      return local.resolve(name, options);
-    }
     // Local, but for one that is listed by an upstream under this very name.
     if (name.includes("+") && !findById(name, this.#all)) return local.resolve(name, options);
     const found = await this.#find(name, options);
@@ -61,8 +60,21 @@ export class CombinedGenerator implements Generator {
 
   generate(model: ResolvedModel, request: GenerationRequest, signal: AbortSignal): AsyncIterable<GenerationEvent> {
     const group = model.adapter ? undefined : this.#table.get(model.info.id);
-    if (!group) return this.#options.local.generate(model, request, signal);
-    return this.#generate(model, request, signal, group.local);
+    const local = () => this.#options.local.generate(model, request, signal);
+    if (!group) return local();
+    return this.#remote.generate(model, request, signal, group.local ? local : undefined);
+  }
+
+  /** What is answered at once, of the upstreams that have the model, or here. */
+  ask<Answer>(
+    { info, adapter }: ResolvedModel,
+    question: RemoteQuestion<Answer>,
+    asked: Pick<Asked, "requestId" | "signal">,
+    local: () => Promise<Answer>,
+  ): Promise<Answer> {
+    const group = adapter ? undefined : this.#table.get(info.id);
+    if (!group) return local();
+    return askUpstreams(group, question, { ...asked, model: info.id }, this.#log, group.local ? local : undefined);
   }
 
   /** Local ones first, in their order. */
@@ -102,26 +114,12 @@ export class CombinedGenerator implements Generator {
     for (const upstream of this.#upstreams) upstream.close();
   }
 
-  async *#generate(model: ResolvedModel, request: GenerationRequest, signal: AbortSignal, isHere: boolean) {
-    let started = false;
-    try {
-      for await (const event of this.#remote.generate(model, request, signal)) {
-        started ||= event.type === "started";
-        yield event;
-      }
-      return;
-    } catch (error) {
-      if (!(error instanceof NoneAnswered)) throw error;
-      if (!isHere) throw error.told;
-      this.#log.warn("no upstream answers, so this machine does", { id: request.id, model: model.info.id, reason: reasonOf(error.told) });
-    }
-    for await (const event of this.#options.local.generate(model, request, signal)) if (event.type !== "started" || !started) yield event;
-  }
-
-  async #find(name: string, wish: { readonly strict: boolean }): Promise<ResolvedModel> {
+  async #find(name: string, wish: { readonly strict: boolean; readonly wants?: Wanted }): Promise<ResolvedModel> {
     const { settings, aliases, local } = this.#options;
     const loaded = new Set(local.gauges().flatMap((gauge) => (gauge.loaded ? [gauge.model] : [])));
-    const table: AliasTable = (await aliases?.current()) ?? NO_ALIASES;
+    // They are read from a file: not for a name that no alias is looked at for.
+    const plain = settings.defaultModel === undefined && (name === UNNAMED || findById(name, this.#all) !== undefined);
+    const table: AliasTable = (plain ? undefined : await aliases?.current()) ?? NO_ALIASES;
     const options = { ...wish, loaded, aliases: table, ...(settings.defaultModel !== undefined && { default: settings.defaultModel }) };
     try {
       return resolveModel(name, this.#all, { ...options, strict: true });
@@ -155,9 +153,4 @@ export class CombinedGenerator implements Generator {
     // The model that comes with the package is nobody's first wish.
     this.#all = [...here.filter((info) => !isEmbedded(info)), ...remote, ...here.filter(isEmbedded)];
   }
-}
-
-/** For the log: without the upstream's own words. */
-function reasonOf({ cause, code }: ShimmyError): string {
-  return cause instanceof UpstreamFailure ? cause.reason : code;
 }

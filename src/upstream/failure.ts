@@ -68,6 +68,8 @@ function judged(status: number, error: Fields, retry: number): UpstreamFailure |
   if (status === 401 || status === 403) return new UpstreamFailure("unwell", `it does not take our key (${status})`);
   if (status === 404) return new UpstreamFailure("stranger", "it does not have the model any more");
   if (status === 503 && error.code === "shutting_down") return new UpstreamFailure("leaving", "it is shutting down");
+  // llama-server's for what it was not started for (vectors, ranks): it is well.
+  if (status === 501) return new ShimmyError("upstream_refused", { message: said || "The upstream does not do that" });
   if (status === 408 || status >= 500 || status < 400) {
     const gone = (status === 503 && !OF_ONE_MODEL.test(String(error.code))) || status === 502 || status === 504;
     return new UpstreamFailure(gone ? "unreachable" : "unwell", `it answered with status ${status}`, { said });

@@ -12,21 +12,14 @@ import type { GenerationEvent, GenerationRequest, Generator, ResolvedModel } fro
 import type { Logger } from "../telemetry/log.ts";
 import { UpstreamAnswer } from "./answer.ts";
 import { upstreamCall } from "./body.ts";
-import { choose, prefixKey } from "./choice.ts";
-import { connectionFailure } from "./client.ts";
+import { NONE_REACHED, next, prefixKey, slackOf } from "./choice.ts";
+import { connectionFailure, textOf } from "./client.ts";
 import { UpstreamFailure } from "./failure.ts";
-import { eventData } from "./sse.ts";
+import { EventParser } from "./sse.ts";
 import type { RemoteGroup, RemoteTable } from "./table.ts";
 import type { Upstream } from "./upstream.ts";
 
 type Group = RemoteGroup<Upstream>;
-
-/** Nobody could be asked, or all failed before anything was told: whoever else has the model may answer. */
-export class NoneAnswered extends Error {
-  constructor(readonly told: ShimmyError) {
-    super(told.message, { cause: told });
-  }
-}
 
 export class RemoteGenerator implements Pick<Generator, "generate"> {
   readonly #table: () => RemoteTable<Upstream>;
@@ -38,32 +31,38 @@ export class RemoteGenerator implements Pick<Generator, "generate"> {
   }
 
   /**
-   * `started` comes once, also when another upstream begins anew.
-   * @throws NoneAnswered; what the request is refused with; upstream_failed in mid-stream; client_closed
+   * `started` comes once, also when another one begins anew.
+   * @param local who answers when nobody could be asked, or all failed before anything was told; absent: nobody else has the model
+   * @throws what the request is refused with; upstream_failed, queue_full; client_closed
    */
   async *generate(
     { info }: ResolvedModel,
     request: GenerationRequest,
     signal: AbortSignal,
+    local?: () => AsyncIterable<GenerationEvent>,
   ): AsyncGenerator<GenerationEvent, void, undefined> {
     const group = this.#table().get(info.id);
     const tried = new Set<Upstream>();
     const key = prefixKey(request);
-    let last = new UpstreamFailure("unreachable", "none of them can be reached");
-    for (let started = false, told = false; group; ) {
-      const member = next(group, tried, key);
+    const slack = slackOf(request);
+    let last = NONE_REACHED;
+    let started = false;
+    for (let told = false; group; ) {
+      const member = next(group.members, tried, key, slack);
       if (!member) break;
       tried.add(member.upstream);
       try {
-        const events = answer(member, request, signal);
-        for await (const event of request.whole ? whole(events) : events) {
-          if (event.type === "started") {
-            if (!started) yield event;
-            started = true;
-            continue;
+        const lists = answer(member, request, signal);
+        for await (const events of request.whole ? whole(lists) : lists) {
+          for (const event of events) {
+            if (event.type === "started") {
+              if (!started) yield event;
+              started = true;
+              continue;
+            }
+            told ||= event.type !== "progress";
+            yield event;
           }
-          told ||= event.type !== "progress";
-          yield event;
         }
         return;
       } catch (error) {
@@ -75,35 +74,29 @@ export class RemoteGenerator implements Pick<Generator, "generate"> {
         last = last.kind === "busy" ? last : error;
       }
     }
-    throw new NoneAnswered(last.toldOf(info.id));
+    if (!local) throw last.toldOf(info.id);
+    this.#log.warn("no upstream answers, so this machine does", { id: request.id, model: info.id, reason: last.reason });
+    for await (const event of local()) if (event.type !== "started" || !started) yield event;
   }
 }
 
 /** Nothing of it, but that it has begun, before all of it is there. */
-async function* whole(events: AsyncIterable<GenerationEvent>): AsyncGenerator<GenerationEvent, void, undefined> {
+async function* whole(lists: AsyncIterable<readonly GenerationEvent[]>): AsyncGenerator<readonly GenerationEvent[], void, undefined> {
   const kept: GenerationEvent[] = [];
-  for await (const event of events) {
-    if (event.type === "started") yield event;
-    else kept.push(event);
+  for await (const events of lists) {
+    const [first] = events;
+    if (first?.type === "started") yield [first];
+    kept.push(...(first?.type === "started" ? events.slice(1) : events));
   }
-  yield* kept;
+  yield kept;
 }
 
-function next({ members }: Group, tried: ReadonlySet<Upstream>, key: string): Group["members"][number] | undefined {
-  const free = members.filter(({ upstream }) => !tried.has(upstream) && upstream.breaker.admits(upstream.inFlight));
-  const upstreams = free.map(({ upstream }) => upstream);
-  // Those that are about to end are the last resort.
-  const staying = upstreams.filter(({ leaving }) => !leaving);
-  const chosen = choose(staying.length > 0 ? staying : upstreams, key);
-  return free.find(({ upstream }) => upstream === chosen);
-}
-
-/** The whole way of one request to one upstream, and what its breaker learns of it. */
+/** The whole way of one request to one upstream, and what its breaker learns of it. Events that came together are one list. */
 async function* answer(
   { upstream, id }: Group["members"][number],
   request: GenerationRequest,
   signal: AbortSignal,
-): AsyncGenerator<GenerationEvent, void, undefined> {
+): AsyncGenerator<readonly GenerationEvent[], void, undefined> {
   const { path, body } = upstreamCall(request, id, upstream.listing?.dialect ?? "other");
   const headers = { "x-request-id": request.id, ...(request.traceparent !== undefined && { traceparent: request.traceparent }) };
   let end: "answered" | "failed" | "refused" | "left" = "left";
@@ -112,8 +105,17 @@ async function* answer(
   try {
     response = await upstream.ask(path, body, headers, signal);
     const reader = new UpstreamAnswer(request);
-    for await (const data of eventData(response as AsyncIterable<string>)) yield* reader.read(data);
-    yield* reader.end();
+    const parser = new EventParser();
+    for await (const text of textOf(response)) {
+      const events: GenerationEvent[] = [];
+      try {
+        for (const data of parser.push(text)) reader.read(data, events);
+      } finally {
+        // What came before a failure was said.
+        if (events.length > 0) yield events;
+      }
+    }
+    yield reader.end(parser.end());
     end = "answered";
     upstream.answered();
   } catch (thrown) {
@@ -124,10 +126,7 @@ async function* answer(
     } else if (error instanceof ShimmyError && error.code !== "client_closed") end = "refused";
     throw error;
   } finally {
-    upstream.inFlight--;
-    if (end === "refused" || end === "left") upstream.counts[end]++;
-    // Half-open: a refusal is an answer too, and one whose caller left must not keep it from being tried.
-    if (end === "refused") upstream.breaker.succeeded();
+    upstream.left(end);
     if (end !== "answered") response?.destroy();
   }
 }

@@ -11,6 +11,7 @@ import type { Catalogue } from "../models/catalogue.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { ModelGauges } from "../telemetry/metrics.ts";
 import type { CombinedGenerator } from "./combined.ts";
+import type { Doors } from "./doors.ts";
 
 /** What is used of the local pool. */
 export interface LocalGenerator extends Generator {
@@ -76,6 +77,18 @@ export class LazyUpstreams implements Generator {
     return async (model, ...asked) => {
       if (this.#made?.has(model.info.id)) throw new ShimmyError("upstream_unsupported", { model: model.info.id, what });
       return does(model, ...asked);
+    };
+  }
+
+  /** What is answered at once, by the upstreams and by the local pool. */
+  doors(local: Doors): Doors {
+    const open = async () => (await import("./doors.ts")).doorsOf(await this.#combined(), local);
+    return {
+      embed: async (...asked) => (await open()).embed(...asked),
+      score: async (...asked) => (await open()).score(...asked),
+      tokenize: async (...asked) => (await open()).tokenize(...asked),
+      detokenize: async (...asked) => (await open()).detokenize(...asked),
+      renderPrompt: async (...asked) => (await open()).renderPrompt(...asked),
     };
   }
 

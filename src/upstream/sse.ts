@@ -1,5 +1,5 @@
 /**
- * Server-sent events → the data of each, one string. Called by generator.ts with an answer that is read as text. Format: the HTML standard,
+ * Server-sent events → the data of each. Called by generator.ts with an answer that is read as text. Format: the HTML standard,
  * "Parsing an event stream"; names, ids and comments are passed over. It must not know what is in the data.
  */
 import { UpstreamFailure } from "./failure.ts";
@@ -7,28 +7,37 @@ import { UpstreamFailure } from "./failure.ts";
 /** Characters of one event. The largest honest one is a piece of an answer with twenty alternatives a token. */
 const LONGEST_EVENT = 4 * 1024 * 1024;
 
-/** @throws UpstreamFailure for an event that is too long, and whatever `chunks` throws. What is not ended by an empty line counts too. */
-export async function* eventData(chunks: AsyncIterable<string>): AsyncGenerator<string, void, undefined> {
-  let rest = "";
-  let data: string | undefined;
-  for await (const chunk of chunks) {
-    const text = rest + chunk;
+/** Pure: text as it was cut goes in, the events that are whole come out. */
+export class EventParser {
+  #rest = "";
+  #data: string | undefined;
+
+  /** @throws UpstreamFailure for an event that is too long */
+  push(chunk: string): readonly string[] {
+    const events: string[] = [];
+    const searched = this.#rest.length;
+    const text = this.#rest + chunk;
     let from = 0;
     // From where nothing was searched yet: a line that never ends costs no more than its length.
-    for (let at = text.indexOf("\n", rest.length); at >= 0; at = text.indexOf("\n", from)) {
-      const line = text.slice(from, text.charCodeAt(at - 1) === RETURN && at > from ? at - 1 : at);
-      from = at + 1;
-      if (line !== "") data = added(data, line);
-      else if (data !== undefined) {
-        yield data;
-        data = undefined;
+    for (let at = text.indexOf("\n", searched); at >= 0; at = text.indexOf("\n", from)) {
+      const end = at > from && text.charCodeAt(at - 1) === RETURN ? at - 1 : at;
+      if (end > from) this.#data = added(this.#data, text.slice(from, end));
+      else if (this.#data !== undefined) {
+        events.push(this.#data);
+        this.#data = undefined;
       }
+      from = at + 1;
     }
-    rest = text.slice(from);
-    if (rest.length + (data?.length ?? 0) > LONGEST_EVENT) throw new UpstreamFailure("unwell", "it sent an event without end");
+    this.#rest = text.slice(from);
+    if (this.#rest.length + (this.#data?.length ?? 0) > LONGEST_EVENT) throw new UpstreamFailure("unwell", "it sent an event without end");
+    return events;
   }
-  const last = rest === "" ? data : added(data, rest);
-  if (last !== undefined) yield last;
+
+  /** What is not ended by an empty line counts too. */
+  end(): readonly string[] {
+    const last = this.#rest === "" ? this.#data : added(this.#data, this.#rest);
+    return last === undefined ? [] : [last];
+  }
 }
 
 const RETURN = 13;

@@ -5,44 +5,44 @@ import { ShimmyError } from "../contract/errors.ts";
 import type { GenerationEvent } from "../contract/generation.ts";
 import { UpstreamAnswer } from "./answer.ts";
 import { failureOf, UpstreamFailure } from "./failure.ts";
-import { eventData } from "./sse.ts";
+import { EventParser } from "./sse.ts";
 
-async function* pieces(text: string, cuts: readonly number[] = []) {
+function* pieces(text: string, cuts: readonly number[] = []) {
   const at = [0, ...cuts.map((cut) => cut % (text.length + 1)).sort((a, b) => a - b), text.length];
   for (let i = 1; i < at.length; i++) yield text.slice(at[i - 1], at[i]);
 }
 
-async function collect<T>(values: AsyncIterable<T>): Promise<T[]> {
-  const list: T[] = [];
-  for await (const value of values) list.push(value);
-  return list;
+function eventData(chunks: Iterable<string>): string[] {
+  const parser = new EventParser();
+  const events = Array.from(chunks, (chunk) => parser.push(chunk)).flat();
+  return [...events, ...parser.end()];
 }
 
 describe("server-sent events", () => {
-  test("are the same however they are cut, with either end of line, comments and names passed over", async () => {
+  test("are the same however they are cut, with either end of line, comments and names passed over", () => {
     const data = fc.array(
       fc.string({ unit: "binary" }).map((text) => JSON.stringify(text)),
       { maxLength: 6 },
     );
-    await fc.assert(
-      fc.asyncProperty(data, fc.array(fc.nat()), fc.constantFrom("\n", "\r\n"), async (list, cuts, end) => {
+    fc.assert(
+      fc.property(data, fc.array(fc.nat()), fc.constantFrom("\n", "\r\n"), (list, cuts, end) => {
         const text = list.map((each) => `: ping${end}event: x${end}data: ${each}${end}${end}`).join("");
-        expect(await collect(eventData(pieces(text, cuts)))).toEqual(list);
+        expect(eventData(pieces(text, cuts))).toEqual(list);
       }),
     );
   });
 
-  test("of several lines are joined; what is not ended counts", async () => {
-    expect(await collect(eventData(pieces("data: a\ndata:b\n\n\n\ndata: c")))).toEqual(["a\nb", "c"]);
+  test("of several lines are joined; what is not ended counts", () => {
+    expect(eventData(pieces("data: a\ndata:b\n\n\n\ndata: c"))).toEqual(["a\nb", "c"]);
   });
 
-  test("without end are a failure, in one line or in many", async () => {
+  test("without end are a failure, in one line or in many", () => {
     for (const part of ["x".repeat(100_000), `data: ${"x".repeat(100_000)}\n`]) {
-      const endless = async function* () {
+      const endless = function* () {
         yield "data: ";
         for (;;) yield part;
       };
-      await expect(collect(eventData(endless()))).rejects.toThrow(UpstreamFailure);
+      expect(() => eventData(endless())).toThrow(UpstreamFailure);
     }
   });
 });
@@ -51,7 +51,9 @@ const chunk = (delta: object, more: object = {}) => JSON.stringify({ choices: [{
 
 function answerOf(data: readonly string[], choices = 1): GenerationEvent[] {
   const reader = new UpstreamAnswer({ choices });
-  return [...data.flatMap((each) => reader.read(each)), ...reader.end()];
+  const events: GenerationEvent[] = [];
+  for (const each of data) reader.read(each, events);
+  return [...events, ...reader.end()];
 }
 
 describe("chunks", () => {
@@ -71,6 +73,16 @@ describe("chunks", () => {
       { type: "text", text: "Hi" },
       { type: "finished", reason: "length", promptTokens: 7, completionTokens: 9, cachedTokens: 3 },
     ]);
+  });
+
+  test("of several choices may each have their usage, as llama-server tells it", () => {
+    const usage = (tokens: number) => JSON.stringify({ choices: [], usage: { prompt_tokens: 7, completion_tokens: tokens } });
+    const piece = (index: number, more: object) => JSON.stringify({ choices: [{ index, delta: { content: "a" }, ...more }] });
+    const end = { finish_reason: "length" };
+    const data = [piece(0, {}), piece(1, {}), piece(0, end), usage(3), piece(1, {}), piece(1, end), usage(4)];
+    const ends = answerOf(data, 2).flatMap((event) => (event.type === "finished" ? [event] : []));
+    expect(ends.map(({ completionTokens }) => completionTokens)).toEqual([4, 3]);
+    expect(ends[0]!.promptTokens).toBe(7);
   });
 
   test("of calls are opened once, and a call without arguments has an object", () => {

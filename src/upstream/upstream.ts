@@ -51,8 +51,14 @@ export class Upstream {
   }
 
   /** The answer of status 200, unread. @throws UpstreamFailure; upstream_refused and its like; client_closed */
-  async ask(path: string, body: unknown, headers: Readonly<Record<string, string>>, signal: AbortSignal): Promise<IncomingMessage> {
-    const sent = { ...headers, "content-type": "application/json", accept: "text/event-stream" };
+  async ask(
+    path: string,
+    body: unknown,
+    headers: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+    accept = "text/event-stream",
+  ): Promise<IncomingMessage> {
+    const sent = { ...headers, "content-type": "application/json", accept };
     const text = JSON.stringify(body);
     const response = await this.#send("POST", path, signal, this.#silenceMs, sent, text);
     if (response.headers["x-shimmy-draining"] !== undefined) this.#leave();
@@ -89,6 +95,14 @@ export class Upstream {
     this.counts.answered++;
     if (this.breaker.state === "half-open") this.#log.info("an upstream answers again", { upstream: this.name });
     this.breaker.succeeded();
+  }
+
+  /** A request to it is over, `answered` and `failed` told before. */
+  left(end: "answered" | "failed" | "refused" | "left"): void {
+    this.inFlight--;
+    if (end === "refused" || end === "left") this.counts[end]++;
+    // Half-open: a refusal is an answer too, and one whose caller left must not keep it from being tried.
+    if (end === "refused") this.breaker.succeeded();
   }
 
   gauges(): UpstreamGauges {

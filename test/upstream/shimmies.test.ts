@@ -81,6 +81,27 @@ describe("an answer is that of the upstream", () => {
     expect([1, 2]).toContain(JSON.parse(answer.choices[0]!.message.content!).n);
   });
 
+  test.each<[string, string, object]>([
+    ["vectors as numbers", "/v1/embeddings", { input: ["Hello", "a dog"] }],
+    ["vectors in base64, of tokens", "/v1/embeddings", { input: [[5, 6, 7]], encoding_format: "base64" }],
+    ["vectors that are cut", "/v1/embeddings", { input: "Hello", dimensions: 8, pooling: "mean" }],
+    ["scores of documents", "/v1/rerank", { query: "dog", documents: ["a dog", "the sea", "x"], top_n: 2, return_documents: true }],
+    ["scores of pairs", "/v1/score", { text_1: ["dog", "sea"], text_2: ["a dog", "the sea"] }],
+    ["tokens", "/tokenize", { content: "Once upon a time" }],
+    ["tokens with their pieces, parts of characters too", "/tokenize", { content: "Ünï 🦝", with_pieces: true, add_special: true }],
+    ["the text of tokens", "/detokenize", { tokens: [300, 301, 302] }],
+    ["the text of a prompt", "/apply-template", QUESTION],
+    ["a gap", "/v1/completions", { prompt: "Once", suffix: "end.", max_tokens: 4, temperature: 0, cache_prompt: false }],
+  ])("%s", async (_, path, body) => {
+    const sent = { model: "shimmy-tiny", ...body };
+    const [here, there] = await both(async (to) => {
+      const response = await post(to, path, sent);
+      const { id: _, created: __, timings: ___, system_fingerprint: ____, ...rest } = await told<Record<string, unknown>>(response);
+      return { status: response.status, ...rest };
+    });
+    expect(here).toEqual(there);
+  });
+
   test("a Response counts its input", async () => {
     const body = { model: "shimmy-tiny", input: "Hello" };
     const [here, there] = await both((to) => told<{ input_tokens: number }>(post(to, "/v1/responses/input_tokens", body)));
@@ -102,8 +123,8 @@ describe("what cannot be answered is told as it was said there", () => {
     expect((await told(response)).error).toMatchObject({ code: "context_length_exceeded", n_ctx: expect.any(Number) });
   });
 
-  test("vectors of a model that is elsewhere are refused with words", async () => {
-    const response = await post(gateway, "/v1/embeddings", { model: "shimmy-tiny", input: "x" });
+  test("the properties of a model that is elsewhere are refused with words", async () => {
+    const response = await fetch(`${gateway.url}/props?model=shimmy-tiny`);
     expect(response.status).toBe(400);
     expect((await told(response)).error?.code).toBe("upstream_unsupported");
   });

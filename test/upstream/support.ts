@@ -14,13 +14,13 @@ export interface Stand {
   stop(): Promise<void>;
 }
 
-/** An HTTP server that answers by this listener, and has the model `tiny-stand` where the listener leaves its list to it. */
-export async function standIn(answer: RequestListener, port = 0): Promise<Stand> {
+/** An HTTP server that answers by this listener. Unless it `lists` its models itself, it has `tiny-stand`. */
+export async function standIn(answer: RequestListener, lists = false): Promise<Stand> {
   const server = createServer((request, response) => {
-    if (request.url !== "/v1/models") return answer(request, response);
+    if (lists || request.url !== "/v1/models") return answer(request, response);
     response.writeHead(200, { "content-type": "application/json" }).end(`{"object":"list","data":[{"id":"tiny-stand"}]}`);
   });
-  return listening(server, port, () => server.closeAllConnections());
+  return listening(server, 0, () => server.closeAllConnections());
 }
 
 /** A server below HTTP. */

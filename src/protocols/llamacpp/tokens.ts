@@ -39,7 +39,7 @@ export interface TokenizeCall {
 
 export function decodeTokenize(body: unknown): TokenizeCall {
   const { model, content, add_special, parse_special, with_pieces } = validate(tokenizeSchema, body);
-  const options = { addSpecial: add_special ?? false, parseSpecial: parse_special ?? true };
+  const options = { addSpecial: add_special ?? false, parseSpecial: parse_special ?? true, ...(!with_pieces && { pieces: false }) };
   return { model: model || UNNAMED_MODEL, text: content, options, withPieces: with_pieces ?? false };
 }
 
