@@ -3,7 +3,7 @@
 export const FOREIGN_FLAGS: ReadonlySet<string> = new Set([
   ...["--jinja", "--no-repack", "--spec-type", "--answers", "--reranking"], // llama-server
   ...["--omit", "--include", "--global"], // npm
-  ...["--test", "--load"], // node; any word as the third of bench:fuzz
+  ...["--test", "--load", "--disable-wasm-trap-handler"], // node; any word as the third of bench:fuzz
   ...["--build", "--detach", "--wait"], // docker
   ...["--install", "--guided", "--parameter-overrides", "--name", "--service", "--mount-path", "--set", "--port"], // helm, sam, railway
   ...["--now", "--include-path", "--checks", "--workers", "--pooling"], // systemctl, schemathesis, llama-server
