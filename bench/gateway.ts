@@ -2,7 +2,7 @@
  * A gateway before three instances: tokens a second through it and of the three asked directly, alternately in one run; beside it the floor,
  * two bare proxies at the same place (gateway/bare-proxy.mjs). Each instance has one thread, so that all have something to share.
  * Run after a build: `npm run bench:gateway -- [--model FILE] [--rounds N] [--answers N] [--tokens N] [--old DIST] [--only NAMES] [--cpu-prof DIR]`.
- * `--old`: another build's dist, as a gateway before the same instances. Prints a table and one JSON line.
+ * `--old`: another build's dist, as a gateway before the same instances and (`--only direct-old`) as three of its own. Prints a table and one JSON line.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -87,7 +87,9 @@ const keep = async (starting: Promise<Started>) => {
   return one;
 };
 try {
-  const instances = await Promise.all(Array.from({ length: INSTANCES }, () => keep(serve("dist", ["--threads", "1", ...model], folder))));
+  const threeOf = (dist: string) =>
+    Promise.all(Array.from({ length: INSTANCES }, () => keep(serve(dist, ["--threads", "1", ...model], folder))));
+  const instances = await threeOf("dist");
   const before = ["--no-embedded-model", ...instances.flatMap(({ url }) => ["--upstream", url])];
   const profile = values["cpu-prof"] === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${resolve(values["cpu-prof"])}`];
   const contestants: Contestant[] = [{ name: "direct", urls: instances.map(({ url }) => url), rounds: [] }];
@@ -98,6 +100,10 @@ try {
     contestants.push({ name, urls: [url], pid, rounds: [] });
   };
   await add("gateway", () => serve("dist", before, folder, profile));
+  if (values.old !== undefined && wanted.includes("direct-old")) {
+    const older = await threeOf(values.old);
+    contestants.push({ name: "direct-old", urls: older.map(({ url }) => url), rounds: [] });
+  }
   if (values.old !== undefined) await add("old", () => serve(values.old!, before, folder));
   await add("http", () => bareProxy("http", instances, folder));
   await add("tcp", () => bareProxy("tcp", instances, folder));
