@@ -2,11 +2,11 @@
  * Questions to upstreams that are answered at once: who is asked, and who is asked next when that one fails; choice, breaker and counts are
  * those of generation. Called by combined.ts.
  */
-import type { IncomingMessage } from "node:http";
 import { ShimmyError } from "../contract/errors.ts";
 import type { Logger } from "../telemetry/log.ts";
+import { Attempt } from "./attempt.ts";
 import { NONE_REACHED, next } from "./choice.ts";
-import { connectionFailure, whole } from "./client.ts";
+import { whole } from "./client.ts";
 import { isFields, UpstreamFailure } from "./failure.ts";
 import type { RemoteQuestion } from "./questions.ts";
 import type { RemoteGroup } from "./table.ts";
@@ -70,25 +70,16 @@ async function askOne<Answer>(
   const dialect = upstream.listing?.dialect ?? "other";
   const { path, fields } = question.call(dialect, (what) => new ShimmyError("upstream_unsupported", { model, what }));
   const headers = requestId === undefined ? {} : { "x-request-id": requestId };
-  let end: "answered" | "failed" | "refused" | "left" = "left";
-  let response: IncomingMessage | undefined;
-  upstream.inFlight++;
+  const attempt = new Attempt(upstream, signal);
   try {
-    response = await upstream.ask(path, { model: id, ...fields }, headers, signal, "application/json");
-    const answer = question.read(parsed(await whole(response, signal, question.longest)), dialect);
-    end = "answered";
-    upstream.answered();
+    attempt.response = await upstream.ask(path, { model: id, ...fields }, headers, signal, "application/json");
+    const answer = question.read(parsed(await whole(attempt.response, signal, question.longest)), dialect);
+    attempt.answered();
     return answer;
   } catch (thrown) {
-    const error = connectionFailure(thrown, signal);
-    if (error instanceof UpstreamFailure) {
-      end = "failed";
-      upstream.failed(error);
-    } else if (error instanceof ShimmyError && error.code !== "client_closed") end = "refused";
-    throw error;
+    throw attempt.failed(thrown);
   } finally {
-    upstream.left(end);
-    if (end !== "answered") response?.destroy();
+    attempt.close();
   }
 }
 

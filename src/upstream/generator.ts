@@ -6,14 +6,13 @@
  *
  * Of an answer that is not streamed no piece is told before the last.
  */
-import type { IncomingMessage } from "node:http";
-import { ShimmyError } from "../contract/errors.ts";
 import type { GenerationEvent, GenerationRequest, Generator, ResolvedModel } from "../contract/generation.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { UpstreamAnswer } from "./answer.ts";
+import { Attempt } from "./attempt.ts";
 import { upstreamCall } from "./body.ts";
 import { NONE_REACHED, next, prefixKey, slackOf } from "./choice.ts";
-import { connectionFailure, textOf } from "./client.ts";
+import { textOf } from "./client.ts";
 import { UpstreamFailure } from "./failure.ts";
 import { EventParser } from "./sse.ts";
 import type { RemoteGroup, RemoteTable } from "./table.ts";
@@ -99,14 +98,12 @@ async function* answer(
 ): AsyncGenerator<readonly GenerationEvent[], void, undefined> {
   const { path, body } = upstreamCall(request, id, upstream.listing?.dialect ?? "other");
   const headers = { "x-request-id": request.id, ...(request.traceparent !== undefined && { traceparent: request.traceparent }) };
-  let end: "answered" | "failed" | "refused" | "left" = "left";
-  let response: IncomingMessage | undefined;
-  upstream.inFlight++;
+  const attempt = new Attempt(upstream, signal);
   try {
-    response = await upstream.ask(path, body, headers, signal);
+    attempt.response = await upstream.ask(path, body, headers, signal);
     const reader = new UpstreamAnswer(request);
     const parser = new EventParser();
-    for await (const text of textOf(response)) {
+    for await (const text of textOf(attempt.response)) {
       const events: GenerationEvent[] = [];
       try {
         for (const data of parser.push(text)) reader.read(data, events);
@@ -116,17 +113,10 @@ async function* answer(
       }
     }
     yield reader.end(parser.end());
-    end = "answered";
-    upstream.answered();
+    attempt.answered();
   } catch (thrown) {
-    const error = connectionFailure(thrown, signal);
-    if (error instanceof UpstreamFailure) {
-      end = "failed";
-      upstream.failed(error);
-    } else if (error instanceof ShimmyError && error.code !== "client_closed") end = "refused";
-    throw error;
+    throw attempt.failed(thrown);
   } finally {
-    upstream.left(end);
-    if (end !== "answered") response?.destroy();
+    attempt.close();
   }
 }
