@@ -96,7 +96,10 @@ export async function* textOf(response: IncomingMessage): AsyncGenerator<string,
   });
   response.once("end", () => finish());
   response.on("error", finish);
-  response.once("close", () => finish(new UpstreamFailure("unreachable", "its answer was cut off")));
+  const cut = () => finish(new UpstreamFailure("unreachable", "its answer was cut off"));
+  response.once("close", cut);
+  // Ended before anybody listened: none of these will be told again.
+  if (response.destroyed) cut();
   for (;;) {
     if (text !== "") {
       const read = text;

@@ -22,7 +22,8 @@ export interface LlamaServer {
 /** On `port`, or a free one. `slots` × 512 cells. */
 export async function startLlamaServer(model: string, flags: readonly string[] = [], port = 0): Promise<LlamaServer> {
   const at = port === 0 ? await freePort() : port;
-  const args = ["serve", String(at), "2", "1024", model, ...flags];
+  // One thread: several spin at every barrier, which takes a minute beside other tests on two cores.
+  const args = ["serve", String(at), "2", "1024", model, "-t", "1", ...flags];
   // The script becomes the server, so its pid is the server's.
   const child: ChildProcess = spawn(SCRIPT, args, { stdio: "ignore", env: { ...process.env, REFERENCE_ROOT: ROOT } });
   let ended = false;
