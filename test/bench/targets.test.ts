@@ -79,7 +79,10 @@ describe.skipIf(process.platform !== "linux")("what was typed, and keys", () => 
     const child = spawn(process.execPath, [CLI, ...args, "--json"], { cwd, env: { ...bareEnvironment(cwd), ...env, ...more } });
     const seen = new Set<string>();
     const look = setInterval(() => {
+      // Between fork and exec a child still has the words of its parent.
+      const own = commandLineOf(child.pid!);
       for (const pid of descendantsOf(child.pid!)) seen.add(commandLineOf(pid));
+      seen.delete(own);
     }, 10);
     const { code, stdout, stderr } = await finished(child);
     clearInterval(look);
