@@ -3,7 +3,7 @@ import type { SamplingParams } from "../contract/generation.ts";
 import type { LlamaModel } from "../llama/model.ts";
 import type { GenerateMessage } from "./ipc.ts";
 
-/** As `logit_bias` has it: no logit is as low. */
+/** A bias that a sampler takes for a ban, minus infinity (llama/sampler.ts), as OpenAI's `logit_bias` has it. */
 const BANNED = -100;
 
 /**

@@ -20,26 +20,31 @@ const VENDORS: ReadonlyArray<readonly [RegExp, vendor: string]> = [
 ];
 
 /** Drivers are opened to find out, in a process of their own: once, for a GPU does not come and go while a server runs. */
-const hardware = new WeakMap<Services["hardware"], Promise<HardwareReport>>();
+const reports = new WeakMap<Services["hardware"], Promise<HardwareReport>>();
 
-async function gpuOf(services: Services): Promise<{ gpu_detected: boolean; gpu_vendor: string | null }> {
-  const report = hardware.get(services.hardware) ?? services.hardware.report();
-  hardware.set(services.hardware, report);
-  report.catch(() => hardware.delete(services.hardware));
-  const gpu = (await report).engines.flatMap(({ devices }) => devices).find(({ kind }) => GPU_KINDS.includes(kind));
+function reportOf({ hardware }: Services): Promise<HardwareReport> {
+  const known = reports.get(hardware);
+  if (known) return known;
+  const report = hardware.report();
+  reports.set(hardware, report);
+  report.catch(() => reports.delete(hardware));
+  return report;
+}
+
+function gpuOf({ engines }: HardwareReport): { gpu_detected: boolean; gpu_vendor: string | null } {
+  const gpu = engines.flatMap(({ devices }) => devices).find(({ kind }) => GPU_KINDS.includes(kind));
   const vendor = gpu && VENDORS.find(([pattern]) => pattern.test(`${gpu.description} ${gpu.name}`))?.[1];
   return { gpu_detected: gpu !== undefined, gpu_vendor: gpu ? (vendor ?? "unknown") : null };
 }
 
 export async function metricsJson(services: Services, endpoints: readonly string[]) {
-  const [read, statuses, gpu] = await Promise.all([services.metrics.read(), services.models(), gpuOf(services)]);
-  const report = await hardware.get(services.hardware);
+  const [read, statuses, report] = await Promise.all([services.metrics.read(), services.models(), reportOf(services)]);
   const manual = statuses.filter(({ info }) => info.source === "given file").length;
   return {
     service: "shimmy",
     version: services.version,
     uptime_seconds: Math.round((Date.now() - services.startedAt) / 1000),
-    ...gpu,
+    ...gpuOf(report),
     models: {
       total_count: statuses.length,
       total_size_mb: megabytes(statuses.reduce((sum, { info }) => sum + info.sizeBytes, 0)),
@@ -48,7 +53,7 @@ export async function metricsJson(services: Services, endpoints: readonly string
     system: {
       memory_total_mb: megabytes(totalmem()),
       memory_free_mb: megabytes(freemem()),
-      memory_available_mb: report ? megabytes(report.availableBytes) : null,
+      memory_available_mb: megabytes(report.availableBytes),
     },
     devices: devicesOf(read),
     features: { llama: true, huggingface: services.puller.online },
