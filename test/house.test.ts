@@ -28,7 +28,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   upstream: ["contract", "config", "telemetry", "models"],
   server: ["contract", "config", "telemetry", "protocols", "models"],
   deploy: ["contract", "config"],
-  bench: ["contract", "config"],
+  bench: ["contract", "config", "deploy"],
   "assemble.ts": ["contract", "config", "telemetry", "models", "hub", "batches", "pool", "upstream", "server"],
   cli: ["contract", "config", "telemetry", "models", "hub", "hardware", "protocols", "pool", "server", "deploy", "bench", "assemble.ts"],
   "index.ts": ["contract", "config", "server", "assemble.ts"],

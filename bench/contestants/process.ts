@@ -9,7 +9,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { processTree } from "../../src/bench/measure/process-tree.ts";
+import { treeOf } from "../../src/bench/measure/process-tree.ts";
 
 export interface Command {
   readonly name: string;
@@ -75,7 +75,7 @@ export class ServerProcess {
 
   /** Resolves when the whole tree is gone: an engine that outlives its gateway would disturb the next run. */
   async stop(): Promise<void> {
-    const tree = processTree(this.pid);
+    const tree = treeOf(this.pid);
     this.child.kill("SIGTERM");
     const deadline = performance.now() + STOP_LIMIT_MS;
     while (tree.some(isAlive)) {
@@ -142,7 +142,7 @@ function isAlive(pid: number): boolean {
 }
 
 function killTree(root: number | undefined, signal: NodeJS.Signals): void {
-  if (root !== undefined) for (const pid of processTree(root)) kill(pid, signal);
+  if (root !== undefined) for (const pid of treeOf(root)) kill(pid, signal);
 }
 
 function kill(pid: number, signal: NodeJS.Signals): void {

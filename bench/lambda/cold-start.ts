@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { basename, dirname, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { processTree } from "../../src/bench/measure/process-tree.ts";
+import { treeOf } from "../../src/bench/measure/process-tree.ts";
 import { Cgroups } from "../../test/support/container/cgroups.ts";
 import { functionUrlEvent, type Invoked, LambdaApi } from "../../test/support/lambda-api.ts";
 
@@ -67,7 +67,7 @@ export async function coldStart({ task, home, model, memoryMegabytes }: Instance
     const initMs = (await Promise.race([api.polled, failed])) - begun;
     const ask = async () => timing(await Promise.race([api.invoke(question(model)), failed]));
     const [cold, warm] = [await ask(), await ask()];
-    const peakBytes = processTree(child.pid as number).reduce((sum, pid) => sum + highWater(pid), 0);
+    const peakBytes = treeOf(child.pid as number).reduce((sum, pid) => sum + highWater(pid), 0);
     const cgroupBytes = cgroups.controllers.includes("memory") ? Number(cgroups.read("memory/memory.max_usage_in_bytes")) : undefined;
     return { initMs, cold, warm, peakBytes, ...(cgroupBytes !== undefined && { cgroupBytes }) };
   } finally {
@@ -104,7 +104,7 @@ function highWater(pid: number): number {
 
 /** The engine ends when its gateway is gone; a cgroup can be removed when all have. */
 async function end(child: ChildProcess): Promise<void> {
-  const all = processTree(child.pid as number);
+  const all = treeOf(child.pid as number);
   child.kill("SIGKILL");
   const alive = (pid: number) => {
     try {

@@ -1,7 +1,6 @@
 /**
  * What Linux tells of processes: trees, memory, processor time, names, who listens on a port. Called by the checks of validate/ and
- * doctor/ and by plan/measure.ts. Everything is
- * undefined where there is no /proc. Sources: proc(5), Documentation/networking/proc_net_tcp.rst.
+ * doctor/, by plan/measure.ts and by the benches. Everything is undefined where there is no /proc. Sources: proc(5), Documentation/networking/proc_net_tcp.rst.
  */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 
@@ -13,6 +12,8 @@ export interface Memory {
   readonly privateDirty: number;
   /** Bytes, those shared with others divided by how many share them. */
   readonly proportional: number;
+  /** Bytes in memory, mapped files counted. */
+  readonly resident: number;
 }
 
 /** The process and all below it; undefined where there is no /proc. */
@@ -28,7 +29,7 @@ export function memoryOf(pid: number): Memory | undefined {
   const text = read(`/proc/${pid}/smaps_rollup`);
   if (text === undefined) return undefined;
   const bytes = (field: string) => Number(new RegExp(`^${field}:\\s+(\\d+) kB`, "m").exec(text)?.[1] ?? 0) * 1024;
-  return { privateDirty: bytes("Private_Dirty"), proportional: bytes("Pss") };
+  return { privateDirty: bytes("Private_Dirty"), proportional: bytes("Pss"), resident: bytes("Rss") };
 }
 
 /** Bytes in memory, mapped files counted. */

@@ -1,6 +1,6 @@
 /**
- * One upstream: its connections, its list of models, its breaker, and the probe that ends a rest. Made by remote.ts, one for each entry of
- * the setting. No timer runs while it is well.
+ * One upstream: its connections, its list of models, its breaker, and the probe that ends a rest. Made by combined.ts, one for each entry
+ * of the setting. No timer runs while it is well.
  */
 import type { IncomingMessage } from "node:http";
 import type { UpstreamSetting } from "../config/upstream-list.ts";
