@@ -38,7 +38,7 @@ export async function shimmy(args: readonly string[], { cwd, env = {}, input = "
   return finished(child);
 }
 
-/** What a child with piped output said until it ended. */
+/** What a child with piped output said until it ended. Throws where it could not be started. */
 export async function finished(child: ChildProcess): Promise<Finished> {
   let stdout = "";
   let stderr = "";
@@ -48,6 +48,6 @@ export async function finished(child: ChildProcess): Promise<Finished> {
   child.stderr?.setEncoding("utf8").on("data", (text) => {
     stderr += text;
   });
-  const code = await new Promise<number | null>((resolve) => child.once("close", resolve));
+  const code = await new Promise<number | null>((resolve, reject) => child.once("close", resolve).once("error", reject));
   return { code, stdout, stderr };
 }
