@@ -49,6 +49,8 @@ export async function askStreamed({ url, model, key }: Server, question: Questio
     stream: true,
     stream_options: { include_usage: true, continuous_usage_stats: question.counts },
     cache_prompt: false,
+    // The stated length: an answer that the model ends sooner would be counted with the prompts of more of them.
+    ignore_eos: true,
   });
   const headers = { "content-type": "application/json", ...(key !== undefined && { authorization: `Bearer ${key}` }) };
   const sent = performance.now();
