@@ -184,7 +184,8 @@ export class Residents {
       if (this.#all.get(info.id) === resident) this.#all.delete(info.id);
       this.#room.advance();
       const error = ShimmyError.from(thrown);
-      if (resident.stopped.aborted || error.code === "model_no_room") throw error;
+      // No fault of the model, and another try is cheap: nothing is started for it.
+      if (resident.stopped.aborted || error.code === "model_no_room" || error.code === "package_replaced") throw error;
       metrics.modelLoadFailed(info.id);
       log.error("model not loaded", { model: info.id, err: error });
       this.backoff.failed(info.id, resident.identity, error);

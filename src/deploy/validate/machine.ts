@@ -32,6 +32,8 @@ export function judgePort({ host, port, nextFree }: WantedPort, state: PortState
   const address = hostPort(host, port);
   if (port === 0) return pass("the system chooses one", { limit });
   if (state.free) return pass(`${address} is free`, { limit });
+  if (state.outdated)
+    return warn(`the Shimmy on ${address} was updated or removed while it runs`, "Restart it: what it had not loaded fails.", { limit });
   if (state.holder === "shimmy") return pass(`a Shimmy listens on ${address}`, { limit });
   if (state.code === "EACCES")
     return fail(`${address} is not for this user`, "Use a port above 1023.", { limit, command: "shimmy serve --port 11435" });
