@@ -19,7 +19,7 @@ import type { Backends } from "./backends.ts";
 import { Backoff } from "./backoff.ts";
 import { MemoryBudget } from "./budget.ts";
 import { type Loaded, openEngine } from "./open-engine.ts";
-import { type EngineSettings, memoryPlan } from "./plan.ts";
+import { cutThreads, type EngineSettings, memoryPlan } from "./plan.ts";
 import { type Held, type Limits, overgrown } from "./residency.ts";
 import { Resident } from "./resident.ts";
 import { WaitingRoom } from "./waiting-room.ts";
@@ -60,6 +60,7 @@ export class Residents {
   readonly backoff = new Backoff();
   #weighedAt = 0;
   #stopped = false;
+  #toldThreads = false;
 
   constructor(options: ResidentsOptions) {
     this.#options = options;
@@ -145,6 +146,7 @@ export class Residents {
 
   #start(info: ModelInfo, pinned: boolean): Resident {
     const { settings } = this.#options;
+    this.#warnOfThreads();
     const resident: Resident = new Resident(info, {
       plan: memoryPlan(info, settings, this.#planBytes(info)),
       pinned,
@@ -156,6 +158,15 @@ export class Residents {
     resident.opening = this.#bring(resident);
     resident.opening.catch(() => undefined); // told by #bring; nobody may be waiting
     return resident;
+  }
+
+  /** Once: the same setting holds for all models. */
+  #warnOfThreads(): void {
+    const { settings, log } = this.#options;
+    const used = this.#toldThreads ? undefined : cutThreads(settings.threads);
+    if (used === undefined) return;
+    this.#toldThreads = true;
+    log.warn("--threads is more than this machine can run at once", { threads: settings.threads, used });
   }
 
   async #bring(resident: Resident): Promise<Loaded> {
