@@ -19,6 +19,7 @@ import type { Backends } from "./backends.ts";
 import { Backoff } from "./backoff.ts";
 import { MemoryBudget } from "./budget.ts";
 import { type Loaded, openEngine } from "./open-engine.ts";
+import { isPackageReplaced } from "./package.ts";
 import { cutThreads, type EngineSettings, memoryPlan } from "./plan.ts";
 import { type Held, type Limits, overgrown } from "./residency.ts";
 import { Resident } from "./resident.ts";
@@ -300,6 +301,8 @@ export class Residents {
 
   async #noticeOtherFile(resident: Resident, { path }: ModelInfo): Promise<void> {
     if (!(await this.#liesElsewhere(resident, path)) || resident.leaving) return;
+    // No engine can be started any more, and the model of the package itself is another file now: what is loaded goes on.
+    if (isPackageReplaced()) return;
     this.#options.log.warn("the file of a loaded model has changed: it is loaded again", { model: resident.info.id });
     void this.retire(resident, "changed");
   }
