@@ -2,10 +2,13 @@
  * Builds dist/: the command line, the library, the engine child. Run by `npm run build`, hence by `prepare`.
  * Code that a quiet server does not need sits in chunks of its own, loaded by `import()` when first used.
  */
+import { createHash } from "node:crypto";
 import { chmodSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { build } from "esbuild";
 
 const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
+const id = buildId();
 rmSync(new URL("../dist", import.meta.url), { recursive: true, force: true });
 
 const result = await build({
@@ -24,7 +27,7 @@ const result = await build({
   platform: "node",
   target: "node20.19",
   external: ["koffi"],
-  define: { SHIMMY_VERSION: JSON.stringify(version) },
+  define: { SHIMMY_VERSION: JSON.stringify(version), SHIMMY_BUILD: JSON.stringify(id) },
   // Source text stays in memory: short names alone save 0.4 MB of the 5 MB that an idle gateway may use.
   minify: true,
   legalComments: "linked",
@@ -33,10 +36,23 @@ const result = await build({
   banner: { js: 'import{createRequire as __createRequire}from"node:module";const require=__createRequire(import.meta.url);' },
 });
 chmodSync("dist/cli.js", 0o755);
+// A running program looks for this name to know whether the package is still the one that it came from (src/pool/package.ts).
+writeFileSync(`dist/build-${id}`, "");
 writeFileSync("dist/THIRD-PARTY-LICENSES.txt", licenses(Object.keys(result.metafile.inputs)));
 
 const bytes = Object.values(result.metafile.outputs).reduce((n, { bytes }) => n + bytes, 0);
 console.log(`dist/: ${Object.keys(result.metafile.outputs).length} files, ${Math.round(bytes / 1024)} KB`);
+
+/** Of all that the bundles are made of: another build has another id, the same sources have the same. */
+function buildId() {
+  const sources = readdirSync("src", { recursive: true, encoding: "utf8" }).filter(
+    (path) => /\.ts$/.test(path) && !path.endsWith(".test.ts"),
+  );
+  const files = ["package.json", "package-lock.json", "scripts/build.mjs", ...sources.sort().map((path) => join("src", path))];
+  const hash = createHash("sha256");
+  for (const path of files) hash.update(`${path}\0`).update(readFileSync(path)).update("\0");
+  return hash.digest("hex").slice(0, 12);
+}
 
 /** What is bundled is distributed, so the notices of its authors go with it. */
 function licenses(inputs) {

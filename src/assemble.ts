@@ -21,6 +21,8 @@ import { Catalogue, type CatalogueOptions } from "./models/catalogue.ts";
 import type { Integrity } from "./models/integrity/integrity.ts";
 import { idOfFile } from "./models/names.ts";
 import { LazyPool, type LocalPool } from "./pool/lazy-pool.ts";
+import { isPackageReplaced } from "./pool/package.ts";
+import { Installation } from "./server/installation.ts";
 import type { Services } from "./server/services.ts";
 import type { OpenAlerts } from "./telemetry/alerts/open.ts";
 import { createLogger, type Logger, type LogLevel } from "./telemetry/log.ts";
@@ -225,6 +227,7 @@ export function servicesOf(
     ...(tracing && { tracing }),
     log,
     version: VERSION,
+    installation: new Installation(isPackageReplaced, log),
     startedAt: Date.now(),
     guards: { loopback, allowedHosts, corsOrigins, apiKey: [...config.apiKey, ...strictKeys], strictKeys },
     state,

@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import type { LoadedConfig } from "../config/load.ts";
 import { nameOf } from "../contract/generation.ts";
 import { tellFallback } from "./ask.ts";
-import { openHere } from "./open.ts";
+import { openToLoad } from "./open.ts";
 import { printJson } from "./output.ts";
 
 interface Flags {
@@ -12,7 +12,7 @@ interface Flags {
 }
 
 export async function embed(loaded: LoadedConfig, texts: readonly string[], { model: name = "default", truncate }: Flags): Promise<void> {
-  const { pool } = await openHere(loaded);
+  const { pool } = await openToLoad(loaded);
   try {
     const model = await pool.resolve(name, { wants: "vectors" });
     tellFallback(model);

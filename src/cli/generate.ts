@@ -2,7 +2,7 @@
 import type { LoadedConfig } from "../config/load.ts";
 import { type GenerationEvent, nameOf, type Prompt } from "../contract/generation.ts";
 import { ask, tellFallback } from "./ask.ts";
-import { openHere } from "./open.ts";
+import { openToLoad } from "./open.ts";
 import { printJson, writeAnswer } from "./output.ts";
 
 interface Flags {
@@ -13,7 +13,7 @@ interface Flags {
 }
 
 export async function generate(loaded: LoadedConfig, name: string, { prompt: text, maxTokens, raw, json }: Flags): Promise<void> {
-  const { pool } = await openHere(loaded);
+  const { pool } = await openToLoad(loaded);
   try {
     const model = await pool.resolve(name);
     tellFallback(model);

@@ -10,6 +10,18 @@ export async function openHere(loaded: LoadedConfig): Promise<Assembly> {
   return checked(assemble(loaded, loaded.sources.logLevel.from === "default" ? { logLevel: "error" } : {}));
 }
 
+/** For those of them that load models: what of the settings cannot hold here is told, where the log would be silent. @throws as `openHere` does. */
+export async function openToLoad(loaded: LoadedConfig): Promise<Assembly> {
+  const { threads } = loaded.config;
+  if (threads > 1 && loaded.sources.logLevel.from === "default") {
+    const { cutThreads } = await import("../pool/plan.ts");
+    const used = cutThreads(threads);
+    if (used !== undefined)
+      process.stderr.write(`warning: --threads ${threads} is more than this machine can run at once: the engine gets ${used}\n`);
+  }
+  return openHere(loaded);
+}
+
 /** With the configured log: for the server. @throws as `openHere` does. */
 export async function openServer(loaded: LoadedConfig): Promise<Assembly> {
   return checked(assemble(loaded, { watches: true }));

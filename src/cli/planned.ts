@@ -13,7 +13,7 @@ import { allowedCores, availableMemory } from "../models/machine.ts";
 import { engineOptions } from "../pool/plan.ts";
 import { environmentOf } from "./child-environment.ts";
 import { endOnSignal } from "./ending.ts";
-import { openHere } from "./open.ts";
+import { openToLoad } from "./open.ts";
 
 /** Stored batches are left alone. */
 const SERVE_FLAGS = ["--no-files", "--log-level", "error"] as const;
@@ -25,7 +25,7 @@ export interface PlanFlags extends TrafficFlags {
 /** @throws invalid_value; model_not_found; not_measured */
 export async function makePlan(loaded: LoadedConfig, flags: PlanFlags): Promise<{ report: PlanReport; modelPath: string }> {
   const traffic = trafficOf(flags);
-  const { pool } = await openHere(loaded);
+  const { pool } = await openToLoad(loaded);
   const ending = new AbortController();
   const release = endOnSignal(ending);
   try {

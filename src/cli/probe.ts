@@ -6,11 +6,11 @@ import type { AliasTable } from "../models/alias-table.ts";
 import type { Catalogue } from "../models/catalogue.ts";
 import { idOfFile, idsMeantBy } from "../models/names.ts";
 import { resolveModel } from "../models/resolve.ts";
-import { openHere } from "./open.ts";
+import { openToLoad } from "./open.ts";
 import { printJson } from "./output.ts";
 
 export async function probe(loaded: LoadedConfig, name: string, { json }: { json?: boolean }): Promise<void> {
-  const { pool, catalogue, aliases } = await openHere(loaded);
+  const { pool, catalogue, aliases } = await openToLoad(loaded);
   try {
     const info = await find(name, catalogue, await aliases.current());
     const { ready } = await pool.load(info);

@@ -7,7 +7,7 @@ import { splitAdapter } from "../models/adapters.ts";
 import { findByName } from "../models/resolve.ts";
 import type { LocalPool } from "../pool/lazy-pool.ts";
 import { ask, tellFallback } from "./ask.ts";
-import { openHere } from "./open.ts";
+import { openToLoad } from "./open.ts";
 import { reportError, ThoughtOnTerminal, writeAnswer } from "./output.ts";
 
 interface Flags {
@@ -18,7 +18,7 @@ interface Flags {
 }
 
 export async function run(loaded: LoadedConfig, first: string | undefined, second: string | undefined, flags: Flags): Promise<void> {
-  const { pool, catalogue, aliases } = await openHere(loaded);
+  const { pool, catalogue, aliases } = await openToLoad(loaded);
   try {
     const models = await catalogue.list();
     const table = await aliases.current();

@@ -6,6 +6,7 @@
  */
 
 import { DEPLOY_ERRORS } from "./deploy-errors.ts";
+import { isMissingPart, PACKAGE_ERRORS } from "./package-errors.ts";
 import { REMOTE_ERRORS } from "./remote-errors.ts";
 import { UPSTREAM_ERRORS } from "./upstream-errors.ts";
 
@@ -200,6 +201,7 @@ const table = {
     hint: "Nothing was changed; run the command again.",
   },
 
+  ...PACKAGE_ERRORS,
   ...UPSTREAM_ERRORS,
 
   // Files and batches
@@ -381,9 +383,10 @@ export class ShimmyError extends Error {
     return this.code === "model_not_found" ? "model" : undefined;
   }
 
-  /** From anything thrown: a `ShimmyError` as it is, all else as `internal`, whose text stays in the log. */
+  /** From anything thrown: a `ShimmyError` as it is, a part of Shimmy that is gone, all else as `internal`, whose text stays in the log. */
   static from(error: unknown): ShimmyError {
-    return error instanceof ShimmyError ? error : new ShimmyError("internal", {}, { cause: error });
+    if (error instanceof ShimmyError) return error;
+    return new ShimmyError(isMissingPart(error) ? "package_replaced" : "internal", {}, { cause: error });
   }
 }
 

@@ -76,6 +76,8 @@ export interface HardwareReport {
   readonly platform: string;
   /** Physical cores that may be used. */
   readonly cores: number;
+  /** Threads that can run at once: the most that an engine has. */
+  readonly processors: number;
   /** Bytes of memory, and what of it can be had without swapping. */
   readonly memoryBytes: number;
   readonly availableBytes: number;

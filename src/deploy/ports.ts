@@ -11,6 +11,8 @@ export interface PortState {
   readonly pid?: number;
   /** "shimmy" when a Shimmy answers there, else the program's name as far as it is known. */
   readonly holder?: string;
+  /** It is a Shimmy whose package was replaced under it. */
+  readonly outdated?: boolean;
 }
 
 const ANSWER_MS = 2000;
@@ -23,8 +25,10 @@ export async function lookAtPort(host: string, port: number): Promise<PortState>
   if (code === undefined) return { free: true };
   if (code !== "EADDRINUSE") return { free: false, code };
   const pid = listenerOf(port);
-  const holder = (await isShimmy(host, port)) ? "shimmy" : pid === undefined ? undefined : programOf(pid);
-  return { free: false, code, ...(pid !== undefined && { pid }), ...(holder !== undefined && { holder }) };
+  const health = await healthOf(host, port);
+  const holder = health ? "shimmy" : pid === undefined ? undefined : programOf(pid);
+  const outdated = health?.degraded?.some(({ part }) => part === "package");
+  return { free: false, code, ...(pid !== undefined && { pid }), ...(holder !== undefined && { holder }), ...(outdated && { outdated }) };
 }
 
 export function holderText({ holder, pid }: PortState): string {
@@ -40,8 +44,13 @@ function tryToListen(host: string, port: number): Promise<string | undefined> {
   });
 }
 
-/** By node:http, for fetch ends the process where WebAssembly gets no memory (ulimit -v). */
-function isShimmy(host: string, port: number): Promise<boolean> {
+/** What of it is looked at. */
+interface HealthSeen {
+  readonly degraded?: ReadonlyArray<{ readonly part?: unknown }>;
+}
+
+/** Undefined: no Shimmy answers. By node:http, for fetch ends the process where WebAssembly gets no memory (ulimit -v). */
+function healthOf(host: string, port: number): Promise<HealthSeen | undefined> {
   const reachable = { "0.0.0.0": "127.0.0.1", "::": "::1" }[host] ?? host;
   return new Promise((resolve) => {
     // Whatever it is that does not answer so: it is none.
@@ -52,16 +61,18 @@ function isShimmy(host: string, port: number): Promise<boolean> {
         text += piece;
         if (text.length > MOST_CHARACTERS) request.destroy();
       });
-      response.once("error", () => resolve(false)).once("close", () => resolve(saysShimmy(text)));
+      response.once("error", () => resolve(undefined)).once("close", () => resolve(saidByShimmy(text)));
     });
-    request.once("error", () => resolve(false));
+    request.once("error", () => resolve(undefined));
   });
 }
 
-function saysShimmy(text: string): boolean {
+function saidByShimmy(text: string): HealthSeen | undefined {
   try {
-    return (JSON.parse(text) as { service?: unknown } | null)?.service === "shimmy";
+    const said = JSON.parse(text) as { service?: unknown; degraded?: unknown } | null;
+    if (said?.service !== "shimmy") return undefined;
+    return Array.isArray(said.degraded) ? { degraded: said.degraded.filter((each) => typeof each === "object" && each !== null) } : {};
   } catch {
-    return false; // no JSON
+    return undefined; // no JSON
   }
 }

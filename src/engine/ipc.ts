@@ -1,5 +1,7 @@
 /**
  * What the gateway and an engine process say to each other, over the IPC channel of `fork` with v8 serialization.
+ *  - The engine's first message is `hello`: of which build it is. That rule and its shape never change, for a gateway whose package was
+ *    replaced may start the engine of any other version; it then hears nothing else of it.
  *  - `devices` may be asked before `load`: it is answered by `devices`, or by `failed` as a load is.
  *  - The gateway sends `load` once, first. The engine answers some `loading`, then `ready` or `failed`; after `failed` it exits.
  *  - `generate` is answered by a `started` or an `error` event, then progress if asked for, text, one `finished` for each choice.
@@ -18,6 +20,12 @@ import type { Device, DeviceMemory, Placement } from "../contract/hardware.ts";
 import type { SlotStatus } from "../contract/inspection.ts";
 import type { KvType, ServedAdapter, Serving } from "../contract/model.ts";
 import type { StepCounts } from "./step-meter.ts";
+
+/** Set by scripts/build.mjs. */
+declare const SHIMMY_BUILD: string | undefined;
+
+/** Which build this code is of; absent: it runs from its sources. */
+export const BUILD = typeof SHIMMY_BUILD === "undefined" ? undefined : SHIMMY_BUILD;
 
 export interface EngineOptions {
   readonly model: string;
@@ -212,6 +220,7 @@ export interface EngineDevices {
 }
 
 export type FromEngine =
+  | { readonly type: "hello"; readonly build: typeof BUILD }
   | ({ readonly type: "devices" } & EngineDevices)
   | ({ readonly type: "loading" } & EngineLoading)
   | ({ readonly type: "ready" } & EngineReady)

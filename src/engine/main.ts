@@ -1,7 +1,7 @@
 /**
  * The child process: one loaded model. Forked by pool/engine-process.ts; what it is told and what it answers is ipc.ts.
- * Whatever goes wrong in native code ends this process only. Arguments: the folder of its library and the one to fall back on; none:
- * those of the platform package.
+ * Whatever goes wrong in native code ends this process only. Arguments: the process id of the gateway, then the folder
+ * of its library and the one to fall back on; without folders: those of the platform package.
  */
 import { createHash } from "node:crypto";
 import { ShimmyError } from "../contract/errors.ts";
@@ -10,9 +10,10 @@ import { LlamaContext } from "../llama/context.ts";
 import { missingDeviceReason } from "../llama/devices.ts";
 import { library } from "../llama/library.ts";
 import { LlamaModel } from "../llama/model.ts";
+import { endWithParent } from "../llama/parent-death.ts";
 import { LLAMA_VERSION } from "../llama/structs.ts";
 import { CellFiles, fingerprint } from "./cell-files.ts";
-import type { AskMessage, EngineOptions, EngineReady, EngineState, FromEngine, ToEngine } from "./ipc.ts";
+import { type AskMessage, BUILD, type EngineOptions, type EngineReady, type EngineState, type FromEngine, type ToEngine } from "./ipc.ts";
 import { EngineLoop } from "./loop.ts";
 import { Questions } from "./questions.ts";
 import { FEW_SEQUENCES, Speculation } from "./speculation.ts";
@@ -21,6 +22,12 @@ import { FEW_SEQUENCES, Speculation } from "./speculation.ts";
 const PROGRESS_EVERY_MS = 100;
 
 const send = (message: FromEngine) => process.send!(message);
+send({ type: "hello", build: BUILD });
+
+const [gateway, folder, fallbackFolder] = process.argv.slice(2);
+// Before anything that takes long: a step of minutes sees no closed channel.
+if (!endWithParent(Number(gateway))) process.exit(0);
+
 /** Absent: the model makes vectors only. */
 let loop: EngineLoop | undefined;
 let questions: Questions | undefined;
@@ -43,7 +50,6 @@ process.on("SIGINT", () => undefined);
 process.on("SIGTERM", () => undefined);
 
 // The gateway still reads the model's header: time to open the library. What goes wrong is told when a model is to be loaded.
-const [folder, fallbackFolder] = process.argv.slice(2);
 setImmediate(() => {
   try {
     library(folder, fallbackFolder);

@@ -6,9 +6,10 @@
 import { existsSync, readdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import koffi, { type LibraryHandle } from "koffi";
+import type { LibraryHandle } from "koffi";
 import { ShimmyError } from "../contract/errors.ts";
 import { declareDevices } from "./devices.ts";
+import { koffi } from "./native.ts";
 import { type BatchStruct, type ContextParams, declareStructs, fingerprintMismatch, type ModelParams } from "./structs.ts";
 
 /** Pointers carry no type in C or koffi; these keep a context from being passed where a model is meant. */
@@ -68,8 +69,6 @@ function libraryFile(folder: string, name: string): string {
 }
 
 function openLibrary(folder: string, fallbackFolder: string | undefined) {
-  // GBNF parsing and graph building recurse deeper than koffi's default stacks (docs/decisions.md).
-  koffi.config({ sync_stack_size: 16 << 20, async_stack_size: 8 << 20, resident_async_pools: 2, max_async_calls: 16 });
   declareStructs();
   let llama: LibraryHandle;
   let ggml: LibraryHandle;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { allowedCores, availableMemory, type MachineSource } from "./machine.ts";
+import { allowedCores, allowedProcessors, availableMemory, type MachineSource } from "./machine.ts";
 
 const GIB = 1024 ** 3;
 
@@ -93,6 +93,13 @@ describe("allowed cores", () => {
     expect(allowedCores(machine(withQuota("150000 100000\n")))).toBe(2);
     expect(allowedCores(machine(withQuota("5000 100000\n")))).toBe(1);
     expect(allowedCores(machine(withQuota("max 100000\n")))).toBe(4);
+  });
+
+  test("processors count the threads of a core, and are at most the quota", () => {
+    expect(allowedProcessors(machine(allowed("0-7")))).toBe(8);
+    const quota = { "/proc/self/cgroup": "0::/\n", "/sys/fs/cgroup/cpu.max": "250000 100000\n" };
+    expect(allowedProcessors(machine({ ...allowed("0-7"), ...quota }))).toBe(3);
+    expect(allowedProcessors(machine({}, { parallelism: () => 0 }))).toBe(1);
   });
 
   test("are at most the quota of version 1", () => {

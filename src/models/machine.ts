@@ -39,6 +39,11 @@ export function allowedCores(source: MachineSource = REAL): number {
   return Math.max(1, Math.min(physicalCores(source), ...cgroupCpuQuotas(source).map(Math.ceil)));
 }
 
+/** Threads that can run at once, at least 1: hyper-threads count. More of them than this wait for each other by spinning. */
+export function allowedProcessors(source: MachineSource = REAL): number {
+  return Math.max(1, Math.min(source.parallelism(), ...cgroupCpuQuotas(source).map(Math.ceil)));
+}
+
 function systemMemory({ platform, read, freeMemory, totalMemory }: MachineSource): number {
   const kibibytes = platform === "linux" ? /^MemAvailable:\s+(\d+) kB/m.exec(read("/proc/meminfo") ?? "")?.[1] : undefined;
   if (kibibytes !== undefined) return Number(kibibytes) * 1024;

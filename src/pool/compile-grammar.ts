@@ -7,6 +7,7 @@ import { createHash } from "node:crypto";
 import { Worker } from "node:worker_threads";
 import { type CompiledAnswer, compileAnswer, type GrammarJob } from "../chat/answer/grammar.ts";
 import { type ErrorCode, type ErrorDetails, ShimmyError } from "../contract/errors.ts";
+import { refuseReplaced } from "./package.ts";
 
 /** Beside this code in dist/. */
 const WORKER = new URL("./grammar-worker.js", import.meta.url);
@@ -25,7 +26,7 @@ export type Compilation = CompiledAnswer | { readonly code: ErrorCode; readonly 
 /** By a hash of the job; the most recently used last. */
 const known = new Map<string, CompiledAnswer>();
 
-/** @throws invalid_value as the compiler does, or when the limits are reached; client_closed */
+/** @throws invalid_value as the compiler does, or when the limits are reached; client_closed, package_replaced */
 export async function compileGrammar(job: GrammarJob, signal: AbortSignal): Promise<CompiledAnswer> {
   const key = keyOf(job);
   const here = known.get(key);
@@ -102,9 +103,10 @@ function isSmall({ tools, constraint }: GrammarJob): boolean {
   return left > 0;
 }
 
-function compileInThread(job: GrammarJob, signal: AbortSignal): Promise<CompiledAnswer> {
+async function compileInThread(job: GrammarJob, signal: AbortSignal): Promise<CompiledAnswer> {
   const param = paramOf(job);
   const tooMuch = (what: string) => new ShimmyError("invalid_value", { param, reason: `it takes too much ${what} to compile` });
+  refuseReplaced();
   return new Promise((resolve, reject) => {
     const worker = new Worker(WORKER, { workerData: job, resourceLimits: { maxOldGenerationSizeMb: MEMORY_LIMIT_MB } });
     const leave = () => fail(new ShimmyError("client_closed"));

@@ -7,22 +7,24 @@ import { fileURLToPath } from "node:url";
 import { ShimmyError } from "../contract/errors.ts";
 import type { GenerationEvent } from "../contract/generation.ts";
 import type { Engine } from "../contract/hardware.ts";
-import type {
-  Answer,
-  AnswerMessage,
-  EngineDevices,
-  EngineLoading,
-  EngineOptions,
-  EngineReady,
-  EngineState,
-  FromEngine,
-  GenerateMessage,
-  Question,
-  SlotsQuestion,
-  ToEngine,
+import {
+  type Answer,
+  type AnswerMessage,
+  BUILD,
+  type EngineDevices,
+  type EngineLoading,
+  type EngineOptions,
+  type EngineReady,
+  type EngineState,
+  type FromEngine,
+  type GenerateMessage,
+  type Question,
+  type SlotsQuestion,
+  type ToEngine,
 } from "../engine/ipc.ts";
 import { EventQueue } from "./event-queue.ts";
 import { lastWords, withoutFolders } from "./last-words.ts";
+import { isPackageReplaced } from "./package.ts";
 
 /** The bundle of engine/main.ts, which the build puts beside this code's bundle. */
 export const ENGINE_ENTRY = fileURLToPath(new URL("./engine.js", import.meta.url));
@@ -71,6 +73,8 @@ export class EngineProcess {
   readonly #requests = new Map<number, Request>();
   readonly #asked = new Map<number, Asked>();
   #nextId = 0;
+  /** It has said which build it is of, and that is ours. */
+  #known = false;
   #stderr = "";
   /** It ended, and nobody had told it to. */
   crashed = false;
@@ -88,7 +92,7 @@ export class EngineProcess {
    */
   constructor(model: string, entry = ENGINE_ENTRY, engine?: Engine) {
     this.#model = model;
-    this.#child = fork(entry, engine ? foldersOf(engine) : [], {
+    this.#child = fork(entry, [String(process.pid), ...(engine ? foldersOf(engine) : [])], {
       execArgv: [],
       serialization: "advanced",
       stdio: ["ignore", "ignore", "pipe", "ipc"],
@@ -252,6 +256,13 @@ export class EngineProcess {
   }
 
   #receive(message: FromEngine): void {
+    if (this.#gone) return;
+    if (!this.#known && !isOurs(message)) {
+      this.#refuse();
+      return;
+    }
+    this.#known = true;
+    if (message.type === "hello") return;
     if (message.type === "ready") {
       this.#heard(message.state);
       this.#settleReady.resolve(message);
@@ -269,6 +280,13 @@ export class EngineProcess {
         else this.#deliver(item.id, item.event);
       }
     }
+  }
+
+  /** Of another build than this code: nothing it says can be trusted to mean what it meant here. */
+  #refuse(): void {
+    this.#gone = new ShimmyError("package_replaced");
+    this.#settleReady.reject(this.#gone);
+    this.#child.kill("SIGKILL");
   }
 
   #heard(state: EngineState): void {
@@ -312,7 +330,8 @@ export class EngineProcess {
     const reason = this.#endedBy ?? (said ? `${how}: ${said}` : how);
     this.ended = said ? `${how}: ${said}` : how;
     this.#gone = new ShimmyError("engine_gone", { model, reason });
-    this.#settleReady.reject(new ShimmyError("model_load_failed", { model, reason }));
+    const isOther = !this.#known && isPackageReplaced();
+    this.#settleReady.reject(isOther ? new ShimmyError("package_replaced") : new ShimmyError("model_load_failed", { model, reason }));
     for (const id of this.#requests.keys()) this.#fail(id, this.#gone);
     for (const id of this.#asked.keys()) this.#takeAsked(id)?.reject(this.#gone);
     this.embeddingBytes = 0;
@@ -321,7 +340,12 @@ export class EngineProcess {
   }
 }
 
-/** Arguments of engine/main.ts. */
+/** Code that runs from its sources has no build to compare. */
+function isOurs(message: FromEngine): boolean {
+  return BUILD === undefined || (message.type === "hello" && message.build === BUILD);
+}
+
+/** Arguments of engine/main.ts behind the first. */
 function foldersOf({ folder, fallbackFolder }: Engine): string[] {
   return fallbackFolder === undefined ? [folder] : [folder, fallbackFolder];
 }

@@ -8,7 +8,7 @@ import type { Degraded, Engine, EngineReport, HardwareReport, Installable } from
 export interface HardwareOptions {
   readonly engines: readonly Engine[];
   readonly installable: readonly Installable[];
-  readonly machine: Pick<HardwareReport, "cores" | "memoryBytes" | "availableBytes">;
+  readonly machine: Pick<HardwareReport, "cores" | "processors" | "memoryBytes" | "availableBytes">;
   readonly degraded: readonly Degraded[];
   /** The engine's bundle; absent: the one beside this code. */
   readonly engineEntry?: string;

@@ -18,6 +18,7 @@ import type { Backends, Candidate } from "./backends.ts";
 import type { EngineProcess } from "./engine-process.ts";
 import type { GpuPlan } from "./gpu-plan.ts";
 import { Pace } from "./pace.ts";
+import { refuseReplaced } from "./package.ts";
 import { type EngineSettings, engineOptions, memoryPlan, servingOf } from "./plan.ts";
 
 export interface Loaded {
@@ -53,7 +54,7 @@ export interface OpenOptions {
 
 /**
  * With the first engine that opens it; those that fail are told to `backends`, except the last one, whose failure is thrown.
- * @throws model_load_failed, engine_unavailable, device_not_found, model_not_generative, or the signal's reason; no process is left then.
+ * @throws model_load_failed, engine_unavailable, package_replaced, device_not_found, model_not_generative, or the signal's reason; no process is left then.
  */
 export async function openEngine(listed: ModelInfo, options: OpenOptions): Promise<Loaded> {
   const { signal } = options;
@@ -104,6 +105,7 @@ async function openWith(
   const { settings, log, engineEntry, availableBytes, onProgress, signal } = options;
   const { EngineProcess } = await import("./engine-process.ts");
   signal.throwIfAborted();
+  refuseReplaced();
   // The process starts while its model is looked at.
   onProgress({ phase: "starting", fraction: 0 });
   const process = new EngineProcess(listed.id, engineEntry, candidate.engine);

@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { type Config, SETTINGS } from "../config/table.ts";
 import type { ModelInfo } from "../contract/model.ts";
-import { engineOptions, memoryPlan, servingOf } from "./plan.ts";
+import { allowedProcessors } from "../models/machine.ts";
+import { cutThreads, engineOptions, memoryPlan, servingOf } from "./plan.ts";
 
 const DEFAULTS = Object.fromEntries(Object.entries(SETTINGS).map(([key, setting]) => [key, setting.default])) as unknown as Config;
 const INFO: ModelInfo = {
@@ -31,10 +32,21 @@ test("auto is f16 and flash attention by libllama's choice; what was chosen and 
 });
 
 test("what is set goes to the engine as it is", () => {
-  const set = { kvType: "q8_0", flashAttention: "on", threads: 3, stepTime: 20, maxQueueTime: 0, ctx: 512, parallel: 2 } as const;
+  const set = { kvType: "q8_0", flashAttention: "on", threads: 1, stepTime: 20, maxQueueTime: 0, ctx: 512, parallel: 2 } as const;
   const { options, reason } = plan(set);
-  expect(options).toMatchObject({ kvType: "q8_0", flashAttention: "on", threads: 3, stepMs: 20, queueMs: 0, slots: 2 });
-  for (const part of ["KV cache in q8_0: as set", "flash attention on", "3 threads as set", "about 20 ms"]) expect(reason).toContain(part);
+  expect(options).toMatchObject({ kvType: "q8_0", flashAttention: "on", threads: 1, stepMs: 20, queueMs: 0, slots: 2 });
+  for (const part of ["KV cache in q8_0: as set", "flash attention on", "1 thread as set", "about 20 ms"]) expect(reason).toContain(part);
+});
+
+test("threads beyond what can run at once are cut, and both numbers are told", () => {
+  const most = allowedProcessors();
+  for (const threads of [most + 1, 4096]) {
+    const { options, reason } = plan({ threads });
+    expect(options.threads).toBe(most);
+    expect(reason).toMatch(new RegExp(`${most} threads?, all that can run at once here, of ${threads} that were set`));
+  }
+  expect(plan({ threads: most }).options.threads).toBe(most);
+  expect([cutThreads(0), cutThreads(1), cutThreads(most), cutThreads(most + 1)]).toEqual([undefined, undefined, undefined, most]);
 });
 
 test("the store is counted in cells of the chosen type", () => {

@@ -8,7 +8,7 @@ import type { Placement } from "../contract/hardware.ts";
 import type { ModelInfo, Serving } from "../contract/model.ts";
 import type { EngineOptions, EngineReady } from "../engine/ipc.ts";
 import { isEncoder } from "../models/architectures.ts";
-import { allowedCores, availableMemory } from "../models/machine.ts";
+import { allowedCores, allowedProcessors, availableMemory } from "../models/machine.ts";
 import { type MemoryPlan, planMemory } from "../models/memory.ts";
 import type { GpuPlan, GpuSettings } from "./gpu-plan.ts";
 
@@ -159,10 +159,21 @@ export function servingOf(options: EngineOptions, { flashAttention }: EngineRead
 }
 
 function threadPlan({ sizeBytes }: ModelInfo, set: number): { count: number; reason: string } {
+  const cut = cutThreads(set);
+  if (cut !== undefined) return { count: cut, reason: `${threadsText(cut)}, all that can run at once here, of ${set} that were set` };
   if (set > 0) return { count: set, reason: `${threadsText(set)} as set` };
   if (sizeBytes < SINGLE_THREAD_BYTES) return { count: 1, reason: "1 thread: more would wait for each other in a model this small" };
   const cores = allowedCores();
   return { count: cores, reason: `${threadsText(cores)}, one a core` };
+}
+
+/**
+ * What becomes of a --threads that is more than can run at once, as in a file that was written for a larger machine: at every barrier of
+ * a step the ones that run spin for those that wait for a processor, and the machine stands still. Undefined: it holds as it is.
+ */
+export function cutThreads(set: number): number | undefined {
+  const most = set > 1 ? allowedProcessors() : 1;
+  return set > most ? most : undefined;
 }
 
 function threadsText(count: number): string {

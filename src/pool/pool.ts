@@ -32,7 +32,7 @@ import type { Lifecycle } from "../contract/lifecycle.ts";
 import type { ModelInfo, ModelState, ModelStatus } from "../contract/model.ts";
 import { type Adapters, resolveWithAdapter } from "../models/adapters.ts";
 import { type AliasTable, NO_ALIASES } from "../models/alias-table.ts";
-import { allowedCores, availableMemory } from "../models/machine.ts";
+import { allowedCores, allowedProcessors, availableMemory } from "../models/machine.ts";
 import { shownName, withAliases } from "../models/resolve.ts";
 import type { DeviceGauges, MemoryGauges, ModelGauges } from "../telemetry/metrics.ts";
 import { abortable } from "./abortable.ts";
@@ -249,7 +249,7 @@ export class Pool implements Generator, Embedder, Tokenizer, PromptRenderer, Ins
     return hardwareReport({
       engines: await find(),
       installable: installable(hereAndNow(enginesFolder)),
-      machine: { cores: allowedCores(), memoryBytes: totalmem(), availableBytes: availableMemory() },
+      machine: { cores: allowedCores(), processors: allowedProcessors(), memoryBytes: totalmem(), availableBytes: availableMemory() },
       degraded: this.hardware.degraded(),
       ...(engineEntry !== undefined && { engineEntry }),
     });

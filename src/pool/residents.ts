@@ -19,7 +19,8 @@ import type { Backends } from "./backends.ts";
 import { Backoff } from "./backoff.ts";
 import { MemoryBudget } from "./budget.ts";
 import { type Loaded, openEngine } from "./open-engine.ts";
-import { type EngineSettings, memoryPlan } from "./plan.ts";
+import { isPackageReplaced } from "./package.ts";
+import { cutThreads, type EngineSettings, memoryPlan } from "./plan.ts";
 import { type Held, type Limits, overgrown } from "./residency.ts";
 import { Resident } from "./resident.ts";
 import { WaitingRoom } from "./waiting-room.ts";
@@ -60,6 +61,7 @@ export class Residents {
   readonly backoff = new Backoff();
   #weighedAt = 0;
   #stopped = false;
+  #toldThreads = false;
 
   constructor(options: ResidentsOptions) {
     this.#options = options;
@@ -145,6 +147,7 @@ export class Residents {
 
   #start(info: ModelInfo, pinned: boolean): Resident {
     const { settings } = this.#options;
+    this.#warnOfThreads();
     const resident: Resident = new Resident(info, {
       plan: memoryPlan(info, settings, this.#planBytes(info)),
       pinned,
@@ -156,6 +159,15 @@ export class Residents {
     resident.opening = this.#bring(resident);
     resident.opening.catch(() => undefined); // told by #bring; nobody may be waiting
     return resident;
+  }
+
+  /** Once: the same setting holds for all models. */
+  #warnOfThreads(): void {
+    const { settings, log } = this.#options;
+    const used = this.#toldThreads ? undefined : cutThreads(settings.threads);
+    if (used === undefined) return;
+    this.#toldThreads = true;
+    log.warn("--threads is more than this machine can run at once", { threads: settings.threads, used });
   }
 
   async #bring(resident: Resident): Promise<Loaded> {
@@ -184,7 +196,8 @@ export class Residents {
       if (this.#all.get(info.id) === resident) this.#all.delete(info.id);
       this.#room.advance();
       const error = ShimmyError.from(thrown);
-      if (resident.stopped.aborted || error.code === "model_no_room") throw error;
+      // No fault of the model, and another try is cheap: nothing is started for it.
+      if (resident.stopped.aborted || error.code === "model_no_room" || error.code === "package_replaced") throw error;
       metrics.modelLoadFailed(info.id);
       log.error("model not loaded", { model: info.id, err: error });
       this.backoff.failed(info.id, resident.identity, error);
@@ -288,6 +301,8 @@ export class Residents {
 
   async #noticeOtherFile(resident: Resident, { path }: ModelInfo): Promise<void> {
     if (!(await this.#liesElsewhere(resident, path)) || resident.leaving) return;
+    // No engine can be started any more, and the model of the package itself is another file now: what is loaded goes on.
+    if (isPackageReplaced()) return;
     this.#options.log.warn("the file of a loaded model has changed: it is loaded again", { model: resident.info.id });
     void this.retire(resident, "changed");
   }

@@ -10,6 +10,7 @@ const services = {
   guards: { loopback: true, allowedHosts: [], corsOrigins: [], apiKey: ["secret"] },
   metrics: { requestStarted: () => ({ finished: () => undefined, firstToken: () => undefined }) },
   log: { enabled: () => true, info: () => undefined },
+  installation: { failed: () => undefined },
   state: () => "draining",
 } as unknown as Services;
 

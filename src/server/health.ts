@@ -10,18 +10,24 @@ export interface Health {
   readonly uptime_seconds: number;
   readonly timestamp: string;
   readonly models: ModelCounts;
-  /** Backends that failed, so that slower ones answer, and upstreams that are not asked; absent while all is well. */
+  /** Backends that failed, so that slower ones answer, upstreams that are not asked, lost parts; absent while all is well. */
   readonly degraded?: ReadonlyArray<
-    { readonly reason: string; readonly retry_after: number } & ({ readonly backend: string } | { readonly upstream: number })
+    | ({ readonly reason: string; readonly retry_after: number } & ({ readonly backend: string } | { readonly upstream: number }))
+    /** No time heals it. */
+    | { readonly part: "package"; readonly reason: string }
   >;
 }
 
 /** @returns HTTP status (503 while it should get no traffic) and the JSON body. */
 export async function health(
-  services: Pick<Services, "state" | "version" | "startedAt" | "modelCounts" | "hardware" | "upstreamTroubles">,
+  services: Pick<Services, "state" | "version" | "startedAt" | "modelCounts" | "hardware" | "upstreamTroubles" | "installation">,
 ): Promise<{ status: number; body: Health }> {
   const state = services.state();
-  const degraded = [...services.hardware.degraded().map(wireDegraded), ...services.upstreamTroubles().map(wireTrouble)];
+  const degraded = [
+    ...services.hardware.degraded().map(wireDegraded),
+    ...services.upstreamTroubles().map(wireTrouble),
+    ...(services.installation.replaced ? [REPLACED] : []),
+  ];
   const body: Health = {
     status: state === "ready" ? "ok" : state === "settling" ? "draining" : state,
     service: "shimmy",
@@ -33,6 +39,8 @@ export async function health(
   };
   return { status: state === "ready" ? 200 : 503, body };
 }
+
+const REPLACED = { part: "package", reason: "shimmy was updated or removed while it runs: restart it" } as const;
 
 function wireTrouble({ upstream, reason, retryAfterSeconds }: UpstreamTrouble) {
   return { upstream, reason, retry_after: retryAfterSeconds };

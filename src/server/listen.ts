@@ -68,7 +68,11 @@ function route(services: Services): NodeListener {
     application ??= import("./node-listener.ts").then(({ nodeListener }) => nodeListener(services));
     application.then(
       (listener) => response.destroyed || listener(request, response),
-      (cause) => send(response, ShimmyError.from(cause)),
+      (cause) => {
+        const error = ShimmyError.from(cause);
+        services.installation.failed(error);
+        send(response, error);
+      },
     );
   };
 }

@@ -32,7 +32,7 @@ export interface Exchange {
   end(outcome: ExchangeOutcome, error?: ShimmyError): void;
 }
 
-type Observers = Pick<Services, "metrics" | "log" | "tracing">;
+type Observers = Pick<Services, "metrics" | "log" | "tracing" | "installation">;
 
 export function openExchange(services: Observers, route: string, id: string, request: Request): Exchange {
   const startedAt = performance.now();
@@ -44,6 +44,7 @@ export function openExchange(services: Observers, route: string, id: string, req
     open = false;
     const operation = operationOf(route);
     const outcome = { ...told, ...(operation !== undefined && { operation }), ...(error && { code: error.code }) };
+    if (error) services.installation.failed(error);
     record.finished(outcome);
     trace?.end({ ...outcome, id, method: request.method, path: new URL(request.url).pathname });
     writeLine(services, { id, route, startedAt, outcome, error, trace });

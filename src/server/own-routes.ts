@@ -29,7 +29,17 @@ const healthSchema = z.object({
   uptime_seconds: z.int(),
   timestamp: z.string(),
   models: z.object({ total: z.int(), unloaded: count, loading: count, loaded: count, failed: count }),
-  degraded: z.optional(z.array(z.object({ backend: z.string(), reason: z.string(), retry_after: z.number() }))),
+  degraded: z.optional(
+    z.array(
+      z.object({
+        backend: z.optional(z.string()),
+        upstream: z.optional(z.int()),
+        part: z.optional(z.literal("package")),
+        reason: z.string(),
+        retry_after: z.optional(z.number()),
+      }),
+    ),
+  ),
 });
 
 /** @param all every route of the server, these included */

@@ -16,6 +16,7 @@ import type { Discovery } from "../models/catalogue.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { GuardSettings } from "./guards.ts";
+import type { Installation } from "./installation.ts";
 
 export type ModelCounts = { readonly total: number } & Partial<Record<ModelState, number>>;
 
@@ -47,6 +48,7 @@ export interface Services {
   readonly tracing?: Tracing;
   readonly log: Logger;
   readonly version: string;
+  readonly installation: Installation;
   /** Milliseconds since the epoch. */
   readonly startedAt: number;
   /**

@@ -188,7 +188,7 @@ test("a GPU that dies at the first token is followed by the processor though kee
   const info = await poolOf(
     `if (message.type === "devices") process.send({ type: "devices", devices: ${devices} });
     else if (message.type === "load") { ${READY} }
-    else if (message.type === "generate") { if (process.argv[2]?.endsWith("gpu")) process.exit(9); ${ANSWER} }`,
+    else if (message.type === "generate") { if (process.argv[3]?.endsWith("gpu")) process.exit(9); ${ANSWER} }`,
     { engineDir },
   );
   expect(await answer(info, { keepAliveMs: 0 })).toBe("word");

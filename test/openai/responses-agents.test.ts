@@ -41,6 +41,7 @@ async function application(...answers: ReadonlyArray<readonly GenerationEvent[]>
     metrics: new Metrics({ version: "0", models: () => [] }),
     log: createLogger({ level: "error", format: "json", write: () => undefined }),
     responseStore: openResponseStore({ folder: join(folder, "responses"), maxCount: 100, maxBytes: 1e7, onProblem: () => undefined }),
+    installation: { failed: () => undefined },
     state: () => "ready",
   } as unknown as Services;
   const app = createApp(services);

@@ -35,12 +35,14 @@ export interface StartOptions {
   readonly openFiles?: number;
   /** `ulimit -v`, in kilobytes. */
   readonly addresses?: number;
+  /** Of another copy of the package; absent: the one that was built here. */
+  readonly cli?: string;
 }
 
 /** A server on a free port of loopback, with only the embedded model unless told otherwise. Stop it in `afterAll`. */
-export async function startServer({ args = [], env = {}, cwd, openFiles, addresses }: StartOptions = {}): Promise<TestServer> {
+export async function startServer({ args = [], env = {}, cwd, openFiles, addresses, cli = CLI }: StartOptions = {}): Promise<TestServer> {
   const folder = cwd ?? mkdtempSync(join(tmpdir(), "shimmy-test-"));
-  const command = [process.execPath, CLI, "serve", "--bind", "127.0.0.1:0", "--json", ...args];
+  const command = [process.execPath, cli, "serve", "--bind", "127.0.0.1:0", "--json", ...args];
   const limits = [openFiles !== undefined && `ulimit -n ${openFiles}`, addresses !== undefined && `ulimit -v ${addresses}`].filter(Boolean);
   const [program, ...rest] = limits.length === 0 ? command : ["sh", "-c", [...limits, 'exec "$@"'].join("; "), "sh", ...command];
   const child = spawn(program!, rest, {

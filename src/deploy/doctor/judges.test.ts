@@ -20,6 +20,7 @@ const cuda = { ...engine, name: "linux-x64-cuda", backend: "cuda" } as const;
 const hardware = (more: Partial<HardwareReport> = {}): HardwareReport => ({
   platform: "linux-x64",
   cores: 2,
+  processors: 2,
   memoryBytes: 1e9,
   availableBytes: 1e9,
   engines: [{ engine, devices: [] }],

@@ -42,9 +42,10 @@ export async function modelFacts(server: Server): Promise<ModelFacts> {
 }
 
 export async function engineFacts(server: Server): Promise<EngineFacts> {
-  const { cores, engines, installable } = record((await server.ask("/api/devices", { limitMs: DEVICES_MS })).json) ?? {};
+  const { cores, processors, engines, installable } = record((await server.ask("/api/devices", { limitMs: DEVICES_MS })).json) ?? {};
   return {
     cores: Number(cores ?? 0),
+    processors: Number(processors ?? cores ?? 0),
     engines: listed(engines).map((each) => {
       const { name, backend, problem } = record(each) ?? {};
       return { name: String(name), backend: String(backend), ...(typeof problem === "string" && { problem }) };

@@ -2,7 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { describe, expect, test } from "vitest";
 import { listeningInodes } from "../processes.ts";
-import { judgeEngines, judgePort } from "./machine.ts";
+import { judgeCores, judgeEngines, judgePort } from "./machine.ts";
 import { judgeFiles, judgeMemory, judgeModels } from "./models.ts";
 import { isPython } from "./package.ts";
 import { packageFiles, packedBytes } from "./package-files.ts";
@@ -142,10 +142,20 @@ describe("the port", () => {
   });
 });
 
+test("threads: as many as cores, as processors, more", () => {
+  const facts = { cores: 2, processors: 4, engines: [], installable: [] };
+  const [none, cores, processors, more] = [0, 2, 4, 500].map((threads) => judgeCores(facts, threads));
+  expect([none, cores, processors, more].map((finding) => finding!.verdict)).toEqual(["pass", "pass", "warn", "warn"]);
+  expect(processors!.advice).toContain("More threads than cores");
+  expect(more!.advice).toBe("Engines get 4 threads, not 500, for no more can run at once: leave --threads out.");
+});
+
 test("engines: none, one, one of two", () => {
   const good = { name: "linux-x64", backend: "cpu" };
   const bad = { name: "linux-x64-cuda", backend: "cuda", problem: "no device" };
-  const verdicts = [[], [bad], [good], [good, bad]].map((engines) => judgeEngines({ cores: 2, engines, installable: [] }).verdict);
+  const verdicts = [[], [bad], [good], [good, bad]].map(
+    (engines) => judgeEngines({ cores: 2, processors: 2, engines, installable: [] }).verdict,
+  );
   expect(verdicts).toEqual(["fail", "fail", "pass", "warn"]);
 });
 

@@ -32,6 +32,8 @@ export function judgePort({ host, port, nextFree }: WantedPort, state: PortState
   const address = hostPort(host, port);
   if (port === 0) return pass("the system chooses one", { limit });
   if (state.free) return pass(`${address} is free`, { limit });
+  if (state.outdated)
+    return warn(`the Shimmy on ${address} was updated or removed while it runs`, "Restart it: what it had not loaded fails.", { limit });
   if (state.holder === "shimmy") return pass(`a Shimmy listens on ${address}`, { limit });
   if (state.code === "EACCES")
     return fail(`${address} is not for this user`, "Use a port above 1023.", { limit, command: "shimmy serve --port 11435" });
@@ -56,11 +58,14 @@ export function engineChecks(group: string, subject: Subject, threads: number): 
   return [check("processors", (facts) => judgeCores(facts, threads)), check("dependencies", judgeEngines)];
 }
 
-export function judgeCores({ cores }: EngineFacts, threads: number): Finding {
+export function judgeCores({ cores, processors }: EngineFacts, threads: number): Finding {
   const more = { value: cores, limit: threads > 0 ? `≥ ${threads} (--threads)` : "≥ 1" };
-  return cores >= Math.max(1, threads)
-    ? pass(counted(cores, "core"), more)
-    : warn(counted(cores, "core"), "More threads than cores make every step slower: leave --threads out.", more);
+  if (cores >= Math.max(1, threads)) return pass(counted(cores, "core"), more);
+  const advice =
+    threads > processors
+      ? `Engines get ${counted(processors, "thread")}, not ${threads}, for no more can run at once: leave --threads out.`
+      : "More threads than cores make every step slower: leave --threads out.";
+  return warn(counted(cores, "core"), advice, more);
 }
 
 export function judgeEngines({ engines, installable }: EngineFacts): Finding {

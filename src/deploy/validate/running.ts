@@ -66,12 +66,12 @@ export function judgeHealth(answer: Answer, url: string): Finding {
   const body = record(json);
   const strange = strangeness(answer, url);
   if (strange || !body) return strange ?? fail("no JSON", "Look into the server's log.", { limit });
-  const degraded = listed(body.degraded).map((each) => {
-    const { backend, upstream, reason } = record(each) ?? {};
-    return `${backend ?? `upstream ${upstream}`}: ${reason}`;
-  });
+  const entries = listed(body.degraded).map((each) => record(each) ?? {});
+  const degraded = entries.map(({ backend, upstream, part, reason }) => `${backend ?? part ?? `upstream ${upstream}`}: ${reason}`);
   if (body.status === "loading") return warn("it loads the models of --preload", "Wait until it is ready.", { limit });
   if (body.status !== "ok") return fail(`it is ${String(body.status)}`, "It ends: start another.", { limit, command: "shimmy serve" });
+  if (entries.some(({ part }) => part === "package"))
+    return fail(`degraded: ${degraded.join("; ")}`, "Restart the server: requests that need what it had not loaded fail.", { limit });
   if (degraded.length > 0)
     return warn(`degraded: ${degraded.join("; ")}`, "Others answer instead, slower.", { limit, command: "shimmy doctor" });
   return pass(`ok in ${milliseconds(ms)}, version ${String(body.version)}`, { limit });

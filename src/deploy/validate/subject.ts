@@ -51,6 +51,8 @@ export interface ModelFacts {
 
 export interface EngineFacts {
   readonly cores: number;
+  /** Threads that can run at once. */
+  readonly processors: number;
   readonly engines: ReadonlyArray<{ readonly name: string; readonly backend: string; readonly problem?: string }>;
   readonly installable: readonly string[];
 }

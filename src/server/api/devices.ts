@@ -8,6 +8,7 @@ import type { ApiRoute } from "./route.ts";
 const reportSchema = z.looseObject({
   platform: z.string(),
   cores: z.number(),
+  processors: z.number(),
   memory: z.object({ total: z.number(), available: z.number() }),
   engines: z.array(z.looseObject({ name: z.string(), backend: z.string() })),
 });
@@ -34,10 +35,11 @@ function report({ hardware }: Services): Promise<HardwareReport> {
 }
 
 /** Bytes everywhere. */
-export function wireReport({ platform, cores, memoryBytes, availableBytes, engines, installable, degraded }: HardwareReport) {
+export function wireReport({ platform, cores, processors, memoryBytes, availableBytes, engines, installable, degraded }: HardwareReport) {
   return {
     platform,
     cores,
+    processors,
     memory: { total: memoryBytes, available: availableBytes },
     engines: engines.map(wireEngine),
     installable: installable.map(({ backend, command, downloadBytes }) => ({ backend, command, download: downloadBytes })),
