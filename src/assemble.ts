@@ -22,6 +22,7 @@ import type { Integrity } from "./models/integrity/integrity.ts";
 import { idOfFile } from "./models/names.ts";
 import { LazyPool, type LocalPool } from "./pool/lazy-pool.ts";
 import type { Services } from "./server/services.ts";
+import type { AlertFile } from "./telemetry/alerts/memory.ts";
 import type { OpenAlerts } from "./telemetry/alerts/open.ts";
 import { createLogger, type Logger, type LogLevel } from "./telemetry/log.ts";
 import { Metrics } from "./telemetry/metrics.ts";
@@ -54,7 +55,7 @@ export interface Assembly {
 export interface ConfiguredAlerts extends Alerts {
   /** @param url where the server is reached. @throws invalid_setting: a condition that cannot be understood */
   start(url?: string): Promise<void>;
-  stop(): void;
+  stop(): Promise<void>;
 }
 
 export interface AssembleOptions {
@@ -127,14 +128,28 @@ function lazyAlerts(loaded: Parameters<typeof assemble>[0], metrics: Metrics, lo
   let open: OpenAlerts | undefined;
   return {
     statuses: () => open?.watch.statuses() ?? [],
-    silence: (name, seconds) => open?.watch.silence(name, seconds),
+    silence: async (name, seconds) => open?.watch.silence(name, seconds),
     start: async (url) => {
       if (Object.keys(loaded.alerts).length === 0) return;
       const { openAlerts } = await import("./telemetry/alerts/open.ts");
-      open = await openAlerts({ loaded, view: await metrics.view(), log, ...(url !== undefined && { url }) });
+      const file = await alertFile(loaded, log);
+      open = await openAlerts({ loaded, view: await metrics.view(), log, file, ...(url !== undefined && { url }) });
     },
-    stop: () => open?.stop(),
+    stop: async () => open?.stop(),
   };
+}
+
+/** By what a server is after a restart still: its configuration and the address that is asked for there. Others on this machine have their own. */
+async function alertFile({ config, file }: Parameters<typeof assemble>[0], log: Logger): Promise<AlertFile> {
+  const [{ stateFile }, { isKept }, { createHash }] = await Promise.all([
+    import("./models/state-file.ts"),
+    import("./telemetry/alerts/memory.ts"),
+    import("node:crypto"),
+  ]);
+  const server = JSON.stringify([file ?? process.cwd(), config.bind, config.port]);
+  const name = `${createHash("sha256").update(server).digest("hex").slice(0, 16)}.json`;
+  const path = join(userDataFolder(), "alerts", name);
+  return stateFile(path, isKept, (reason) => log.warn("what was kept of alerts is not used", { path, reason }));
 }
 
 /** The client of the hub is loaded with the first pull: most servers never see one. */
