@@ -14,6 +14,7 @@ import type { Alerts } from "./contract/alerts.ts";
 import { ShimmyError } from "./contract/errors.ts";
 import type { Puller } from "./contract/pull.ts";
 import type { ResponseStore } from "./contract/responses.ts";
+import type { Tracing } from "./contract/tracing.ts";
 import { pullFolder } from "./hub/places.ts";
 import { Adapters } from "./models/adapters.ts";
 import { Aliases, aliasFile } from "./models/aliases.ts";
@@ -26,7 +27,7 @@ import type { AlertFile } from "./telemetry/alerts/memory.ts";
 import type { OpenAlerts } from "./telemetry/alerts/open.ts";
 import { createLogger, type Logger, type LogLevel } from "./telemetry/log.ts";
 import { Metrics } from "./telemetry/metrics.ts";
-import { wantsTraces } from "./telemetry/tracing/wanted.ts";
+import { wantsTracing } from "./telemetry/tracing/wanted.ts";
 import { LazyUpstreams } from "./upstream/lazy.ts";
 
 declare const SHIMMY_VERSION: string;
@@ -49,6 +50,8 @@ export interface Assembly {
   readonly puller: Puller;
   readonly responseStore: ResponseStore;
   readonly alerts: ConfiguredAlerts;
+  /** Filled by `tracingOf`. */
+  readonly traced: { tracing?: Tracing };
 }
 
 /** Nothing of it runs, or is loaded, before it is started, and nothing ever where no alerts are configured. */
@@ -97,6 +100,7 @@ export function assemble(loaded: Pick<LoadedConfig, "config" | "alerts" | "file"
     alerts: () => alerts.statuses(),
   });
   const alerts = lazyAlerts(loaded, metrics, log);
+  const traced: Assembly["traced"] = {};
   const local = config.bind === "auto" || isLoopback(config.bind.host);
   const isolateCallers = config.isolateKeys === "on" || (config.isolateKeys === "auto" && !local);
   const pool: LocalPool = new LazyPool({
@@ -109,7 +113,9 @@ export function assemble(loaded: Pick<LoadedConfig, "config" | "alerts" | "file"
     metrics,
   });
   const upstreams =
-    config.upstreams.length === 0 ? undefined : new LazyUpstreams({ local: pool, catalogue, aliases, settings: config, log });
+    config.upstreams.length === 0
+      ? undefined
+      : new LazyUpstreams({ local: pool, catalogue, aliases, settings: config, log, tracing: () => traced.tracing });
   return {
     log,
     catalogue,
@@ -121,6 +127,7 @@ export function assemble(loaded: Pick<LoadedConfig, "config" | "alerts" | "file"
     puller: lazyPuller(config, catalogue),
     responseStore: lazyResponseStore(config, log),
     alerts,
+    traced,
   };
 }
 
@@ -203,10 +210,12 @@ export function enginesFolder(): string {
 }
 
 /** Absent where OpenTelemetry's variables ask for no traces; the code is loaded only where they do. */
-export async function tracingOf({ log, metrics }: Pick<Assembly, "log" | "metrics">): Promise<Services["tracing"]> {
-  if (!wantsTraces(process.env)) return undefined;
+export async function tracingOf({ log, metrics, traced }: Pick<Assembly, "log" | "metrics" | "traced">): Promise<Tracing | undefined> {
+  if (!wantsTracing(process.env)) return undefined;
   const { openTracing } = await import("./telemetry/tracing/tracer.ts");
-  return openTracing({ env: process.env, metrics, log, version: VERSION });
+  const tracing = openTracing({ env: process.env, metrics, log, version: VERSION });
+  if (tracing) traced.tracing = tracing;
+  return tracing;
 }
 
 /** What the door is given; whether only this machine can reach it and whether the server takes work is left to whoever opens it. */
