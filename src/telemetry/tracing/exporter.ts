@@ -42,7 +42,7 @@ type WireValue =
   | { readonly arrayValue: { readonly values: ReadonlyArray<{ readonly stringValue: string }> } };
 
 export interface ExporterOptions
-  extends Pick<TraceSettings, "url" | "headers" | "timeoutMs" | "gzip" | "resource" | "queueSize" | "batchSize" | "delayMs"> {
+  extends Pick<TraceSettings, "url" | "headers" | "timeoutMs" | "gzip" | "tls" | "resource" | "queueSize" | "batchSize" | "delayMs"> {
   readonly version: string;
   readonly count: (outcome: "exported" | "dropped", spans: number) => void;
   readonly warn: (reason: string) => void;
