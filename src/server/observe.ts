@@ -97,7 +97,7 @@ export async function* observe(
   perPrompt: number,
 ): AsyncGenerator<GenerationEvent, void, undefined> {
   const { info } = model;
-  const counter = new AnswerCounter(exchange.startedAt, perPrompt);
+  const counter = new AnswerCounter(exchange.startedAt, perPrompt, (ms) => exchange.record.first(info.id, ms));
   // A reader that stops early has left, unless an error says otherwise.
   let status = 499;
   let failure: ShimmyError | undefined;
