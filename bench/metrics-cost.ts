@@ -50,7 +50,7 @@ type Round = Readonly<Record<Variant, Slice>>;
 const ROUNDS_OF_A_SET = 10;
 const WARM_UP_ROUNDS = 10;
 
-const SILENT: RequestRecord = { token: () => undefined, finished: () => undefined };
+const SILENT: RequestRecord = { first: () => undefined, token: () => undefined, finished: () => undefined };
 let counting = true;
 const started = Metrics.prototype.requestStarted;
 Metrics.prototype.requestStarted = function (route) {

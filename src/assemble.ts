@@ -14,6 +14,7 @@ import type { Alerts } from "./contract/alerts.ts";
 import { ShimmyError } from "./contract/errors.ts";
 import type { Puller } from "./contract/pull.ts";
 import type { ResponseStore } from "./contract/responses.ts";
+import type { Tracing } from "./contract/tracing.ts";
 import { pullFolder } from "./hub/places.ts";
 import { Adapters } from "./models/adapters.ts";
 import { Aliases, aliasFile } from "./models/aliases.ts";
@@ -24,10 +25,11 @@ import { LazyPool, type LocalPool } from "./pool/lazy-pool.ts";
 import { isPackageReplaced } from "./pool/package.ts";
 import { Installation } from "./server/installation.ts";
 import type { Services } from "./server/services.ts";
+import type { AlertFile } from "./telemetry/alerts/memory.ts";
 import type { OpenAlerts } from "./telemetry/alerts/open.ts";
 import { createLogger, type Logger, type LogLevel } from "./telemetry/log.ts";
 import { Metrics } from "./telemetry/metrics.ts";
-import { wantsTraces } from "./telemetry/tracing/wanted.ts";
+import { wantsTracing } from "./telemetry/tracing/wanted.ts";
 import { LazyUpstreams } from "./upstream/lazy.ts";
 
 declare const SHIMMY_VERSION: string;
@@ -50,13 +52,15 @@ export interface Assembly {
   readonly puller: Puller;
   readonly responseStore: ResponseStore;
   readonly alerts: ConfiguredAlerts;
+  /** Filled by `tracingOf`. */
+  readonly traced: { tracing?: Tracing };
 }
 
 /** Nothing of it runs, or is loaded, before it is started, and nothing ever where no alerts are configured. */
 export interface ConfiguredAlerts extends Alerts {
   /** @param url where the server is reached. @throws invalid_setting: a condition that cannot be understood */
   start(url?: string): Promise<void>;
-  stop(): void;
+  stop(): Promise<void>;
 }
 
 export interface AssembleOptions {
@@ -98,6 +102,7 @@ export function assemble(loaded: Pick<LoadedConfig, "config" | "alerts" | "file"
     alerts: () => alerts.statuses(),
   });
   const alerts = lazyAlerts(loaded, metrics, log);
+  const traced: Assembly["traced"] = {};
   const local = config.bind === "auto" || isLoopback(config.bind.host);
   const isolateCallers = config.isolateKeys === "on" || (config.isolateKeys === "auto" && !local);
   const pool: LocalPool = new LazyPool({
@@ -110,7 +115,9 @@ export function assemble(loaded: Pick<LoadedConfig, "config" | "alerts" | "file"
     metrics,
   });
   const upstreams =
-    config.upstreams.length === 0 ? undefined : new LazyUpstreams({ local: pool, catalogue, aliases, settings: config, log });
+    config.upstreams.length === 0
+      ? undefined
+      : new LazyUpstreams({ local: pool, catalogue, aliases, settings: config, log, tracing: () => traced.tracing });
   return {
     log,
     catalogue,
@@ -122,6 +129,7 @@ export function assemble(loaded: Pick<LoadedConfig, "config" | "alerts" | "file"
     puller: lazyPuller(config, catalogue),
     responseStore: lazyResponseStore(config, log),
     alerts,
+    traced,
   };
 }
 
@@ -129,14 +137,28 @@ function lazyAlerts(loaded: Parameters<typeof assemble>[0], metrics: Metrics, lo
   let open: OpenAlerts | undefined;
   return {
     statuses: () => open?.watch.statuses() ?? [],
-    silence: (name, seconds) => open?.watch.silence(name, seconds),
+    silence: async (name, seconds) => open?.watch.silence(name, seconds),
     start: async (url) => {
       if (Object.keys(loaded.alerts).length === 0) return;
       const { openAlerts } = await import("./telemetry/alerts/open.ts");
-      open = await openAlerts({ loaded, view: await metrics.view(), log, ...(url !== undefined && { url }) });
+      const file = await alertFile(loaded, log);
+      open = await openAlerts({ loaded, view: await metrics.view(), log, file, ...(url !== undefined && { url }) });
     },
-    stop: () => open?.stop(),
+    stop: async () => open?.stop(),
   };
+}
+
+/** By what a server is after a restart still: its configuration and the address that is asked for there. Others on this machine have their own. */
+async function alertFile({ config, file }: Parameters<typeof assemble>[0], log: Logger): Promise<AlertFile> {
+  const [{ stateFile }, { isKept }, { createHash }] = await Promise.all([
+    import("./models/state-file.ts"),
+    import("./telemetry/alerts/memory.ts"),
+    import("node:crypto"),
+  ]);
+  const server = JSON.stringify([file ?? process.cwd(), config.bind, config.port]);
+  const name = `${createHash("sha256").update(server).digest("hex").slice(0, 16)}.json`;
+  const path = join(userDataFolder(), "alerts", name);
+  return stateFile(path, isKept, (reason) => log.warn("what was kept of alerts is not used", { path, reason }));
 }
 
 /** The client of the hub is loaded with the first pull: most servers never see one. */
@@ -190,10 +212,12 @@ export function enginesFolder(): string {
 }
 
 /** Absent where OpenTelemetry's variables ask for no traces; the code is loaded only where they do. */
-export async function tracingOf({ log, metrics }: Pick<Assembly, "log" | "metrics">): Promise<Services["tracing"]> {
-  if (!wantsTraces(process.env)) return undefined;
+export async function tracingOf({ log, metrics, traced }: Pick<Assembly, "log" | "metrics" | "traced">): Promise<Tracing | undefined> {
+  if (!wantsTracing(process.env)) return undefined;
   const { openTracing } = await import("./telemetry/tracing/tracer.ts");
-  return openTracing({ env: process.env, metrics, log, version: VERSION });
+  const tracing = openTracing({ env: process.env, metrics, log, version: VERSION });
+  if (tracing) traced.tracing = tracing;
+  return tracing;
 }
 
 /** What the door is given; whether only this machine can reach it and whether the server takes work is left to whoever opens it. */

@@ -58,8 +58,7 @@ export async function createShimmy(settings: FlagValues = {}): Promise<Shimmy> {
     lifecycle: pool.lifecycle,
     models: () => services.models(),
     close: async () => {
-      alerts.stop();
-      await Promise.all([puller.close(), services.jobs.close()]);
+      await Promise.all([alerts.stop(), puller.close(), services.jobs.close()]);
       await Promise.all([pool.stop(), upstreams?.close(), catalogue.close()]);
       await Promise.all([responseStore.close(), tracing?.close()]);
     },

@@ -1,6 +1,7 @@
-/** `shimmy alerts`: how the alerts of a running server stand, and the configured ones as rules of Prometheus. */
+/** `shimmy alerts`: how the alerts of a running server stand, silence for one of them, and the configured ones as rules of Prometheus. */
 import { VERSION } from "../assemble.ts";
 import type { LoadedConfig } from "../config/load.ts";
+import { ShimmyError } from "../contract/errors.ts";
 import type { WireAlert } from "../server/api/alerts.ts";
 import { readable } from "../telemetry/alerts/message.ts";
 import { prometheusRules } from "../telemetry/alerts/prometheus-rules.ts";
@@ -9,15 +10,32 @@ import { Metrics } from "../telemetry/metrics.ts";
 import { printJson, printTable } from "./output.ts";
 import { remote } from "./remote.ts";
 
-export type AlertsAction = "list" | "export";
+export type AlertsAction = "list" | "silence" | "export";
 
-export async function alerts(loaded: LoadedConfig, action: AlertsAction, flags: { url?: string; json?: boolean }): Promise<void> {
+interface Flags {
+  readonly url?: string;
+  readonly json?: boolean;
+  /** How long it is silent; 0 ends that. */
+  readonly for?: string;
+}
+
+/** @param name of the alert, for silence */
+export async function alerts(loaded: LoadedConfig, action: AlertsAction, name: string | undefined, flags: Flags): Promise<void> {
   if (action === "export") return exportRules(loaded, flags.json);
+  if (action === "silence") return silence(loaded, name, flags);
   const answer = (await remote(loaded, flags.url).ask("GET", "/api/alerts")) as { alerts: WireAlert[] };
   if (flags.json) return printJson(answer);
   if (answer.alerts.length > 0) printTable([["ALERT", "STATE", "VALUE", "LIMIT", "SINCE", "CONDITION"], ...answer.alerts.map(row)]);
   const firing = answer.alerts.filter(({ state }) => state === "firing").length;
   process.stderr.write(`${answer.alerts.length} alerts, ${firing} firing\n`);
+}
+
+async function silence(loaded: LoadedConfig, name: string | undefined, { url, json, for: time }: Flags): Promise<void> {
+  if (name === undefined) throw new ShimmyError("invalid_value", { param: "alerts", reason: "silence needs the name of an alert" });
+  const silenced = (await remote(loaded, url).ask("POST", "/api/alerts/silence", { name, for: time })) as WireAlert;
+  if (json) return printJson(silenced);
+  const until = silenced.silenced_until;
+  process.stderr.write(until === undefined ? `${silenced.name} is told again\n` : `${silenced.name} is silent until ${until}\n`);
 }
 
 function row({ name, state, value, limit, unit, since, condition }: WireAlert): string[] {

@@ -113,12 +113,13 @@ export function createProgram(): Command {
   const alerts = command(
     program,
     "alerts",
-    "show how alerts stand, or print them as rules of Prometheus",
+    "show how alerts stand, silence one, or print them as rules of Prometheus",
     "shimmy alerts export > rules.yaml",
   );
-  alerts.addArgument(new Argument("<action>").choices(["list", "export"]));
+  alerts.addArgument(new Argument("<action>").choices(["list", "silence", "export"]));
+  alerts.argument("[name]", "silence: of the alert").option("--for <time>", "silence: how long, at most 7d; 0 ends it", "1h");
   alerts.addOption(serverUrl()).option("--json", "for programs");
-  alerts.action(async (action, flags) => (await import("./alerts.ts")).alerts(await settings(alerts), action, flags));
+  alerts.action(async (action, name, flags) => (await import("./alerts.ts")).alerts(await settings(alerts), action, name, flags));
 
   const dashboard = program.command("dashboard").description("print a Grafana dashboard over the metrics of this server");
   dashboard.addArgument(new Argument("<action>").choices(["export"]));

@@ -31,7 +31,7 @@ export async function serve(loaded: LoadedConfig, flags: { json?: boolean }): Pr
     endOnSignal(async () => {
       state = "settling";
       log.info("draining");
-      alerts.stop();
+      const told = alerts.stop();
       await listening?.settle(config.drainSettle);
       state = "draining";
       log.info("connections are refused");
@@ -42,7 +42,7 @@ export async function serve(loaded: LoadedConfig, flags: { json?: boolean }): Pr
       await Promise.all([listening?.close(config.drainTimeout), runningOf(services).ended(config.drainTimeout)]);
       await Promise.all([pool.stop(), upstreams?.close(), catalogue.close()]);
       // What ran in the background has ended, with the pool at the latest, and is kept as it ended.
-      await Promise.all([responseStore.close(), tracing?.close()]);
+      await Promise.all([responseStore.close(), tracing?.close(), told]);
     });
     announce(listening, flags.json || config.logFormat === "json");
     log.debug("settings", changedSettings(loaded));

@@ -37,8 +37,8 @@ export interface Alerts {
   /** In the order of the configuration. */
   statuses(): readonly AlertStatus[];
   /**
-   * For so long the webhook is not told that it fires; 0: it is told again. Gone with the process.
-   * @returns how it stands; undefined: there is no such alert
+   * For so long the webhook is not told that it fires, across restarts too where the disk can be written; 0: it is told again.
+   * @returns how it stands, once it is on the disk; undefined: there is no such alert
    */
-  silence(name: string, seconds: number): AlertStatus | undefined;
+  silence(name: string, seconds: number): Promise<AlertStatus | undefined>;
 }

@@ -1,5 +1,6 @@
 /** Vectors and scores of texts: what protocols ask for and the pool gives. Plain data that survives structured clone. */
 import type { ResolvedModel } from "./generation.ts";
+import type { TraceLink } from "./tracing.ts";
 
 /** One text, or its tokens. */
 export type EmbeddingInput = { readonly text: string } | { readonly tokens: readonly number[] };
@@ -21,6 +22,8 @@ export interface EmbeddingRequest {
   readonly caller?: string;
   readonly priority?: number;
   readonly keepAliveMs?: number;
+  /** As in `GenerationRequest`. */
+  readonly trace?: TraceLink;
 }
 
 export interface EmbeddingResult {

@@ -3,6 +3,7 @@
  * Nobody's wire format: protocols translate to and from these. Plain data that survives structured clone.
  */
 import type { ModelInfo, ServedAdapter } from "./model.ts";
+import type { TraceLink } from "./tracing.ts";
 
 /** Sampling of one sequence. Ranges are checked where the request is decoded. */
 export interface SamplingParams {
@@ -140,8 +141,8 @@ export interface GenerationRequest {
   readonly progress?: boolean;
   /** How long the model stays loaded after its last request, from now on: milliseconds, 0, or KEEP_FOREVER (keep-alive.ts). */
   readonly keepAliveMs?: number;
-  /** The W3C trace context that what is asked elsewhere for its sake belongs to. */
-  readonly traceparent?: string;
+  /** What is asked elsewhere for its sake belongs to this trace. */
+  readonly trace?: TraceLink;
 }
 
 export interface TokenLogprob {

@@ -3,9 +3,7 @@
  * doctor/, by plan/measure.ts and by the benches. Everything is undefined where there is no /proc. Sources: proc(5), Documentation/networking/proc_net_tcp.rst.
  */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
-
-/** USER_HZ, which proc(5) counts in; it is 100 wherever Linux runs on what Node runs on. */
-const TICKS_A_SECOND = 100;
+import { cpuSecondsIn, residentBytesIn, statFieldsIn } from "../contract/proc-text.ts";
 
 export interface Memory {
   /** Bytes that only this process holds and has written. */
@@ -34,17 +32,12 @@ export function memoryOf(pid: number): Memory | undefined {
 
 /** Bytes in memory, mapped files counted. */
 export function residentBytes(pid: number): number | undefined {
-  const kibibytes = /^VmRSS:\s+(\d+) kB/m.exec(read(`/proc/${pid}/status`) ?? "")?.[1];
-  return kibibytes === undefined ? undefined : Number(kibibytes) * 1024;
+  return residentBytesIn(read(`/proc/${pid}/status`));
 }
 
 /** Seconds of processor time, of all threads. */
 export function cpuSeconds(pids: readonly number[]): number | undefined {
-  const times = pids.map((pid) => {
-    // Counted behind state, which is field 3: utime is 14, stime 15.
-    const fields = statOf(pid);
-    return fields && (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND;
-  });
+  const times = pids.map((pid) => cpuSecondsIn(read(`/proc/${pid}/stat`)));
   return times.includes(undefined) ? undefined : times.reduce<number>((sum, time) => sum + time!, 0);
 }
 
@@ -102,14 +95,8 @@ function linkOf(path: string): string {
 }
 
 export function parentOf(pid: number): number | undefined {
-  const parent = statOf(pid)?.[1];
+  const parent = statFieldsIn(read(`/proc/${pid}/stat`))?.[1];
   return parent === undefined ? undefined : Number(parent);
-}
-
-/** proc(5): `comm` may hold blanks and brackets, so fields are counted after the last one. */
-function statOf(pid: number): string[] | undefined {
-  const stat = read(`/proc/${pid}/stat`);
-  return stat?.slice(stat.lastIndexOf(")") + 2).split(" ");
 }
 
 function pids(): number[] | undefined {

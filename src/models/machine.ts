@@ -4,6 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { availableParallelism, freemem, totalmem } from "node:os";
+import { residentBytesIn } from "../contract/proc-text.ts";
 
 export interface MachineSource {
   readonly platform: NodeJS.Platform;
@@ -30,8 +31,7 @@ export function availableMemory(source: MachineSource = REAL): number {
 
 /** Resident memory of another process in bytes, mapped weights counted; undefined where the system has no /proc. */
 export function residentMemory(pid: number, { platform, read }: MachineSource = REAL): number | undefined {
-  const kibibytes = platform === "linux" ? /^VmRSS:\s+(\d+) kB/m.exec(read(`/proc/${pid}/status`) ?? "")?.[1] : undefined;
-  return kibibytes === undefined ? undefined : Number(kibibytes) * 1024;
+  return platform === "linux" ? residentBytesIn(read(`/proc/${pid}/status`)) : undefined;
 }
 
 /** Physical cores this process may use, at least 1: hyper-threads of one core count once, since they share what matrix products need. */

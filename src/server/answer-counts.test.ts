@@ -12,9 +12,18 @@ const finished = (choice: number, completionTokens: number, cachedTokens: number
 
 function counted(perPrompt: number, ...events: GenerationEvent[]) {
   let now = 0;
-  const counter = new AnswerCounter(0, perPrompt, () => ++now);
+  const first: number[] = [];
+  const counter = new AnswerCounter(
+    0,
+    perPrompt,
+    (ms) => first.push(ms),
+    () => ++now,
+  );
   for (const event of events) counter.add(event);
-  return counter.counts;
+  const { counts } = counter;
+  // Metrics hear of the same moment as log and trace, once.
+  expect(first).toEqual(counts.firstMs === undefined ? [] : [counts.firstMs]);
+  return counts;
 }
 
 test("what every choice of a prompt had in the cache counts, once; prompts add up", () => {

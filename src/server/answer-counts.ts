@@ -20,6 +20,7 @@ export class AnswerCounter {
   readonly #startedAt: number;
   /** Choices of each prompt. */
   readonly #perPrompt: number;
+  readonly #onFirst: (ms: number) => void;
   readonly #now: () => number;
   #promptTokens = 0;
   /** By choice. */
@@ -31,8 +32,10 @@ export class AnswerCounter {
   #firstMs: number | undefined;
   #timings: Timings | undefined;
 
-  constructor(startedAt: number, perPrompt: number, now: () => number = () => performance.now()) {
+  /** @param onFirst told `firstMs`, at that moment */
+  constructor(startedAt: number, perPrompt: number, onFirst: (ms: number) => void, now: () => number = () => performance.now()) {
     this.#startedAt = startedAt;
+    this.#onFirst = onFirst;
     this.#perPrompt = perPrompt;
     this.#now = now;
   }
@@ -47,7 +50,10 @@ export class AnswerCounter {
       case "text":
       case "reasoning":
       case "toolCall":
-        this.#firstMs ??= this.#now() - this.#startedAt;
+        if (this.#firstMs === undefined) {
+          this.#firstMs = this.#now() - this.#startedAt;
+          this.#onFirst(this.#firstMs);
+        }
         this.#made[event.choice] = (this.#made[event.choice] ?? 0) + event.tokens;
         return true;
       case "finished":

@@ -6,7 +6,7 @@ import { ShimmyError } from "../contract/errors.ts";
 import type { VectorProtocol } from "../protocols/protocol.ts";
 import { readJson } from "./body.ts";
 import { chooseModel, modelHeaders } from "./choose-model.ts";
-import { type Asker, decodeContext } from "./generate.ts";
+import { type Asker, decodeContext, linkOf } from "./generate.ts";
 import { type Exchange, modelsOf } from "./observe.ts";
 import { errorResponse } from "./respond.ts";
 import type { Services } from "./services.ts";
@@ -20,7 +20,7 @@ export async function answer(services: Services, protocol: VectorProtocol, excha
     const resolved = await chooseModel(services, decoded.request.model, asker.strict, protocol.wants);
     about = modelsOf(resolved);
     const { caller, priority } = asker;
-    const by = { ...(caller !== undefined && { caller }), ...(priority !== undefined && { priority }) };
+    const by = { ...(caller !== undefined && { caller }), ...(priority !== undefined && { priority }), trace: linkOf(exchange) };
     const call = { ...decoded, request: { ...decoded.request, ...by } };
     const signal = asker.signal ? AbortSignal.any([sent.signal, asker.signal]) : sent.signal;
     const result = await protocol.ask(services.embedder, resolved, call, signal);

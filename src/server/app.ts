@@ -127,7 +127,8 @@ function isBare({ body, headers }: Request): boolean {
 }
 
 /** Its trace is told to who asked, so that it can be looked up. */
-function traced({ traceparent }: Exchange, response: Response): Response {
+function traced({ trace }: Exchange, response: Response): Response {
+  const traceparent = trace?.traceparent;
   if (traceparent !== undefined) response.headers.set("traceparent", traceparent);
   return response;
 }

@@ -5,8 +5,9 @@
  */
 import { ShimmyError } from "../contract/errors.ts";
 import type { GenerationRequest } from "../contract/generation.ts";
+import type { TraceLink } from "../contract/tracing.ts";
 import type { Protocol } from "../protocols/protocol.ts";
-import { formatTraceparent, parseTraceparent } from "../telemetry/tracing/context.ts";
+import { relayed } from "../telemetry/tracing/propagation.ts";
 import { readJson } from "./body.ts";
 import { chooseModel, modelHeaders } from "./choose-model.ts";
 import { inlineFiles } from "./inline-files.ts";
@@ -40,11 +41,10 @@ export async function generate(services: Services, protocol: Protocol, exchange:
     const call = await protocol.decode(asking, decodeContext(services, id));
     const model = await chooseModel(services, call.request.model, asker.strict);
     const { caller, priority } = asker;
-    const traceparent = exchange.traceparent ?? traceOf(sent);
     const by = {
       ...(caller !== undefined && { caller }),
       ...(priority !== undefined && { priority }),
-      ...(traceparent !== undefined && { traceparent }),
+      trace: linkOf(exchange),
       ...(!call.stream && { whole: true }),
     };
     const asked = (call.batch ?? [call.request]).map((request) => ({ ...request, ...by }));
@@ -76,10 +76,9 @@ export async function generate(services: Services, protocol: Protocol, exchange:
   }
 }
 
-/** Of who asks, where there are no traces of our own; what is no parent is dropped. */
-function traceOf({ headers }: Request): string | undefined {
-  const parent = parseTraceparent(headers.get("traceparent"));
-  return parent && formatTraceparent(parent);
+/** Where there are no traces of our own, those of who asks. Its baggage is passed on only where OpenTelemetry's variables speak of traces. */
+export function linkOf({ trace, request }: Exchange): TraceLink {
+  return trace?.link ?? { headers: relayed(["tracecontext"], request.headers) };
 }
 
 export const EVENT_STREAM = {

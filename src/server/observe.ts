@@ -25,7 +25,7 @@ export interface Exchange {
   readonly startedAt: number;
   readonly record: RequestRecord;
   /** Where the request is a part of a trace: what is asked elsewhere for its sake belongs to it. */
-  readonly traceparent?: string;
+  readonly trace?: Pick<RequestTrace, "traceparent" | "link">;
   /** It failed; the first call counts. */
   fail(error: ShimmyError): void;
   /** It is over, well or not; the first call counts. */
@@ -49,10 +49,9 @@ export function openExchange(services: Observers, route: string, id: string, req
     trace?.end({ ...outcome, id, method: request.method, path: new URL(request.url).pathname });
     writeLine(services, { id, route, startedAt, outcome, error, trace });
   };
-  const { traceparent } = trace ?? {};
   return {
     ...{ id, route, request, startedAt, record, end },
-    ...(traceparent !== undefined && { traceparent }),
+    ...(trace && { trace }),
     fail: (error) => end({ status: error.status }, error),
   };
 }
@@ -99,7 +98,7 @@ export async function* observe(
   perPrompt: number,
 ): AsyncGenerator<GenerationEvent, void, undefined> {
   const { info } = model;
-  const counter = new AnswerCounter(exchange.startedAt, perPrompt);
+  const counter = new AnswerCounter(exchange.startedAt, perPrompt, (ms) => exchange.record.first(info.id, ms));
   // A reader that stops early has left, unless an error says otherwise.
   let status = 499;
   let failure: ShimmyError | undefined;

@@ -31,6 +31,7 @@ test("durations are measured from the start of the request, not from the loading
   const { metrics, wait } = create();
   const record = metrics.requestStarted("/v1/completions");
   wait(300);
+  record.first("m", 300);
   record.token("m");
   wait(1700);
   record.token("m");
@@ -156,6 +157,7 @@ test("OpenTelemetry's metrics: duration, first token, time per token, tokens", a
   const { metrics, wait } = create();
   const record = metrics.requestStarted("/v1/chat/completions");
   wait(500);
+  record.first("m", 500);
   record.token("m");
   wait(1000);
   record.finished({ status: 200, model: "m", operation: "chat", promptTokens: 7, completionTokens: 11, queueMs: 30, promptMs: 200 });

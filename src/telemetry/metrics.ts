@@ -90,7 +90,9 @@ export interface MetricsOptions {
 }
 
 export interface RequestRecord {
-  /** At each piece of an answer: the first is the first token, later ones are apart from the one before. `choice`: of several answers. */
+  /** Once, at the first piece of the answer: milliseconds since the request came. */
+  first(model: string, ms: number): void;
+  /** At each piece of an answer: later ones are apart from the one before. `choice`: of several answers. */
   token(model: string, choice?: number): void;
   /** Once; later calls do nothing. */
   finished(outcome: RequestOutcome): void;
@@ -98,7 +100,7 @@ export interface RequestRecord {
 
 /** Probes are no traffic, and polling them must not cost an idle gateway its memory. */
 const UNCOUNTED: ReadonlySet<string> = new Set(["/health", "/metrics"]);
-const NOTHING: RequestRecord = { token: () => undefined, finished: () => undefined };
+const NOTHING: RequestRecord = { first: () => undefined, token: () => undefined, finished: () => undefined };
 
 export class Metrics {
   readonly #options: MetricsOptions;
@@ -127,32 +129,32 @@ export class Metrics {
   requestStarted(route: string): RequestRecord {
     if (UNCOUNTED.has(route) || this.#options.recording === false) return NOTHING;
     const start = this.#now();
-    let firstMs: number | undefined;
+    let firstSeconds: number | undefined;
     let gaps: Tally | undefined;
     let done = false;
     /** When each choice had its latest piece. */
     const latest: number[] = [];
     this.#hot.inProgress++;
     return {
+      first: (model, ms) => {
+        const seconds = amount(ms / 1000);
+        firstSeconds = seconds;
+        this.#record(({ timeToFirstToken }) => timeToFirstToken.observe({ model }, seconds));
+      },
       token: (model, choice = 0) => {
         const now = this.#now();
         const before = latest[choice];
         latest[choice] = now;
-        if (before !== undefined) {
-          gaps ??= this.#gapsOf(model);
-          gaps?.observe((now - before) / 1000);
-        } else if (firstMs === undefined) {
-          firstMs = now - start;
-          const seconds = amount(firstMs / 1000);
-          this.#record(({ timeToFirstToken }) => timeToFirstToken.observe({ model }, seconds));
-        }
+        if (before === undefined) return;
+        gaps ??= this.#gapsOf(model);
+        gaps?.observe((now - before) / 1000);
       },
       finished: (outcome) => {
         if (done) return;
         done = true;
         this.#hot.inProgress--;
         const end = this.#now();
-        const times = { seconds: amount((end - start) / 1000), ...(firstMs !== undefined && { firstSeconds: amount(firstMs / 1000) }) };
+        const times = { seconds: amount((end - start) / 1000), ...(firstSeconds !== undefined && { firstSeconds }) };
         this.#record((instruments) => countRequest(instruments, route, times, outcome));
       },
     };

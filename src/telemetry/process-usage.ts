@@ -1,25 +1,17 @@
 /** CPU time and memory of a process from /proc, read at a scrape. Called by state-metrics.ts; undefined where the system has no /proc. */
 import { readFileSync } from "node:fs";
+import { cpuSecondsIn, residentBytesIn } from "../contract/proc-text.ts";
 
 export interface ProcessUsage {
   readonly residentBytes: number;
   readonly cpuSeconds: number;
 }
 
-/** USER_HZ, which Linux has as 100 on every architecture that Node runs on. */
-const TICKS_A_SECOND = 100;
-
-/** Source: proc_pid_stat(5), fields 14 and 15, and proc_pid_status(5). */
 export function processUsage(pid: number, read: (path: string) => string = readText): ProcessUsage | undefined {
   try {
-    const kibibytes = /^VmRSS:\s+(\d+) kB/m.exec(read(`/proc/${pid}/status`))?.[1];
-    const stat = read(`/proc/${pid}/stat`);
-    // The second field is a name in parentheses, which may hold anything.
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    const ticks = Number(fields[11]) + Number(fields[12]);
-    return kibibytes === undefined || !Number.isFinite(ticks)
-      ? undefined
-      : { residentBytes: Number(kibibytes) * 1024, cpuSeconds: ticks / TICKS_A_SECOND };
+    const residentBytes = residentBytesIn(read(`/proc/${pid}/status`));
+    const cpuSeconds = cpuSecondsIn(read(`/proc/${pid}/stat`));
+    return residentBytes === undefined || cpuSeconds === undefined ? undefined : { residentBytes, cpuSeconds };
   } catch {
     return undefined; // no such system, or the process has just ended
   }

@@ -3,6 +3,7 @@
  * those of generation. Called by combined.ts.
  */
 import { ShimmyError } from "../contract/errors.ts";
+import type { TraceLink } from "../contract/tracing.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { Attempt } from "./attempt.ts";
 import { NONE_REACHED, next } from "./choice.ts";
@@ -19,6 +20,7 @@ export interface Asked {
   readonly model: string;
   /** Absent where nobody counts on one. */
   readonly requestId?: string;
+  readonly trace?: TraceLink;
   readonly signal: AbortSignal;
 }
 
@@ -65,12 +67,12 @@ export async function askUpstreams<Answer>(
 async function askOne<Answer>(
   { upstream, id }: Group["members"][number],
   question: RemoteQuestion<Answer>,
-  { model, requestId, signal }: Asked,
+  { model, requestId, trace, signal }: Asked,
 ): Promise<Answer> {
   const dialect = upstream.listing?.dialect ?? "other";
   const { path, fields } = question.call(dialect, (what) => new ShimmyError("upstream_unsupported", { model, what }));
-  const headers = requestId === undefined ? {} : { "x-request-id": requestId };
-  const attempt = new Attempt(upstream, signal);
+  const attempt = new Attempt(upstream, signal, trace);
+  const headers = { ...attempt.traceHeaders, ...(requestId !== undefined && { "x-request-id": requestId }) };
   try {
     attempt.response = await upstream.ask(path, { model: id, ...fields }, headers, signal, "application/json");
     const answer = question.read(parsed(await whole(attempt.response, signal, question.longest)), dialect);

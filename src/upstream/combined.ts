@@ -38,10 +38,12 @@ export class CombinedGenerator implements Generator {
   #all: readonly ModelInfo[] = [];
 
   constructor(options: CombinedOptions) {
-    const { settings, log } = options;
+    const { settings, log, tracing } = options;
     this.#options = options;
     this.#log = log;
-    this.#upstreams = settings.upstreams.map((setting) => new Upstream(setting, { silenceMs: settings.upstreamTimeout, log }));
+    this.#upstreams = settings.upstreams.map(
+      (setting) => new Upstream(setting, { silenceMs: settings.upstreamTimeout, log, ...(tracing && { tracing }) }),
+    );
     this.#remote = new RemoteGenerator(() => this.#table, log);
   }
 
@@ -69,7 +71,7 @@ export class CombinedGenerator implements Generator {
   ask<Answer>(
     { info, adapter }: ResolvedModel,
     question: RemoteQuestion<Answer>,
-    asked: Pick<Asked, "requestId" | "signal">,
+    asked: Omit<Asked, "model">,
     local: () => Promise<Answer>,
   ): Promise<Answer> {
     const group = adapter ? undefined : this.#table.get(info.id);

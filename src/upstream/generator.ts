@@ -97,8 +97,8 @@ async function* answer(
   signal: AbortSignal,
 ): AsyncGenerator<readonly GenerationEvent[], void, undefined> {
   const { path, body } = upstreamCall(request, id, upstream.listing?.dialect ?? "other");
-  const headers = { "x-request-id": request.id, ...(request.traceparent !== undefined && { traceparent: request.traceparent }) };
-  const attempt = new Attempt(upstream, signal);
+  const attempt = new Attempt(upstream, signal, request.trace);
+  const headers = { ...attempt.traceHeaders, "x-request-id": request.id };
   try {
     attempt.response = await upstream.ask(path, body, headers, signal);
     const reader = new UpstreamAnswer(request);

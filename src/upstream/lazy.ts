@@ -6,6 +6,7 @@ import type { Config } from "../config/table.ts";
 import { ShimmyError } from "../contract/errors.ts";
 import type { GenerationEvent, Generator, ResolvedModel } from "../contract/generation.ts";
 import type { ModelState, ModelStatus } from "../contract/model.ts";
+import type { Tracing } from "../contract/tracing.ts";
 import type { Aliases } from "../models/aliases.ts";
 import type { Catalogue } from "../models/catalogue.ts";
 import type { Logger } from "../telemetry/log.ts";
@@ -26,6 +27,8 @@ export interface CombinedOptions {
   readonly aliases?: Pick<Aliases, "current">;
   readonly settings: Pick<Config, "upstreams" | "upstreamTimeout" | "strictModels" | "defaultModel">;
   readonly log: Logger;
+  /** Absent, or gives none: questions to upstreams are no spans. */
+  readonly tracing?: () => Pick<Tracing, "call"> | undefined;
 }
 
 export class LazyUpstreams implements Generator {

@@ -5,6 +5,7 @@
 import type { IncomingMessage } from "node:http";
 import type { UpstreamSetting } from "../config/upstream-list.ts";
 import { ShimmyError } from "../contract/errors.ts";
+import type { TraceCall, TraceLink, Tracing } from "../contract/tracing.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { UpstreamGauges } from "../telemetry/upstream-metrics.ts";
 import { Breaker } from "./breaker.ts";
@@ -21,6 +22,12 @@ const LEAVING_PROBE_MS = 500;
 const LONGEST_LEAVE_MS = 60_000;
 const NEVER = Number.NEGATIVE_INFINITY;
 
+export interface UpstreamParts {
+  readonly silenceMs: number;
+  readonly log: Logger;
+  readonly tracing?: () => Pick<Tracing, "call"> | undefined;
+}
+
 export class Upstream {
   readonly name: string;
   readonly weight: number;
@@ -34,6 +41,7 @@ export class Upstream {
   readonly #setting: UpstreamSetting;
   readonly #agent: Agent;
   readonly #silenceMs: number;
+  readonly #tracing: () => Pick<Tracing, "call"> | undefined;
   readonly #log: Logger;
   #listedAt = NEVER;
   #listing: Promise<void> | undefined;
@@ -41,13 +49,20 @@ export class Upstream {
   #leftAt = NEVER;
   #closed = false;
 
-  constructor(setting: UpstreamSetting, { silenceMs, log }: { readonly silenceMs: number; readonly log: Logger }) {
+  constructor(setting: UpstreamSetting, { silenceMs, log, tracing = () => undefined }: UpstreamParts) {
     this.#setting = setting;
     this.name = setting.name;
     this.weight = setting.weight;
     this.#agent = agentFor(setting.url);
     this.#silenceMs = silenceMs;
+    this.#tracing = tracing;
     this.#log = log;
+  }
+
+  /** A question to it, in the trace that it belongs to. */
+  traced(link: TraceLink): TraceCall {
+    const { name, url } = this.#setting;
+    return this.#tracing()?.call(link, { name, url }) ?? { headers: link.headers, end: () => undefined };
   }
 
   /** The answer of status 200, unread. @throws UpstreamFailure; upstream_refused and its like; client_closed */

@@ -55,6 +55,11 @@ export const EXCEPTIONS: readonly Exception[] = [
   { line: /(^| )shimmy (pull|rm) [\w.-]+\/[\w.-]+(:\w+)?$/, because: hub, check: usage },
   { line: /\bshimmy engine (install|remove) \w+$/, because: `${registry} much; test/hardware/ has a registry of its own`, check: usage },
   { line: /^shimmy verify --write$/, because: "it writes into the folder of models: test/integrity/", check: usage },
+  {
+    line: /^shimmy alerts silence \w+ --for \w+$/,
+    because: "the server of the test has no alerts: test/alerts/restart.test.ts",
+    check: usage,
+  },
   { line: /^shimmy init( --template( integration)?)?$/, because: "it asks for the rest in a terminal", check: usage },
 
   { line: /^shimmy bench(?!.* --list)/, because: `${bench}; src/bench/ and its suite do it`, check: usage },

@@ -107,6 +107,10 @@ async function work(): Promise<void> {
   await ask(CHAT, { model: "shimmy-tiny", messages, max_tokens: 8 });
   await ask(CHAT, { model: "shimmy-tiny", messages, max_tokens: 8, stream: true, stream_options: { include_usage: true } });
   await ask(EMBEDDINGS, { model: "shimmy-tiny", input: ["a cat", "a dog and a cat"] });
+  // What a grammar leaves no choice about is drafted, and right, however long a step of this machine takes: guesses may not be worth it.
+  const schema = { const: "the fox sees the red boat and the blue boat and the green boat" };
+  const response_format = { type: "json_schema", json_schema: { name: "said", schema } };
+  await ask(CHAT, { model: "shimmy-tiny", messages, max_tokens: 60, response_format });
   const repeated = "the fox sees the red boat, the fox sees the blue boat, the fox sees the green boat, ".repeat(4);
   await ask(COMPLETIONS, { model: "shimmy-tiny", prompt: repeated, max_tokens: 100, temperature: 0 });
   await ask(CHAT, { model: "nobody-has-this", messages, max_tokens: 8 });
@@ -162,19 +166,39 @@ async function batch(): Promise<void> {
   count(CHAT, response.status_code, response.body.model, response.body.usage);
 }
 
-/** Three who ask again and again on two places, looked at while they are there. */
+/**
+ * Three who ask again and again on two places, looked at while they are there. The engine is stopped for a look, so that what it said last
+ * stays true; it may be stopped between two answers, and then it goes on for a moment.
+ */
 async function crowd(): Promise<void> {
   const leave = new AbortController();
   const body = { model: "shimmy-tiny", messages, max_tokens: 400, stream: true, ignore_eos: true };
   const three = [1, 2, 3].map(async (seed) => {
     while (!leave.signal.aborted) await (await post(server, CHAT, { ...body, seed }, { signal: leave.signal })).text();
   });
-  await until(async () => {
-    during = await scrape();
-    return value(during, "shimmy_queue_depth") === 1;
-  });
+  const [engine] = await server.engines();
+  for (let tried = 0; tried < MOST_STOPS; tried++) {
+    process.kill(engine!, "SIGSTOP");
+    during = await settled();
+    process.kill(engine!, "SIGCONT");
+    if (value(during, "shimmy_queue_depth") === 1 && value(during, "shimmy_running_requests") === 2) break;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
   leave.abort();
   await Promise.allSettled(three);
+}
+
+const MOST_STOPS = 200;
+const IN_THE_SERVER = ["shimmy_queue_depth", "shimmy_running_requests", "shimmy_requests_in_progress", "shimmy_completion_tokens_total"];
+
+/** Once nothing of a stopped engine is on its way any more. */
+async function settled(): Promise<Map<string, number>> {
+  let before = await scrape();
+  for (;;) {
+    const now = await scrape();
+    if (IN_THE_SERVER.every((name) => value(now, name) === value(before, name))) return now;
+    before = now;
+  }
 }
 
 async function scrape(): Promise<Map<string, number>> {
@@ -329,7 +353,9 @@ const CHECKS: Readonly<Record<string, () => void | Promise<void>>> = {
   shimmy_drafted_tokens_total: between("shimmy_drafted_tokens_total", 1, 1000),
   shimmy_accepted_tokens_total: () => {
     expect(is("shimmy_accepted_tokens_total")).toBeGreaterThan(0);
-    expect(is("shimmy_accepted_tokens_total")).toBeLessThanOrEqual(Math.min(is("shimmy_drafted_tokens_total"), 100));
+    expect(is("shimmy_accepted_tokens_total")).toBeLessThanOrEqual(
+      Math.min(is("shimmy_drafted_tokens_total"), is("shimmy_completion_tokens_total")),
+    );
   },
   shimmy_slots: exactly("shimmy_slots", 2, TINY_LABEL),
   shimmy_kv_cells: exactly("shimmy_kv_cells", 2 * 512, TINY_LABEL),

@@ -39,14 +39,14 @@ export const ALERT_ROUTES: readonly ApiRoute[] = [
     method: "POST",
     path: "/api/alerts/silence",
     doc: {
-      summary: "Tell the webhook nothing of an alert for a while, 0 to end that; until the restart at most",
+      summary: "Tell the webhook nothing of an alert for a while, 0 to end that; a restart does not end it",
       ...{ tag: "Server", body: silenceSchema, answer: alertSchema },
     },
     async handle({ alerts }, { json }) {
       const asked = silenceSchema.safeParse(await json());
       if (!asked.success) throw new ShimmyError("invalid_value", { param: "name, for", reason: "both must be text" });
       const { name, for: time } = asked.data;
-      const silenced = alerts.silence(name, readSilence(time));
+      const silenced = await alerts.silence(name, readSilence(time));
       if (!silenced) throw new ShimmyError("alert_not_found", { alert: name.slice(0, 100) });
       return Response.json(wireAlert(silenced));
     },

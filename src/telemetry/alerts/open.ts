@@ -4,6 +4,7 @@ import type { LoadedConfig } from "../../config/load.ts";
 import { ShimmyError } from "../../contract/errors.ts";
 import { KEPT_SECONDS, type MetricsView, MOST_SAMPLES } from "../../contract/observation.ts";
 import type { Logger } from "../log.ts";
+import { type AlertFile, AlertMemory } from "./memory.ts";
 import { type AlertOrigin, webhookMessage } from "./message.ts";
 import { type AlertRule, checkNames, readRules } from "./rule.ts";
 import { AlertWatch } from "./watch.ts";
@@ -11,8 +12,8 @@ import { Webhook } from "./webhook.ts";
 
 export interface OpenAlerts {
   readonly watch: AlertWatch;
-  /** Nothing more is looked at, and nobody told. */
-  stop(): void;
+  /** Nothing more is looked at, and nobody told. Resolves when what was told is on the disk. */
+  stop(): Promise<void>;
 }
 
 export interface OpenOptions {
@@ -21,22 +22,28 @@ export interface OpenOptions {
   readonly log: Logger;
   /** Where the server is reached. */
   readonly url?: string;
+  /** What outlives this process is kept there. */
+  readonly file: AlertFile;
 }
 
 /** @throws invalid_setting if a condition cannot be understood, or names a metric that is not there */
-export async function openAlerts({ loaded, view, log, url }: OpenOptions): Promise<OpenAlerts> {
+export async function openAlerts({ loaded, view, log, url, file }: OpenOptions): Promise<OpenAlerts> {
   const { alertInterval, alertWebhook, metrics } = loaded.config;
   const rules = readRules(loaded);
   checkWindows(rules, alertInterval, loaded.file);
   const webhook = alertWebhook === undefined ? undefined : new Webhook({ url: alertWebhook, log });
   const origin: AlertOrigin = { instance: url ? `${hostname()}:${new URL(url).port}` : hostname(), ...(url !== undefined && { url }) };
+  const memory = new AlertMemory({ file, log, instance: origin.instance, url: alertWebhook });
+  const recalled = await memory.recall(rules.filter(({ notice }) => notice.enabled));
+  const { silences, firing } = recalled;
+  if (silences.size + firing.size > 0) log.info("alerts from before the restart", { silences: silences.size, firing: firing.size });
   const watch = new AlertWatch({
-    rules,
+    ...{ rules, memory, recalled },
     view,
     log,
     intervalMs: alertInterval,
     instance: origin.instance,
-    tell: (alert, interval) => webhook?.tell(alert.name, webhookMessage(alert, interval, origin)),
+    tell: (alert, interval, taken) => (webhook ? webhook.tell(alert.name, webhookMessage(alert, interval, origin), taken) : taken()),
   });
   // The first sample tells which metrics there are; the start of every window is there, too.
   await view.sample();
@@ -49,6 +56,7 @@ export async function openAlerts({ loaded, view, log, url }: OpenOptions): Promi
     stop: () => {
       watch.stop();
       webhook?.stop();
+      return memory.settled();
     },
   };
 }

@@ -3,6 +3,7 @@ import { afterEach, expect, test, vi } from "vitest";
 import type { AlertSpec } from "../../config/load.ts";
 import type { MetricsView } from "../../contract/observation.ts";
 import { createLogger } from "../log.ts";
+import type { Recalled } from "./memory.ts";
 import type { AlertInterval } from "./message.ts";
 import { readRules } from "./rule.ts";
 import { next, type Phase } from "./state.ts";
@@ -10,10 +11,14 @@ import { AlertWatch } from "./watch.ts";
 
 afterEach(() => vi.useRealTimers());
 
-function watching(alerts: Record<string, AlertSpec>, sample: () => Promise<void> = async () => undefined) {
+const NOTHING: Recalled = { silences: new Map(), firing: new Map() };
+
+function watching(alerts: Record<string, AlertSpec>, sample: () => Promise<void> = async () => undefined, recalled = NOTHING) {
   const gauges: Record<string, number> = {};
   const lines: Array<Record<string, unknown>> = [];
   const told: Array<readonly [string, AlertInterval]> = [];
+  const kept: string[] = [];
+  const note = (what: string) => async (name: string) => void kept.push(`${name} ${what}`);
   let time = 1_000_000;
   const read = ({ name }: { name: string }) => gauges[name];
   const view: MetricsView = {
@@ -32,7 +37,12 @@ function watching(alerts: Record<string, AlertSpec>, sample: () => Promise<void>
     log: createLogger({ level: "info", format: "json", write: (line) => lines.push(JSON.parse(line)) }),
     intervalMs: 1000,
     instance: "host:1",
-    tell: ({ name, state }, interval) => told.push([`${name} ${state}`, interval]),
+    tell: ({ name, state }, interval, taken) => {
+      told.push([`${name} ${state}`, interval]);
+      taken();
+    },
+    memory: { silenced: note("silenced"), fires: note("fires"), ended: note("ended") },
+    recalled,
     now: () => time,
   });
   const look = async (depth: number | undefined, seconds: number) => {
@@ -42,7 +52,7 @@ function watching(alerts: Record<string, AlertSpec>, sample: () => Promise<void>
     await watch.look();
     return watch.statuses().map(({ state }) => state);
   };
-  return { watch, look, lines, told };
+  return { watch, look, lines, told, kept };
 }
 
 test("it fires at once and is resolved, and both are told and logged once", async () => {
@@ -75,8 +85,8 @@ test("what fires on is told again as often as it says, and once where it says 0"
 
 test("what is silenced is not told that it fires until the silence is over; what was told is told to have ended", async () => {
   const { look, told, watch } = watching({ deep: { when: "depth > 3" } });
-  expect(watch.silence("shallow", 60)).toBeUndefined();
-  expect(watch.silence("deep", 60)).toMatchObject({ silencedUntil: 1_060_000 });
+  expect(await watch.silence("shallow", 60)).toBeUndefined();
+  expect(await watch.silence("deep", 60)).toMatchObject({ silencedUntil: 1_060_000 });
   await look(4, 10);
   await look(1, 10);
   await look(4, 10);
@@ -84,17 +94,69 @@ test("what is silenced is not told that it fires until the silence is over; what
   await look(4, 40);
   expect(told.map(([what]) => what)).toEqual(["deep firing"]);
   expect(watch.statuses()[0]).not.toHaveProperty("silencedUntil");
-  watch.silence("deep", 60);
+  await watch.silence("deep", 60);
   await look(1, 10);
   expect(told.map(([what]) => what)).toEqual(["deep firing", "deep ok"]);
 });
 
 test("the end of a silence by hand tells at once what fires", async () => {
   const { look, told, watch } = watching({ deep: "depth > 3" });
-  watch.silence("deep", 600);
+  await watch.silence("deep", 600);
   await look(4, 10);
   expect(told).toEqual([]);
-  watch.silence("deep", 0);
+  await watch.silence("deep", 0);
+  expect(told).toEqual([["deep firing", { startsAt: 1_010_000 }]]);
+});
+
+const firing = (startsAt: number, heard = true): Recalled => ({
+  ...NOTHING,
+  firing: new Map([["deep", { startsAt, at: startsAt, heard }]]),
+});
+
+test("what fired before a restart and fires still is not told again, and since when stays", async () => {
+  const { look, told, watch, lines, kept } = watching({ deep: { when: "depth > 3", for: "1m" } }, undefined, firing(900_000));
+  expect(await look(4, 10)).toEqual(["firing"]);
+  expect(watch.statuses()).toMatchObject([{ state: "firing", since: 900_000 }]);
+  expect([told, lines, kept]).toEqual([[], [], []]);
+  await look(1, 10);
+  expect(told).toEqual([["deep ok", { startsAt: 900_000, endsAt: 1_020_000 }]]);
+  expect(kept).toEqual(["deep ended"]);
+});
+
+test("what ended while the server was away is told to have ended", async () => {
+  const { look, told } = watching({ deep: "depth > 3" }, undefined, firing(900_000));
+  expect(await look(1, 10)).toEqual(["ok"]);
+  expect(told).toEqual([["deep ok", { startsAt: 900_000, endsAt: 1_010_000 }]]);
+});
+
+test("the repeats of what fires on go on after a restart", async () => {
+  const { look, told } = watching({ deep: { when: "depth > 3", repeat: "2m" } }, undefined, firing(900_000));
+  await look(4, 10);
+  expect(told).toEqual([]);
+  await look(4, 10);
+  expect(told).toEqual([["deep firing", { startsAt: 900_000 }]]);
+});
+
+test("another webhook than the one that knew is told, with the old time", async () => {
+  const { look, told, kept } = watching({ deep: "depth > 3" }, undefined, firing(900_000, false));
+  await look(4, 10);
+  expect([told, kept]).toEqual([[["deep firing", { startsAt: 900_000 }]], ["deep fires"]]);
+});
+
+test("what is told from a window ends when the window has passed, for a new process knows nothing of it", async () => {
+  const { look, told } = watching({ deep: { when: "depth > 3", window: "30s" } }, undefined, firing(900_000));
+  const states = [];
+  for (let i = 0; i < 4; i++) states.push((await look(i < 2 ? undefined : 1, 10))[0]);
+  expect(states).toEqual(["firing", "firing", "ok", "ok"]);
+  expect(told).toEqual([["deep ok", { startsAt: 900_000, endsAt: 1_030_000 }]]);
+});
+
+test("a silence from before a restart holds", async () => {
+  const { look, told } = watching({ deep: "depth > 3" }, undefined, { ...NOTHING, silences: new Map([["deep", 1_025_000]]) });
+  await look(4, 10);
+  await look(4, 10);
+  expect(told).toEqual([]);
+  await look(4, 10);
   expect(told).toEqual([["deep firing", { startsAt: 1_010_000 }]]);
 });
 

@@ -7,8 +7,10 @@ import { ShimmyError } from "../../contract/errors.ts";
 import type { MetricsView } from "../../contract/observation.ts";
 import type { Logger } from "../log.ts";
 import { evaluate, holds } from "./evaluate.ts";
+import type { AlertMemory, Recalled } from "./memory.ts";
 import { type AlertInterval, readable } from "./message.ts";
 import { filled } from "./notice.ts";
+import { readingsOf } from "./parse.ts";
 import type { AlertRule } from "./rule.ts";
 import { next, type Phase } from "./state.ts";
 
@@ -19,8 +21,11 @@ export interface WatchOptions {
   readonly intervalMs: number;
   /** How others tell this server from others: `host:port`. */
   readonly instance: string;
-  /** It fires, or has ended. What fires on is told again, as often as its rule says. */
-  readonly tell: (alert: AlertStatus, interval: AlertInterval) => void;
+  /** It fires, or has ended. What fires on is told again, as often as its rule says. `taken`: somebody knows now. */
+  readonly tell: (alert: AlertStatus, interval: AlertInterval, taken: () => void) => void;
+  readonly memory: Pick<AlertMemory, "silenced" | "fires" | "ended">;
+  /** From before the restart. */
+  readonly recalled: Recalled;
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
 }
@@ -33,6 +38,8 @@ interface Watched {
   silencedUntil: number;
   /** That it fires: since when, and when it was told last. */
   told: { readonly startsAt: number; readonly at: number } | undefined;
+  /** Until its window reaches back to the start only: what fired before that fires on. */
+  readonly knownFrom: number;
 }
 
 export class AlertWatch implements Alerts {
@@ -46,23 +53,20 @@ export class AlertWatch implements Alerts {
   constructor(options: WatchOptions) {
     this.#options = options;
     this.#now = options.now ?? Date.now;
-    const phase: Phase = { state: "ok", since: this.#now() };
-    this.#watched = options.rules.map((rule) => ({
-      ...{ rule, phase, value: undefined, limit: undefined },
-      ...{ silencedUntil: 0, told: undefined },
-    }));
+    this.#watched = options.rules.map((rule) => this.#begin(rule));
   }
 
   statuses(): readonly AlertStatus[] {
     return this.#watched.map((watched) => this.#status(watched));
   }
 
-  silence(name: string, seconds: number): AlertStatus | undefined {
+  async silence(name: string, seconds: number): Promise<AlertStatus | undefined> {
     const watched = this.#watched.find(({ rule }) => rule.name === name);
     if (!watched) return undefined;
-    watched.silencedUntil = this.#now() + seconds * 1000;
+    watched.silencedUntil = Math.round(this.#now() + seconds * 1000);
     this.#options.log.info("alert silenced", { alert: name, seconds });
     this.#notify(watched);
+    await this.#options.memory.silenced(name, watched.silencedUntil);
     return this.#status(watched);
   }
 
@@ -96,6 +100,19 @@ export class AlertWatch implements Alerts {
     for (const watched of this.#watched) if (watched.rule.notice.enabled) this.#judge(watched);
   }
 
+  #begin(rule: AlertRule): Watched {
+    const { silences, firing } = this.#options.recalled;
+    const now = this.#now();
+    const before = rule.notice.enabled ? firing.get(rule.name) : undefined;
+    const phase: Phase = before ? { state: "firing", since: before.startsAt } : { state: "ok", since: now };
+    return {
+      ...{ rule, phase, value: undefined, limit: undefined },
+      silencedUntil: silences.get(rule.name) ?? 0,
+      told: before?.heard ? { startsAt: before.startsAt, at: before.at } : undefined,
+      knownFrom: before && looksBack(rule) ? now + rule.windowSeconds * 1000 : now,
+    };
+  }
+
   #judge(watched: Watched): void {
     const { rule, phase: before } = watched;
     const { windowSeconds, averages } = rule;
@@ -104,7 +121,8 @@ export class AlertWatch implements Alerts {
     const limit = evaluate(rule.right, outlook);
     const met = value !== undefined && limit !== undefined && holds(rule.comparison, value, limit);
     const now = this.#now();
-    Object.assign(watched, { value, limit, phase: next(before, met, now, rule.holdSeconds) });
+    const firesOn = before.state === "firing" && now < watched.knownFrom;
+    Object.assign(watched, { value, limit, phase: next(before, met || firesOn, now, rule.holdSeconds) });
     if (watched.phase.state !== before.state) this.#log(this.#status(watched));
     this.#notify(watched);
   }
@@ -113,13 +131,15 @@ export class AlertWatch implements Alerts {
   #notify(watched: Watched): void {
     const { rule, phase, told, silencedUntil } = watched;
     const now = this.#now();
+    const { memory, tell } = this.#options;
     const { repeatSeconds } = rule.notice;
     if (phase.state !== "firing") {
       watched.told = undefined;
-      if (told) this.#options.tell(this.#status(watched), { startsAt: told.startsAt, endsAt: phase.since });
+      if (told) tell(this.#status(watched), { startsAt: told.startsAt, endsAt: phase.since }, () => memory.ended(rule.name));
     } else if (now >= silencedUntil && (!told || (repeatSeconds > 0 && now - told.at >= repeatSeconds * 1000))) {
-      watched.told = { startsAt: phase.since, at: now };
-      this.#options.tell(this.#status(watched), { startsAt: phase.since });
+      const telling = { startsAt: phase.since, at: now };
+      watched.told = telling;
+      tell(this.#status(watched), { startsAt: phase.since }, () => memory.fires(rule.name, rule.text, telling));
     }
   }
 
@@ -138,6 +158,11 @@ export class AlertWatch implements Alerts {
       ...(silencedUntil > this.#now() && { silencedUntil }),
     };
   }
+}
+
+/** A gauge as it is now needs no past. */
+function looksBack({ averages, left, right }: AlertRule): boolean {
+  return averages || [...readingsOf(left), ...readingsOf(right)].some(({ how }) => how !== "gauge");
 }
 
 function wordsOf({ name, text, unit, notice }: AlertRule, value: number | undefined, limit: number | undefined, instance: string) {

@@ -68,6 +68,17 @@ test("of one subject only the latest waits; another subject is not held up", asy
   expect(bodies).not.toContainEqual({ a: 2 });
 });
 
+test("whoever tells hears of what was taken, and of nothing else", async () => {
+  const { bodies, webhook, lines } = await receiver(503, 200, 400);
+  const taken: string[] = [];
+  webhook.tell("a", { a: 1 }, () => taken.push("a1"));
+  webhook.tell("a", { a: 2 }, () => taken.push("a2"));
+  await until(() => bodies.length === 2 && taken.length === 1);
+  webhook.tell("b", { b: 1 }, () => taken.push("b1"));
+  await until(() => lines.some(({ msg }) => msg === "alert webhook: given up"));
+  expect(taken).toEqual(["a2"]);
+});
+
 test("what was told while the one before was on its way is told as well", async () => {
   const { bodies, webhook } = await receiver();
   webhook.tell("a", { a: 1 });

@@ -19,6 +19,7 @@ const ANSWER_WITHIN_MS = 10_000;
 
 interface Delivery {
   body: unknown;
+  taken: () => void;
   tries: number;
 }
 
@@ -46,15 +47,16 @@ export class Webhook {
     this.#firstWaitMs = firstWaitMs;
   }
 
-  /** What was to be told of the subject before, and was not taken yet, is forgotten: the receiver wants to know how things are. */
-  tell(subject: string, body: unknown): void {
+  /** What was to be told of the subject before, and was not taken yet, is forgotten: the receiver wants to know how things are. `taken`: it has. */
+  tell(subject: string, body: unknown, taken: () => void = () => undefined): void {
     const open = this.#open.get(subject);
     if (open) {
       open.body = body;
+      open.taken = taken;
       open.tries = 0;
       return;
     }
-    const delivery = { body, tries: 0 };
+    const delivery = { body, taken, tries: 0 };
     this.#open.set(subject, delivery);
     void this.#deliver(subject, delivery);
   }
@@ -68,8 +70,9 @@ export class Webhook {
   async #deliver(subject: string, delivery: Delivery): Promise<void> {
     const { signal } = this.#stop;
     while (!signal.aborted) {
-      const { body } = delivery;
+      const { body, taken } = delivery;
       const outcome = await this.#post(body);
+      if (outcome.taken) taken();
       const newer = delivery.body !== body;
       if (!newer && (outcome.taken || this.#isGivenUp(subject, delivery, outcome))) break;
       if (outcome.taken) continue;

@@ -38,6 +38,7 @@ function exporter(url: URL, sizes: { queueSize?: number; batchSize?: number; del
       headers: { "x-key": "k" },
       timeoutMs: 2000,
       gzip: false,
+      tls: {},
       resource: { "service.name": "s", "service.version": "mine" },
       version: "1",
     },
@@ -74,6 +75,26 @@ test("what does not fit into the queue is dropped and counted, with all spans of
   await made.close();
   expect(taken.flatMap(({ names }) => names)).toEqual(["a", "b", "c", "d", "g"]);
   expect(counted).toEqual({ exported: 5, dropped: 2 });
+});
+
+test("a collector that never answers costs a request nothing, and no memory beyond the queue", async () => {
+  const stuck = createServer((request) => void request.resume());
+  servers.push(stuck);
+  await new Promise<void>((resolve) => stuck.listen(0, "127.0.0.1", resolve));
+  const url = new URL(`http://127.0.0.1:${(stuck.address() as AddressInfo).port}/`);
+  const { made, counted } = exporter(url, { timeoutMs: 500 });
+  const took: number[] = [];
+  for (let i = 0; i < 20_000; i++) {
+    const before = performance.now();
+    made.add([span(`s${i}`)]);
+    took.push(performance.now() - before);
+    if (i % 100 === 0) await new Promise((resolve) => setImmediate(resolve));
+  }
+  // One batch is under way, and a queue is full.
+  expect(counted).toEqual({ exported: 0, dropped: 20_000 - 110 });
+  expect(took.sort((a, b) => a - b)[19_000]).toBeLessThan(0.1);
+  await made.close(10);
+  stuck.closeAllConnections();
 });
 
 test("a collector that is busy is asked again, one that refuses is not", async () => {

@@ -20,8 +20,8 @@ export interface WireSpan {
   readonly name: string;
   /** Lowest eight bits: the flags of the trace (1 is sampled); 0x100: whether the parent is of another process is known, 0x200: it is. */
   readonly flags: number;
-  /** 1 internal, 2 server. */
-  readonly kind: 1 | 2;
+  /** 1 internal, 2 server, 3 client. */
+  readonly kind: 1 | 2 | 3;
   readonly startTimeUnixNano: string;
   readonly endTimeUnixNano: string;
   readonly attributes: ReadonlyArray<WireAttribute>;
@@ -42,7 +42,7 @@ type WireValue =
   | { readonly arrayValue: { readonly values: ReadonlyArray<{ readonly stringValue: string }> } };
 
 export interface ExporterOptions
-  extends Pick<TraceSettings, "url" | "headers" | "timeoutMs" | "gzip" | "resource" | "queueSize" | "batchSize" | "delayMs"> {
+  extends Pick<TraceSettings, "url" | "headers" | "timeoutMs" | "gzip" | "tls" | "resource" | "queueSize" | "batchSize" | "delayMs"> {
   readonly version: string;
   readonly count: (outcome: "exported" | "dropped", spans: number) => void;
   readonly warn: (reason: string) => void;

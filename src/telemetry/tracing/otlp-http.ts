@@ -6,7 +6,7 @@ import { request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
 import type { TraceSettings } from "./settings.ts";
 
-type Target = Pick<TraceSettings, "url" | "headers" | "timeoutMs" | "gzip">;
+type Target = Pick<TraceSettings, "url" | "headers" | "timeoutMs" | "gzip" | "tls">;
 
 /** However long a collector asks for: meanwhile the queue fills up. */
 const LONGEST_REST_MS = 30_000;
@@ -39,7 +39,7 @@ function partialSuccess(text: string): { readonly rejectedSpans?: unknown; reado
 export type Answer = { readonly status: number; readonly text: string; readonly afterMs: number } | { readonly problem: string };
 
 /** Never rejects. The limit holds for the whole of it. */
-export function post(body: Buffer, { url, headers, timeoutMs, gzip }: Target): Promise<Answer> {
+export function post(body: Buffer, { url, headers, timeoutMs, gzip, tls }: Target): Promise<Answer> {
   const send = url.protocol === "https:" ? httpsRequest : httpRequest;
   const about = {
     "content-type": "application/json",
@@ -51,7 +51,7 @@ export function post(body: Buffer, { url, headers, timeoutMs, gzip }: Target): P
     const failed = (error: NodeJS.ErrnoException) =>
       resolve({ problem: signal.aborted ? `the collector did not answer within ${timeoutMs} ms` : (error.code ?? error.message) });
     try {
-      const sent = send(url, { method: "POST", headers: { ...headers, ...about }, signal });
+      const sent = send(url, { method: "POST", headers: { ...headers, ...about }, signal, ...tls });
       sent.once("response", (response) => {
         let text = "";
         response.setEncoding("utf8").on("data", (piece: string) => {

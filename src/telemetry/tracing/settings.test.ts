@@ -62,6 +62,24 @@ test.each([
   expect(warnings).toHaveLength(warned);
 });
 
+test("certificates and keys are read from their files, and one that is not there is told", () => {
+  const warnings: string[] = [];
+  const read = (path: string) => {
+    if (path === "/gone") throw Object.assign(new Error("no"), { code: "ENOENT" });
+    return `text of ${path}`;
+  };
+  const env = {
+    OTEL_TRACES_EXPORTER: "otlp",
+    OTEL_EXPORTER_OTLP_CERTIFICATE: "/all",
+    OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE: "/ca",
+    OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: "/me",
+    OTEL_EXPORTER_OTLP_CLIENT_KEY: "/gone",
+  };
+  const settings = traceSettings(env, (reason) => warnings.push(reason), read);
+  expect(settings?.tls).toEqual({ ca: "text of /ca", cert: "text of /me" });
+  expect(warnings).toEqual(["OTEL_EXPORTER_OTLP_CLIENT_KEY cannot be read (ENOENT)"]);
+});
+
 test("what is set for traces alone comes before what is set for all signals", () => {
   const { settings, warnings } = read({
     ...{ OTEL_EXPORTER_OTLP_ENDPOINT: "http://all:1", OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: "http://traces:2" },

@@ -2,12 +2,15 @@
  * OpenTelemetry's environment variables, as far as traces over OTLP/HTTP go. Read once at the start; what is on is loaded then only.
  * Sources: opentelemetry.io, "SDK environment variables" and "OTLP exporter configuration".
  */
+import { readFileSync } from "node:fs";
 
 export interface TraceSettings {
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
   readonly gzip: boolean;
+  /** PEM: who is believed to have signed the collector's certificate, and who we are. */
+  readonly tls: { readonly ca?: string; readonly cert?: string; readonly key?: string };
   /** Attributes of the resource; `service.name` is one of them. */
   readonly resource: Readonly<Record<string, string>>;
   readonly sampler: { readonly parentBased: boolean /** 0 to 1. */; readonly ratio: number };
@@ -20,8 +23,8 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 type Warn = (reason: string) => void;
 
-/** @param warn of what is asked for and is not there. @returns undefined: no traces. */
-export function traceSettings(env: Environment, warn: Warn): TraceSettings | undefined {
+/** @param warn of what is asked for and is not there. @param read a file as text. @returns undefined: no traces. */
+export function traceSettings(env: Environment, warn: Warn, read: (path: string) => string = readText): TraceSettings | undefined {
   if (!sendsOtlp(env, warn)) return undefined;
   const url = endpoint(env, warn);
   if (!url) return undefined;
@@ -32,6 +35,11 @@ export function traceSettings(env: Environment, warn: Warn): TraceSettings | und
     headers: pairs(env.OTEL_EXPORTER_OTLP_TRACES_HEADERS || env.OTEL_EXPORTER_OTLP_HEADERS),
     timeoutMs: number(["OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"], 10_000),
     gzip: isGzip(env.OTEL_EXPORTER_OTLP_TRACES_COMPRESSION || env.OTEL_EXPORTER_OTLP_COMPRESSION, warn),
+    tls: {
+      ...file(env, "CERTIFICATE", "ca", warn, read),
+      ...file(env, "CLIENT_CERTIFICATE", "cert", warn, read),
+      ...file(env, "CLIENT_KEY", "key", warn, read),
+    },
     resource: {
       "service.name": "shimmy",
       ...pairs(env.OTEL_RESOURCE_ATTRIBUTES),
@@ -73,6 +81,23 @@ function isGzip(compression: string | undefined, warn: Warn): boolean {
   if (compression && compression !== "gzip" && compression !== "none")
     warn(`OTEL_EXPORTER_OTLP_COMPRESSION is ${compression}; only gzip and none are known`);
   return compression === "gzip";
+}
+
+/** One that cannot be read is told: without it the collector's certificate is refused, or ours is not asked for. */
+function file(env: Environment, name: string, field: "ca" | "cert" | "key", warn: Warn, read: (path: string) => string) {
+  const variable = env[`OTEL_EXPORTER_OTLP_TRACES_${name}`] ? `OTEL_EXPORTER_OTLP_TRACES_${name}` : `OTEL_EXPORTER_OTLP_${name}`;
+  const path = env[variable];
+  if (!path) return {};
+  try {
+    return { [field]: read(path) };
+  } catch (error) {
+    warn(`${variable} cannot be read (${(error as NodeJS.ErrnoException).code})`);
+    return {};
+  }
+}
+
+function readText(path: string): string {
+  return readFileSync(path, "utf8");
 }
 
 const DEFAULT_SAMPLER = "parentbased_always_on";

@@ -1,14 +1,16 @@
 /**
- * Requests as spans: one for the request, and one for each phase that took time (load, queue, prefill, decode). Loaded by assemble.ts
- * where OpenTelemetry's variables ask for traces. Prompts and answers are no attributes, nor is anything a client wrote but its ids.
+ * Requests as spans: one for the request, one for each phase that took time (load, queue, prefill, decode), one for each question to an
+ * upstream. Loaded by assemble.ts where OpenTelemetry's variables ask for traces. Prompts and answers are no attributes, nor is anything a client wrote but its ids.
  */
 import { randomBytes } from "node:crypto";
-import type { RequestTrace, TraceOutcome, Tracing } from "../../contract/tracing.ts";
+import type { RequestTrace, TraceCall, TraceLink, TraceOutcome, Tracing } from "../../contract/tracing.ts";
 import type { Logger } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
-import { formatTraceparent, parseTraceparent, type TraceContext, traceState } from "./context.ts";
+import { formatTraceparent, type TraceContext } from "./context.ts";
 import { attributesOf, Exporter, type WireSpan } from "./exporter.ts";
+import { headersOf, luggageOf, type ParentContext, type Propagator, parentOf, propagatorsOf, relayed } from "./propagation.ts";
 import { type TraceSettings, traceSettings } from "./settings.ts";
+import { wantsTraces } from "./wanted.ts";
 
 /** Probes are no requests. */
 const UNTRACED: ReadonlySet<string> = new Set(["/health", "/metrics"]);
@@ -31,31 +33,50 @@ export interface TracingParts {
 /** @returns undefined where the variables ask for something that is not there; the log says so. */
 export function openTracing({ env, metrics, log, version }: TracingParts): Tracing | undefined {
   const warn = (reason: string) => log.warn("traces", { reason });
-  const settings = traceSettings(env, warn);
-  if (!settings) return undefined;
+  const propagators = propagatorsOf(env.OTEL_PROPAGATORS, warn);
+  const settings = wantsTraces(env) ? traceSettings(env, warn) : undefined;
+  if (!settings) return env.OTEL_PROPAGATORS ? relay(propagators) : undefined;
   const exporter = new Exporter({ ...settings, version, warn, count: (outcome, spans) => metrics.spans(outcome, spans) });
   return {
-    begin: (route, headers) => (UNTRACED.has(route) ? undefined : begin(settings, exporter, route, headers)),
+    begin: (route, headers) => (UNTRACED.has(route) ? undefined : begin({ settings, exporter, propagators }, route, headers)),
+    call: (link, server) => call({ exporter, propagators }, link, server),
     close: () => exporter.close(),
   };
 }
 
-function begin(settings: TraceSettings, exporter: Exporter, route: string, headers: Headers): RequestTrace {
-  const parent = parseTraceparent(headers.get("traceparent"));
+/** Without spans of our own: as OpenTelemetry has it, propagators are there also where nothing is exported. */
+function relay(propagators: readonly Propagator[]): Tracing {
+  const end = () => undefined;
+  return {
+    begin: (_, headers) => ({ link: { headers: relayed(propagators, headers) }, end }),
+    call: ({ headers }) => ({ headers, end }),
+    close: async () => undefined,
+  };
+}
+
+interface Parts {
+  readonly settings: TraceSettings;
+  readonly exporter: Exporter;
+  readonly propagators: readonly Propagator[];
+}
+
+function begin({ settings, exporter, propagators }: Parts, route: string, headers: Headers): RequestTrace {
+  const parent = parentOf(propagators, headers);
   const traceId = parent?.traceId ?? randomBytes(16).toString("hex");
-  const context = { traceId, spanId: randomBytes(8).toString("hex"), sampled: isSampled(settings.sampler, traceId, parent) };
-  const state = parent && traceState(headers.get("tracestate"));
-  const startedAt = performance.timeOrigin + performance.now();
+  const context = { traceId, spanId: newSpanId(), sampled: isSampled(settings.sampler, traceId, parent) };
+  const luggage = luggageOf(propagators, headers);
+  const startedAt = now();
   return {
     traceId,
     traceparent: formatTraceparent(context),
+    link: { headers: { ...luggage, ...headersOf(propagators, context) }, span: context },
     end(outcome) {
       if (!context.sampled) return;
-      const endedAt = performance.timeOrigin + performance.now();
+      const endedAt = now();
       const request: WireSpan = {
         ...span(context, context.spanId, route === UNMATCHED ? outcome.method : `${outcome.method} ${route}`, startedAt, endedAt),
         ...(parent && { parentSpanId: parent.spanId, flags: SAMPLED | PARENT_IS_KNOWN | PARENT_IS_ELSEWHERE }),
-        ...(state !== undefined && { traceState: state }),
+        ...(luggage.tracestate !== undefined && { traceState: luggage.tracestate }),
         kind: 2,
         attributes: attributesOf(requestAttributes(route, outcome)),
         status: { code: outcome.status >= 500 ? 2 : 0 },
@@ -65,9 +86,56 @@ function begin(settings: TraceSettings, exporter: Exporter, route: string, heade
   };
 }
 
+/** Sent by itself: another server may be asked until after the answer has ended. */
+function call(
+  { exporter, propagators }: Omit<Parts, "settings">,
+  link: TraceLink,
+  { name, url }: { name: string; url: string },
+): TraceCall {
+  const { headers, span: parent } = link;
+  if (!parent) return { headers, end: () => undefined };
+  const context = { ...parent, spanId: newSpanId() };
+  const startedAt = now();
+  return {
+    headers: { ...headers, ...headersOf(propagators, context) },
+    end(failure) {
+      if (!context.sampled) return;
+      const { hostname, port, protocol } = new URL(url);
+      const attributes = {
+        "http.request.method": "POST",
+        "server.address": hostname,
+        "server.port": Number(port || (protocol === "https:" ? 443 : 80)),
+        "error.type": failure,
+        "shimmy.upstream": name,
+      };
+      exporter.add([
+        {
+          ...span(context, context.spanId, "POST", startedAt, now()),
+          ...(headers.tracestate !== undefined && { traceState: headers.tracestate }),
+          ...{
+            parentSpanId: parent.spanId,
+            kind: 3,
+            attributes: attributesOf(attributes),
+            status: { code: failure === undefined ? 0 : 2 },
+          },
+        },
+      ]);
+    },
+  };
+}
+
+function newSpanId(): string {
+  return randomBytes(8).toString("hex");
+}
+
+/** Milliseconds since the epoch, and never back. */
+function now(): number {
+  return performance.timeOrigin + performance.now();
+}
+
 /** The share by the id, so that all parts of a trace decide alike. */
-function isSampled({ parentBased, ratio }: TraceSettings["sampler"], traceId: string, parent: TraceContext | undefined): boolean {
-  if (parentBased && parent) return parent.sampled;
+function isSampled({ parentBased, ratio }: TraceSettings["sampler"], traceId: string, parent: ParentContext | undefined): boolean {
+  if (parentBased && parent?.sampled !== undefined) return parent.sampled;
   return Number.parseInt(traceId.slice(-13), 16) < ratio * 16 ** 13;
 }
 
@@ -113,7 +181,7 @@ function phases(context: TraceContext, outcome: TraceOutcome, startedAt: number,
     ["decode", first, within(first + predictedMs)] as const,
   ];
   return spans.map(([name, from, to]) => ({
-    ...span(context, randomBytes(8).toString("hex"), name, from, to),
+    ...span(context, newSpanId(), name, from, to),
     ...{ parentSpanId: context.spanId, kind: 1 as const, attributes: [], status: { code: 0 as const } },
   }));
 }
