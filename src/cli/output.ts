@@ -23,6 +23,16 @@ export function printJson(value: unknown): void {
   process.stdout.write(`${text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, spell)}\n`);
 }
 
+/**
+ * Ends a command whose output cannot be written. A reader that has gone (`shimmy list | head`) has what it wanted, and the exit code is what it
+ * would have been; a full disk under `> rules.yaml` leaves half a file, which must not pass for a whole one.
+ */
+export function endUnread({ code }: NodeJS.ErrnoException): void {
+  if (code === "EPIPE") process.exit();
+  process.stderr.write(`error: the output cannot be written (${code})\n`);
+  process.exit(1);
+}
+
 /** Columns as wide as their longest cell. Cells may hold text of anybody. */
 export function printTable(given: ReadonlyArray<readonly string[]>): void {
   const rows = given.map((row) => row.map((cell) => printable(cell)));

@@ -137,7 +137,7 @@ test("keys are in no output, though the server repeats them", async () => {
 describe("what cannot be measured is told before anything is", () => {
   test.each([
     [["--workloads", "decod"], 2, "perhaps 'decode'"],
-    [["--url", "nowhere"], 1, "that is no URL"],
+    [["--url", "nowhere"], 2, "that is no URL"],
     [["--url", "http://user:secret@127.0.0.1:1"], 1, "a password in a URL is not taken"],
     [["--url", "http://127.0.0.1:1"], 1, "No server answers at http://127.0.0.1:1: "],
     [["--clients", "0"], 1, "Invalid value for 'clients'"],
