@@ -4,6 +4,7 @@
  * Exit codes: 0 fine, 1 failed, 2 usage.
  */
 import { loadConfig } from "../config/load.ts";
+import { checkNode } from "./node-version.ts";
 import { endUnread, reportError } from "./output.ts";
 import { plainServe } from "./plain-serve.ts";
 
@@ -13,6 +14,7 @@ process.stderr.on("error", () => undefined);
 
 try {
   const words = process.argv.slice(2);
+  checkNode(process.versions.node, words);
   const plain = plainServe(words);
   if (plain) await (await import("./serve.ts")).serve(await loadConfig(plain.flags), plain);
   else process.exitCode = await (await import("./program.ts")).runProgram(words);
