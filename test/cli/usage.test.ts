@@ -1,5 +1,6 @@
 /** The command line as a whole: help, version, exit codes. */
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { shimmy, temporaryFolder } from "../support/command.ts";
 
@@ -56,4 +57,12 @@ describe("what was typed wrongly is exit code 2, told on stderr", () => {
       expect([code, stdout]).toEqual([2, ""]);
       expect(stderr).toContain(told);
     });
+});
+
+test("what the system refuses is told in a line, with what to do, and not where in the code it happened", async () => {
+  const file = join(cwd, "no-folder");
+  writeFileSync(file, "");
+  const { code, stdout, stderr } = await shimmy(["cp", "shimmy-tiny", "fast"], { cwd, env: { XDG_DATA_HOME: file } });
+  expect([code, stdout]).toEqual([1, ""]);
+  expect(stderr).toMatch(/^error: E\w+: .*no-folder.*\nhint: `shimmy doctor` .*\n$/);
 });
