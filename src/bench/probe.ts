@@ -3,9 +3,9 @@
  * to fit the time. Called by run.ts. None of them is in a figure.
  */
 import { ShimmyError } from "../contract/errors.ts";
+import { TimeLimit, timeLimit } from "../contract/time-limit.ts";
 import { type RequestRecord, streamChat, type Target } from "./measure/client.ts";
 import { completionTokens } from "./measure/figures.ts";
-import { TimeLimit, timeLimit } from "./measure/time-limit.ts";
 import type { BenchServer } from "./server.ts";
 import { words } from "./workloads/words.ts";
 import { concurrently } from "./workloads/workload.ts";

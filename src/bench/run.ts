@@ -3,11 +3,11 @@
  * and what was found is gathered. Called by cli/bench.ts, which starts and ends the server and prints.
  */
 import { setTimeout as sleep } from "node:timers/promises";
+import { timeLimit } from "../contract/time-limit.ts";
 import { type Outcome, runCase } from "./case.ts";
 import { number } from "./format.ts";
 import { streamChat } from "./measure/client.ts";
 import { machineInfo } from "./measure/machine.ts";
-import { timeLimit } from "./measure/time-limit.ts";
 import { othersOf } from "./measure/watch.ts";
 import { type Probed, probe } from "./probe.ts";
 import { type BenchResult, FORMAT, type ServerReport, summarise } from "./result.ts";

@@ -3,6 +3,7 @@
  * anything is measured. It knows the words of OpenAI's API and, for versions and lengths, a few of the products'; nothing is believed.
  */
 import { ShimmyError } from "../contract/errors.ts";
+import { TimeLimit, timeLimit } from "../contract/time-limit.ts";
 import { type Target, without } from "./measure/client.ts";
 
 export interface ServerAddress {
@@ -87,7 +88,7 @@ class Door {
 
   /** @throws target_unreachable */
   async ask(path: string): Promise<{ readonly status: number; readonly json: unknown; readonly text: string }> {
-    const signal = AbortSignal.any([this.signal, AbortSignal.timeout(LIMIT_MS)]);
+    const signal = AbortSignal.any([this.signal, timeLimit(LIMIT_MS)]);
     const headers = this.key === undefined ? {} : { authorization: `Bearer ${this.key}` };
     try {
       const response = await fetch(this.url + path, { headers, signal, redirect: "manual" });
@@ -204,7 +205,7 @@ function parsed(text: string): unknown {
 
 /** `fetch` says only that it failed; its cause knows why. */
 function reasonOf(error: unknown): string {
-  if (error instanceof Error && error.name === "TimeoutError") return `no answer in ${LIMIT_MS / 1000} s`;
+  if (error instanceof TimeLimit) return `no answer in ${error.ms / 1000} s`;
   const cause = error instanceof Error ? (error.cause ?? error) : error;
   return cause instanceof Error ? ((cause as NodeJS.ErrnoException).code ?? cause.message) : String(cause);
 }

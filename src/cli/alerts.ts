@@ -8,7 +8,7 @@ import { prometheusRules } from "../telemetry/alerts/prometheus-rules.ts";
 import { checkNames, readRules } from "../telemetry/alerts/rule.ts";
 import { Metrics } from "../telemetry/metrics.ts";
 import { printJson, printTable } from "./output.ts";
-import { remote } from "./remote.ts";
+import { noShimmy, remote } from "./remote.ts";
 
 export type AlertsAction = "list" | "silence" | "export";
 
@@ -23,7 +23,9 @@ interface Flags {
 export async function alerts(loaded: LoadedConfig, action: AlertsAction, name: string | undefined, flags: Flags): Promise<void> {
   if (action === "export") return exportRules(loaded, flags.json);
   if (action === "silence") return silence(loaded, name, flags);
-  const answer = (await remote(loaded, flags.url).ask("GET", "/api/alerts")) as { alerts: WireAlert[] };
+  const server = remote(loaded, flags.url);
+  const answer = (await server.ask("GET", "/api/alerts")) as { alerts: WireAlert[] };
+  if (!Array.isArray(answer.alerts)) throw noShimmy(server.url);
   if (flags.json) return printJson(answer);
   if (answer.alerts.length > 0) printTable([["ALERT", "STATE", "VALUE", "LIMIT", "SINCE", "CONDITION"], ...answer.alerts.map(row)]);
   const firing = answer.alerts.filter(({ state }) => state === "firing").length;

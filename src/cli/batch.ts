@@ -18,11 +18,10 @@ interface Flags {
   json?: boolean;
 }
 
-/** @param what a file for submit, an id for show, cancel and results */
-export async function batch(loaded: LoadedConfig, action: BatchAction, what: string | undefined, { url, json }: Flags): Promise<void> {
+/** @param what a file for submit, an id for show, cancel and results; only list needs none */
+export async function batch(loaded: LoadedConfig, action: BatchAction, what: string, { url, json }: Flags): Promise<void> {
   const server = remote(loaded, url);
   if (action === "list") return list(server, json);
-  if (what === undefined) throw invalid(`${action} needs ${action === "submit" ? "a file of requests" : "the id of a batch"}`);
   if (action === "submit") return show(await submit(server, what), json);
   const path = `/v1/batches/${encodeURIComponent(what)}`;
   if (action === "cancel") return show((await server.ask("POST", `${path}/cancel`)) as WireBatch, json);

@@ -5,7 +5,7 @@ import { VERSION } from "../assemble.ts";
 import { benchPage } from "../bench/page/bench-page.ts";
 import type { BenchResult } from "../bench/result.ts";
 import { runBench } from "../bench/run.ts";
-import { baseUrl, type ServerAddress } from "../bench/server.ts";
+import type { ServerAddress } from "../bench/server.ts";
 import { textOf } from "../bench/text.ts";
 import { NAMED, workloadsNamed } from "../bench/workloads/list.ts";
 import { isLoopback } from "../config/listen.ts";
@@ -15,6 +15,7 @@ import { type OwnServer, startServer } from "../deploy/own-server.ts";
 import { listenerOf } from "../deploy/processes.ts";
 import { environmentOf } from "./child-environment.ts";
 import { printable, printJson, printTable } from "./output.ts";
+import { addressOf } from "./remote.ts";
 
 interface Flags {
   readonly model?: string;
@@ -40,13 +41,14 @@ export async function bench(loaded: LoadedConfig, flags: Flags): Promise<void> {
   if (flags.list) return printTable(NAMED.map(({ name, summary }) => [name, summary]));
   const asked = {
     workloads: workloadsNamed(flags.workloads),
-    clients: flags.clients?.split(",").map((text) => whole("clients", text, 1, MOST_CLIENTS)),
+    clients: flags.clients?.split(",").map((text) => whole("--clients", text, 1, MOST_CLIENTS)),
     tokens: flags.tokens,
     rounds: flags.rounds,
-    seed: flags.seed === undefined ? Math.floor(Math.random() * SEEDS) : whole("seed", flags.seed, 0, SEEDS - 1),
+    seed: flags.seed === undefined ? Math.floor(Math.random() * SEEDS) : whole("--seed", flags.seed, 0, SEEDS - 1),
   };
-  const against = flags.against === undefined ? undefined : { ...address(flags.against, flags.againstKey), model: flags.againstModel };
-  const named = flags.url === undefined ? undefined : address(flags.url, keyOf(loaded));
+  const against =
+    flags.against === undefined ? undefined : { ...address("--against", flags.against, flags.againstKey), model: flags.againstModel };
+  const named = flags.url === undefined ? undefined : address("--url", flags.url, keyOf(loaded));
   if (flags.html !== undefined) writable(flags.html, (path) => closeSync(openSync(path, "a")));
   const ending = new AbortController();
   const interrupted = endOnSignal(ending);
@@ -65,9 +67,9 @@ export async function bench(loaded: LoadedConfig, flags: Flags): Promise<void> {
   }
 }
 
-/** @throws target_unreachable: it is no URL */
-function address(typed: string, key: string | undefined): ServerAddress {
-  const url = new URL(baseUrl(typed));
+/** @throws invalid_value: it is no URL */
+function address(flag: string, typed: string, key: string | undefined): ServerAddress {
+  const url = new URL(addressOf(flag, typed));
   const port = Number(url.port || (url.protocol === "https:" ? 443 : 80));
   const pid = isLoopback(url.hostname) ? listenerOf(port) : undefined;
   return { url: typed, ...(key !== undefined && { key }), ...(pid !== undefined && { pid }) };

@@ -4,14 +4,17 @@
  * Exit codes: 0 fine, 1 failed, 2 usage.
  */
 import { loadConfig } from "../config/load.ts";
-import { reportError } from "./output.ts";
+import { checkNode } from "./node-version.ts";
+import { endUnread, reportError } from "./output.ts";
 import { plainServe } from "./plain-serve.ts";
 
-// Whoever read our output has gone (`shimmy list | head`): nobody is left to tell.
-process.stdout.on("error", () => process.exit(0));
+process.stdout.on("error", endUnread);
+// Nobody is left to tell, and a full disk under the log ends no server.
+process.stderr.on("error", () => undefined);
 
 try {
   const words = process.argv.slice(2);
+  checkNode(process.versions.node, words);
   const plain = plainServe(words);
   if (plain) await (await import("./serve.ts")).serve(await loadConfig(plain.flags), plain);
   else process.exitCode = await (await import("./program.ts")).runProgram(words);

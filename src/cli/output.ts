@@ -23,6 +23,16 @@ export function printJson(value: unknown): void {
   process.stdout.write(`${text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, spell)}\n`);
 }
 
+/**
+ * Ends a command whose output cannot be written. A reader that has gone (`shimmy list | head`) has what it wanted, and the exit code is what it
+ * would have been; a full disk under `> rules.yaml` leaves half a file, which must not pass for a whole one.
+ */
+export function endUnread({ code }: NodeJS.ErrnoException): void {
+  if (code === "EPIPE") process.exit();
+  process.stderr.write(`error: the output cannot be written (${code})\n`);
+  process.exit(1);
+}
+
 /** Columns as wide as their longest cell. Cells may hold text of anybody. */
 export function printTable(given: ReadonlyArray<readonly string[]>): void {
   const rows = given.map((row) => row.map((cell) => printable(cell)));
@@ -46,11 +56,16 @@ export function warnOfWriters(places: ReadonlyArray<string | undefined>): void {
 export function reportError(thrown: unknown): number {
   const error = ShimmyError.from(thrown);
   const cause = error.code === "internal" ? error.cause : undefined;
-  const text = cause instanceof Error ? (cause.stack ?? cause.message) : error.message;
+  const refused = OF_THE_MACHINE.has(String((cause as NodeJS.ErrnoException | undefined)?.code));
+  const text = cause instanceof Error ? (!refused && cause.stack) || cause.message : error.message;
+  const hint = refused ? "`shimmy doctor` looks for folders that cannot be used, and says what to type." : error.hint;
   process.stderr.write(`error: ${printable(text, { lines: true })}\n`);
-  if (error.hint) process.stderr.write(`hint: ${error.hint}\n`);
+  if (hint) process.stderr.write(`hint: ${hint}\n`);
   return USAGE.has(error.code) || isFlag(error) ? 2 : 1;
 }
+
+/** What the system refuses is no fault of ours: where it happened in the code helps nobody. */
+const OF_THE_MACHINE: ReadonlySet<string> = new Set(["EACCES", "EPERM", "EROFS", "ENOSPC", "EDQUOT", "ENOTDIR", "ENAMETOOLONG", "EMFILE"]);
 
 const USAGE: ReadonlySet<string> = new Set([
   "invalid_setting",

@@ -108,7 +108,11 @@ export function createProgram(): Command {
   batch.addArgument(new Argument("<action>").choices(["submit", "list", "show", "cancel", "results"]));
   batch.argument("[what]", "submit: a file of requests, a line each; show, cancel, results: the id of a batch");
   batch.addOption(serverUrl()).option("--json", "for programs");
-  batch.action(async (action, what, flags) => (await import("./batch.ts")).batch(await settings(batch), action, what, flags));
+  batch.action(async (action, what = "", flags) => {
+    if (what === "" && action !== "list")
+      batch.error(`error: ${action} needs ${action === "submit" ? "a file of requests" : "the id of a batch"}`);
+    await (await import("./batch.ts")).batch(await settings(batch), action, what, flags);
+  });
 
   const alerts = command(
     program,

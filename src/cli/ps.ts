@@ -2,7 +2,7 @@
 import type { LoadedConfig } from "../config/load.ts";
 import type { WireStatus } from "../server/api/lifecycle.ts";
 import { printJson, printTable } from "./output.ts";
-import { remote } from "./remote.ts";
+import { noShimmy, remote } from "./remote.ts";
 
 interface Answer {
   readonly models: readonly WireStatus[];
@@ -10,12 +10,19 @@ interface Answer {
 }
 
 export async function ps(loaded: LoadedConfig, flags: { url?: string; json?: boolean }): Promise<void> {
-  const answer = (await remote(loaded, flags.url).ask("GET", "/api/ps")) as Answer;
+  const server = remote(loaded, flags.url);
+  const answer = (await server.ask("GET", "/api/ps")) as Partial<Answer>;
+  // Ollama has such a route too, and says other things there.
+  if (!isAnswer(answer)) throw noShimmy(server.url);
   if (flags.json) return printJson(answer);
   if (answer.models.length > 0)
     printTable([["MODEL", "STATE", "MEMORY", "CONTEXT", "SLOTS", "LAST USE", "UNTIL"], ...answer.models.map(row)]);
   const { used_bytes, budget_bytes } = answer.memory;
   process.stderr.write(`${answer.models.length} loaded, ${megabytes(used_bytes)} of ${megabytes(budget_bytes)} counted\n`);
+}
+
+function isAnswer(answer: Partial<Answer>): answer is Answer {
+  return Array.isArray(answer.models) && typeof answer.memory?.used_bytes === "number";
 }
 
 function row(status: WireStatus): string[] {

@@ -7,7 +7,7 @@ import { ShimmyError } from "../contract/errors.ts";
 
 export interface Remote {
   readonly url: string;
-  /** JSON in, JSON out. @throws server_unreachable, server_refused */
+  /** JSON in, a JSON object out. @throws server_unreachable, server_refused, key_refused */
   ask(method: "GET" | "POST", path: string, body?: unknown): Promise<unknown>;
   /** Anything in, anything out. The answer is a good one. @throws as `ask` does */
   send(path: string, init?: RequestInit): Promise<Response>;
@@ -15,8 +15,7 @@ export interface Remote {
 
 /** @param url absent: where this configuration would listen. */
 export function remote(loaded: LoadedConfig, url: string | undefined): Remote {
-  const base = (url ?? configuredUrl(loaded)).replace(/\/+$/, "");
-  if (!URL.canParse(base)) throw new ShimmyError("server_unreachable", { url: base, reason: "that is no URL" });
+  const base = url === undefined ? configuredUrl(loaded) : addressOf("--url", url);
   const [key] = [...loaded.config.apiKey, ...loaded.config.strictKeys];
   const send = async (path: string, init: RequestInit = {}) => {
     const headers = { ...init.headers, ...(key && { authorization: `Bearer ${key}` }) };
@@ -24,7 +23,12 @@ export function remote(loaded: LoadedConfig, url: string | undefined): Remote {
       throw new ShimmyError("server_unreachable", { url: base, reason: reasonOf(cause) }, { cause });
     });
     if (response.ok) return response;
-    throw new ShimmyError("server_refused", { url: base, status: response.status, message: messageIn(await response.text()) });
+    const { status } = response;
+    const message = messageIn(await response.text());
+    if (status === 401 || status === 403)
+      throw new ShimmyError("key_refused", { url: base, status, message: message ?? "it says no more" });
+    if (message === undefined) throw noShimmy(base, `, it answered ${status}`);
+    throw new ShimmyError("server_refused", { url: base, status, message });
   };
   return {
     url: base,
@@ -34,6 +38,19 @@ export function remote(loaded: LoadedConfig, url: string | undefined): Remote {
       return parsed(await (await send(path, { method, ...json })).text(), base);
     },
   };
+}
+
+/**
+ * Where paths are appended: without /v1, for that is how clients of OpenAI's API name a server. @throws invalid_value, which tells no password
+ * @param flag what was typed, as in --url
+ */
+export function addressOf(flag: string, typed: string): string {
+  const url = URL.canParse(typed) ? new URL(typed) : undefined;
+  if (!url || !/^https?:$/.test(url.protocol))
+    throw new ShimmyError("invalid_value", { param: flag, reason: "that is no URL; it must be one such as http://127.0.0.1:11435" });
+  if (url.username !== "" || url.password !== "")
+    throw new ShimmyError("invalid_value", { param: flag, reason: "it must not hold a password; the API key is given by --api-key" });
+  return (url.origin + url.pathname).replace(/\/+$/, "").replace(/\/v1$/, "");
 }
 
 function configuredUrl(loaded: LoadedConfig): string {
@@ -48,20 +65,29 @@ function reasonOf(error: unknown): string {
   return cause instanceof Error ? ((cause as NodeJS.ErrnoException).code ?? cause.message) : String(cause);
 }
 
-function parsed(text: string, url: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new ShimmyError("server_unreachable", { url, reason: "what answers there is no Shimmy" }, { cause });
-  }
+/** A list or a number is the answer of something else, as a file of JSON is. */
+function parsed(text: string, url: string): object {
+  const value = jsonOf(text);
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
+  throw noShimmy(url);
 }
 
-function messageIn(text: string): string {
+/** @param more what it said, if anything */
+export function noShimmy(url: string, more = ""): ShimmyError {
+  return new ShimmyError("server_unreachable", { url, reason: `what answers there is no Shimmy${more}` });
+}
+
+/** What an error of an API like OpenAI's says; undefined: it is none, such as the page of another web server. */
+function messageIn(text: string): string | undefined {
+  const { error } = (jsonOf(text) ?? {}) as { error?: { message?: unknown } };
+  return typeof error?.message === "string" ? error.message : undefined;
+}
+
+function jsonOf(text: string): unknown {
   try {
-    const { error } = JSON.parse(text) as { error?: { message?: unknown } };
-    return typeof error?.message === "string" ? error.message : text.slice(0, 200);
+    return JSON.parse(text);
   } catch {
-    return text.slice(0, 200);
+    return undefined;
   }
 }
 

@@ -6,7 +6,9 @@ import type { LoadedConfig } from "../config/load.ts";
 import { ShimmyError } from "../contract/errors.ts";
 import { type Listening, listen } from "../server/listen.ts";
 import type { Services } from "../server/services.ts";
+import type { Logger } from "../telemetry/log.ts";
 import { openServer } from "./open.ts";
+import { endUnread } from "./output.ts";
 
 export async function serve(loaded: LoadedConfig, flags: { json?: boolean }): Promise<void> {
   const { config } = loaded;
@@ -44,6 +46,7 @@ export async function serve(loaded: LoadedConfig, flags: { json?: boolean }): Pr
       // What ran in the background has ended, with the pool at the latest, and is kept as it ended.
       await Promise.all([responseStore.close(), tracing?.close(), told]);
     });
+    keepWithoutOutput(log);
     announce(listening, flags.json || config.logFormat === "json");
     log.debug("settings", changedSettings(loaded));
     await preloading;
@@ -65,6 +68,14 @@ function announce({ url, host, port }: Listening, json: boolean): void {
   process.stdout.write(`shimmy ${VERSION} is ready on ${url}\n`);
   const body = `{"messages":[{"role":"user","content":"Hello!"}]}`;
   process.stderr.write(`try: curl ${url}/v1/chat/completions -H 'Content-Type: application/json' -d '${body}'\n`);
+}
+
+/** A full disk under `> shimmy.log` takes the ready line and no more. Whoever waited for that line and has gone (EPIPE) wants no server. */
+function keepWithoutOutput(log: Logger): void {
+  process.stdout.off("error", endUnread).on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") endUnread(error);
+    log.warn("the ready line cannot be written", { reason: error.code });
+  });
 }
 
 /** The first signal drains; a second one ends at once. */

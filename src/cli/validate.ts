@@ -21,6 +21,7 @@ import { environmentOf } from "./child-environment.ts";
 import { endOnSignal } from "./ending.ts";
 import { modelsHere } from "./models-here.ts";
 import { printable, printJson, printTable } from "./output.ts";
+import { addressOf } from "./remote.ts";
 
 interface Flags {
   readonly url?: string;
@@ -29,9 +30,9 @@ interface Flags {
   readonly junit?: string;
 }
 
-/** What was found, as an exit code too. @throws server_unreachable when --url is none; invalid_value when --junit cannot be written. */
+/** What was found, as an exit code too. @throws invalid_value when --url is none, or --junit cannot be written. */
 export async function validate(loaded: LoadedConfig, flags: Flags): Promise<void> {
-  const given = flags.url === undefined ? undefined : addressIn(flags.url);
+  const given = flags.url === undefined ? undefined : addressOf("--url", flags.url);
   const ending = new AbortController();
   const release = endOnSignal(ending);
   const command = [process.execPath, fileURLToPath(new URL("./cli.js", import.meta.url))] as const;
@@ -122,15 +123,6 @@ async function refusal(server: Server) {
   return fail(`status ${status}: ${messageOf(json) ?? "refused"}`, "Give a key of the server with --api-key or SHIMMY_API_KEY.", {
     command: `SHIMMY_API_KEY=… shimmy validate --url ${server.url}`,
   });
-}
-
-/** Where the paths are appended. @throws server_unreachable, invalid_value, neither of which tells a password */
-function addressIn(text: string): string {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (!url || !/^https?:$/.test(url.protocol)) throw new ShimmyError("server_unreachable", { url: text, reason: "that is no URL" });
-  if (url.username !== "" || url.password !== "")
-    throw new ShimmyError("invalid_value", { param: "--url", reason: "it must not hold a password; the API key is given by --api-key" });
-  return (url.origin + url.pathname).replace(/\/+$/, "");
 }
 
 /** What takes memory from the start, since somebody configured it. */

@@ -1,7 +1,13 @@
-/** Rows of the catalogue of errors: what `init` and `plan` refuse. Gathered by errors.ts. */
+/** Rows of the catalogue of errors: what `init` and `plan` refuse, and a Node that is too old. Gathered by errors.ts. */
 import type { ErrorEntry } from "./errors.ts";
 
 export const DEPLOY_ERRORS = {
+  node_too_old: {
+    status: 500,
+    kind: "internal",
+    message: "Shimmy needs Node 20.19 or later; this is Node {version}",
+    hint: "Install a newer one from nodejs.org, or with `nvm install 22`.",
+  },
   unknown_template: {
     status: 404,
     kind: "not_found",

@@ -9,6 +9,12 @@ export const REMOTE_ERRORS = {
     hint: "Start one with `shimmy serve`, or name it with --url.",
   },
   server_refused: { status: 502, kind: "unavailable", message: "The server at {url} answered {status}: {message}" },
+  key_refused: {
+    status: 401,
+    kind: "authentication",
+    message: "The server at {url} answered {status}: {message}",
+    hint: "Give a key of that server in SHIMMY_API_KEY, or with --api-key.",
+  },
   unknown_workload: {
     status: 400,
     kind: "invalid_request",

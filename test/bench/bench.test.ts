@@ -1,5 +1,7 @@
 /** `shimmy bench` as a user types it: on a server of its own, beside another Shimmy, and on servers that are poor, broken or none. */
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import type { BenchResult } from "../../src/bench/result.ts";
@@ -137,16 +139,25 @@ test("keys are in no output, though the server repeats them", async () => {
 describe("what cannot be measured is told before anything is", () => {
   test.each([
     [["--workloads", "decod"], 2, "perhaps 'decode'"],
-    [["--url", "nowhere"], 1, "that is no URL"],
-    [["--url", "http://user:secret@127.0.0.1:1"], 1, "a password in a URL is not taken"],
+    [["--url", "nowhere"], 2, "that is no URL"],
+    [["--url", "http://user:secret@127.0.0.1:1"], 2, "it must not hold a password"],
     [["--url", "http://127.0.0.1:1"], 1, "No server answers at http://127.0.0.1:1: "],
-    [["--clients", "0"], 1, "Invalid value for 'clients'"],
+    [["--clients", "0"], 2, "Invalid value for '--clients'"],
     [["--rounds", "none"], 2, "a whole number above 0"],
   ] as const)("%j", async (args, code, told) => {
     const run = await shimmy(["bench", ...args], { cwd, env });
     expect([run.code, run.stdout]).toEqual([code, ""]);
     expect(run.stderr).toContain(told);
     expect(run.stderr).not.toContain("secret");
+  });
+
+  test("a server that takes connections and says nothing", { timeout: 60_000 }, async () => {
+    const silent = createServer(() => undefined).listen(0, "127.0.0.1");
+    await once(silent, "listening");
+    running.push({ stop: () => silent.close() });
+    const url = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`;
+    const { code, stderr } = await shimmy(["bench", "--url", url], { cwd, env });
+    expect([code, stderr]).toEqual([1, expect.stringContaining(`No server answers at ${url}: no answer in 10 s`)]);
   });
 
   test("a model that is not there, with those that are", async () => {

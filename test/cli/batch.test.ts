@@ -47,8 +47,6 @@ test("what is wrong with its lines is told by line", async () => {
 
 test.each([
   [["submit", "nowhere.jsonl"], /cannot be read \(ENOENT\)/],
-  [["submit"], /submit needs a file of requests/],
-  [["show"], /show needs the id of a batch/],
   [["show", "../x"], /answered 404: There is no batch/],
 ])("%j is an error", async (args, message) => {
   expect(await run(...args)).toMatchObject({ code: 1, stdout: "", stderr: expect.stringMatching(message) });

@@ -1,4 +1,7 @@
 /** `ps`, `load`, `unload`: the commands that talk to a running server. */
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { shimmy, temporaryFolder } from "../support/command.ts";
 import { startServer, type TestServer } from "../support/server.ts";
@@ -41,8 +44,39 @@ test("what the server refuses is told, with exit code 1", async () => {
   const strictKey = await shimmy(["ps", "--url", server.url], { cwd, env: { SHIMMY_STRICT_KEYS: "secret" } });
   expect(strictKey.code).toBe(0);
   const noKey = await shimmy(["ps", "--url", server.url], { cwd });
-  expect([noKey.code, noKey.stderr]).toEqual([1, expect.stringContaining("answered 401")]);
+  expect([noKey.code, noKey.stderr]).toEqual([1, expect.stringMatching(/answered 401: .*\nhint: Give a key .*SHIMMY_API_KEY/)]);
 });
+
+test("--url may be what clients of OpenAI's API are given, and a password in it is not told", async () => {
+  expect((await shimmy(["ps", "--json", "--url", `${server.url}/v1/`], { cwd, env })).code).toBe(0);
+  const { code, stderr } = await shimmy(["ps", "--url", "http://me:hush@127.0.0.1:9"], { cwd });
+  expect([code, stderr]).toEqual([2, expect.stringContaining("it must not hold a password")]);
+  expect(stderr).not.toContain("hush");
+});
+
+test("what answers and is no Shimmy is called so, in a line", async () => {
+  const answers: Record<string, [number, string]> = {
+    "/api/ps": [200, `{"models": []}`], // as Ollama answers
+    "/api/alerts": [200, "[]"],
+  };
+  const other = createServer(({ url = "" }, response) => {
+    const [status, text] = answers[url] ?? [404, "<html>\n<body>Not found</body></html>"];
+    response.writeHead(status).end(text);
+  }).listen(0, "127.0.0.1");
+  await once(other, "listening");
+  const url = `http://127.0.0.1:${(other.address() as AddressInfo).port}`;
+  try {
+    for (const typed of [["ps"], ["alerts", "list"], ["load", "shimmy-tiny"], ["unload", "shimmy-tiny"], ["batch", "list"]]) {
+      const { code, stdout, stderr } = await shimmy([...typed, "--url", url], { cwd });
+      expect([code, stdout], typed.join(" ")).toEqual([1, ""]);
+      expect(stderr).toMatch(
+        /^error: No Shimmy server answers at http:\S+: what answers there is no Shimmy(, it answered 404)?\nhint: .*\n$/,
+      );
+    }
+  } finally {
+    other.close();
+  }
+}, 30_000);
 
 test("where no server runs that is said, with what to do", async () => {
   const { code, stderr } = await shimmy(["ps", "--bind", "127.0.0.1:9"], { cwd });

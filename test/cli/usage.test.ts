@@ -1,5 +1,6 @@
 /** The command line as a whole: help, version, exit codes. */
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { shimmy, temporaryFolder } from "../support/command.ts";
 
@@ -42,10 +43,26 @@ describe("what was typed wrongly is exit code 2, told on stderr", () => {
     ["generate shimmy-tiny --prompt x --max-tokens none", "a whole number above 0"],
     ["probe", "missing required argument 'model'"],
     ["run one two three", "too many arguments"],
+    ["batch submit", "submit needs a file of requests"],
+    ["batch show --url http://127.0.0.1:1", "show needs the id of a batch"],
+    ["ps --url localhost:11435", "it must be one such as http://127.0.0.1:11435"],
+    ["ps --url ftp://localhost", "that is no URL"],
+    ["bench --url nowhere", "Invalid value for '--url': that is no URL"],
+    ["bench --against nowhere", "Invalid value for '--against': that is no URL"],
+    ["bench --seed -1", "Invalid value for '--seed'"],
+    ["bench --clients 1,,2", "Invalid value for '--clients'"],
   ] as const)
     test(`shimmy ${typed}`, async () => {
       const { code, stdout, stderr } = await shimmy(typed.split(" ").filter(Boolean), { cwd });
       expect([code, stdout]).toEqual([2, ""]);
       expect(stderr).toContain(told);
     });
+});
+
+test("what the system refuses is told in a line, with what to do, and not where in the code it happened", async () => {
+  const file = join(cwd, "no-folder");
+  writeFileSync(file, "");
+  const { code, stdout, stderr } = await shimmy(["cp", "shimmy-tiny", "fast"], { cwd, env: { XDG_DATA_HOME: file } });
+  expect([code, stdout]).toEqual([1, ""]);
+  expect(stderr).toMatch(/^error: E\w+: .*no-folder.*\nhint: `shimmy doctor` .*\n$/);
 });

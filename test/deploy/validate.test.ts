@@ -241,7 +241,7 @@ describe("--url", () => {
 
   test("no URL at all is an error of its own", async () => {
     const { code, stderr } = await shimmy(["validate", "--url", "localhost:1"], { cwd: folder });
-    expect(code).toBe(1);
+    expect(code).toBe(2);
     expect(stderr).toContain("that is no URL");
   });
 });

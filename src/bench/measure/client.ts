@@ -5,8 +5,8 @@
 import { createHash } from "node:crypto";
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
+import { TimeLimit } from "../../contract/time-limit.ts";
 import { EventStream, type Usage } from "./event-stream.ts";
-import { TimeLimit } from "./time-limit.ts";
 
 export interface Target {
   /** http://127.0.0.1:PORT, without /v1 */

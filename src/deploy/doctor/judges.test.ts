@@ -133,6 +133,12 @@ describe("folders", () => {
     });
   });
 
+  test.skipIf(process.platform === "win32")("the home of many a system user: nobody is told to move a device away", () => {
+    const found = judgeFolder({ what: "data", path: "/dev/null/.local/share/shimmy", use: "write" });
+    expect(found).toMatchObject({ verdict: "fail", measured: "/dev/null is no folder" });
+    expect(JSON.stringify(found)).not.toContain("mv ");
+  });
+
   test.skipIf(process.getuid?.() === 0)("one that this user may not write (skipped for root, who may)", () => {
     const path = join(folder, "locked");
     mkdirSync(path);

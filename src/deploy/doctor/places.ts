@@ -48,7 +48,14 @@ export function judgeFolder({ path, use, variable }: Folder): Finding {
   const nearest = existing(path);
   if (use === "read" && nearest !== path)
     return fail(`${path} does not exist`, "Make it, or correct --model-dirs.", { limit, command: `mkdir -p ${quoted(path)}` });
-  if (!statSync(nearest).isDirectory())
+  const found = statSync(nearest);
+  // /dev/null is the home of many a system user, and to move it away breaks the machine.
+  if (!found.isDirectory() && !found.isFile())
+    return fail(`${nearest} is no folder`, "Name a folder for what Shimmy keeps.", {
+      limit,
+      command: "export HOME=/a/folder/that/can/be/written",
+    });
+  if (found.isFile())
     return fail(`${nearest} is a file`, "Move it away.", { limit, command: `mv ${quoted(nearest)} ${quoted(`${nearest}.old`)}` });
   const mode = use === "read" ? constants.R_OK | constants.X_OK : constants.W_OK | constants.X_OK;
   const denied = denial(nearest, mode);

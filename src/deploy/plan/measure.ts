@@ -5,6 +5,7 @@
  *
  *     start → empty? → load → a short question → 1, 4, 8 clients: prompts all at once, then answers for a second → end
  */
+import { timeLimit } from "../../contract/time-limit.ts";
 import { bareServerBytes, startServer } from "../own-server.ts";
 import { cpuSeconds, pythonsBelow, residentBytes } from "../processes.ts";
 import type { CommandLine } from "../validate/cli-access.ts";
@@ -130,7 +131,7 @@ interface WaveShape {
 /** Each client asks again where its answer ended, shortly, until the counting is over. */
 async function measureWave(server: Server, pids: readonly number[], { clients, words, maxTokens }: WaveShape): Promise<Wave> {
   const over = new AbortController();
-  const signal = AbortSignal.any([over.signal, AbortSignal.timeout(WAVE_LIMIT_MS)]);
+  const signal = AbortSignal.any([over.signal, timeLimit(WAVE_LIMIT_MS)]);
   const counter = new Counter(clients, pids, over);
   const began = performance.now();
   const client = async (index: number): Promise<Answered> => {

@@ -1,5 +1,7 @@
 import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { afterEach, expect, test } from "vitest";
 import { createLogger } from "../log.ts";
 import { fingerprint, readable, webhookMessage } from "./message.ts";
@@ -122,6 +124,22 @@ test("Retry-After is waited for", async () => {
   await until(() => heard.length === 2);
   expect(performance.now() - before).toBeGreaterThan(900);
 });
+
+test("a receiver that says nothing has not taken it, also where garbage is collected meanwhile", async () => {
+  const { url, lines, heard } = await bareReceiver(() => undefined);
+  webhook = new Webhook({ url, log: logInto(lines), firstWaitMs: 1, answerWithinMs: 200 });
+  webhook.tell("a", {});
+  await until(() => heard.length === 1);
+  collectGarbage();
+  await until(() => heard.length === 2);
+  expect(lines).toMatchObject([{ msg: "alert webhook: not taken, it is tried again", reason: "no answer in 0.2 s" }]);
+});
+
+/** Of the whole process, as a busy server does by itself. */
+function collectGarbage(): void {
+  setFlagsFromString("--expose-gc");
+  (runInNewContext("gc") as () => void)();
+}
 
 async function bareReceiver(answer: (response: ServerResponse) => unknown) {
   const heard: Array<string | undefined> = [];

@@ -3,6 +3,7 @@
  * Bounded: of each subject only the latest word waits, and after `MOST_TRIES` it is given up (some 15 minutes).
  */
 import { setTimeout as delay } from "node:timers/promises";
+import { TimeLimit, timeLimit } from "../../contract/time-limit.ts";
 import type { Logger } from "../log.ts";
 
 export interface WebhookOptions {
@@ -11,6 +12,8 @@ export interface WebhookOptions {
   readonly log: Logger;
   /** Milliseconds before the second try; twice as long before each further one, at most a minute. */
   readonly firstWaitMs?: number;
+  /** Milliseconds until a receiver that says nothing has not taken it. */
+  readonly answerWithinMs?: number;
 }
 
 export const MOST_TRIES = 20;
@@ -33,10 +36,11 @@ export class Webhook {
   readonly #authorization: string | undefined;
   readonly #log: Logger;
   readonly #firstWaitMs: number;
+  readonly #answerWithinMs: number;
   readonly #open = new Map<string, Delivery>();
   readonly #stop = new AbortController();
 
-  constructor({ url, log, firstWaitMs = 1000 }: WebhookOptions) {
+  constructor({ url, log, firstWaitMs = 1000, answerWithinMs = ANSWER_WITHIN_MS }: WebhookOptions) {
     this.#url = new URL(url);
     const { username, password } = this.#url;
     const [name, secret] = [username, password].map(decodeURIComponent);
@@ -45,6 +49,7 @@ export class Webhook {
     this.#url.password = "";
     this.#log = log;
     this.#firstWaitMs = firstWaitMs;
+    this.#answerWithinMs = answerWithinMs;
   }
 
   /** What was to be told of the subject before, and was not taken yet, is forgotten: the receiver wants to know how things are. `taken`: it has. */
@@ -99,7 +104,7 @@ export class Webhook {
         headers: { "content-type": "application/json", ...(this.#authorization && { authorization: this.#authorization }) },
         body: JSON.stringify(body),
         redirect: "manual", // a POST that is redirected arrives without its body
-        signal: AbortSignal.any([this.#stop.signal, AbortSignal.timeout(ANSWER_WITHIN_MS)]),
+        signal: AbortSignal.any([this.#stop.signal, timeLimit(this.#answerWithinMs)]),
       });
       await response.body?.cancel();
       if (response.ok) return { taken: true };
@@ -115,6 +120,7 @@ export class Webhook {
 
 /** Without the address: `fetch` names it in some of its messages. */
 function reasonOf(error: unknown): string {
+  if (error instanceof TimeLimit) return `no answer in ${error.ms / 1000} s`;
   const cause = error instanceof Error ? (error.cause ?? error) : error;
   if (!(cause instanceof Error)) return "it cannot be reached";
   return (cause as NodeJS.ErrnoException).code?.toString() ?? cause.name;
