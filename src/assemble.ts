@@ -117,7 +117,15 @@ export function assemble(loaded: Pick<LoadedConfig, "config" | "alerts" | "file"
   const upstreams =
     config.upstreams.length === 0
       ? undefined
-      : new LazyUpstreams({ local: pool, catalogue, aliases, settings: config, log, tracing: () => traced.tracing });
+      : new LazyUpstreams({
+          local: pool,
+          catalogue,
+          aliases,
+          settings: config,
+          hop: `shimmy-${crypto.randomUUID().replaceAll("-", "").slice(0, 16)}`,
+          log,
+          tracing: () => traced.tracing,
+        });
   return {
     log,
     catalogue,
@@ -230,6 +238,7 @@ export function servicesOf(
   const services: Services = {
     config,
     generator: upstreams ?? pool,
+    ...(upstreams && { hop: upstreams.hop }),
     ...localDoors(pool, upstreams),
     models: () => (upstreams ?? pool).statuses(),
     modelCounts: () => (upstreams ?? pool).counts(),
@@ -259,15 +268,13 @@ export function servicesOf(
   return services;
 }
 
-/** What is answered at once. The properties of a model are told for local ones only; those of upstreams are refused with words. */
+/** What is answered at once. */
 function localDoors(
   pool: LocalPool,
   upstreams: LazyUpstreams | undefined,
 ): Pick<Services, "embedder" | "tokenizer" | "promptRenderer" | "inspector"> {
-  if (!upstreams) return { embedder: pool, tokenizer: pool, promptRenderer: pool, inspector: pool };
-  const doors = upstreams.doors(pool);
-  const properties = upstreams.localOnly("its properties", pool.properties.bind(pool));
-  return { embedder: doors, tokenizer: doors, promptRenderer: doors, inspector: { properties, slots: pool.slots.bind(pool) } };
+  const doors = upstreams?.doors(pool) ?? pool;
+  return { embedder: doors, tokenizer: doors, promptRenderer: doors, inspector: doors };
 }
 
 /** Of the loaded models; 1 before one is. */

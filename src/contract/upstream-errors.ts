@@ -13,4 +13,10 @@ export const UPSTREAM_ERRORS = {
     message: "'{model}' is served by another server, which cannot be asked for {what}",
     hint: "Ask that server itself, or serve the model here.",
   },
+  upstream_loop: {
+    status: 508,
+    kind: "unavailable",
+    message: "The servers that should have '{model}' ask each other for it, and none of them has it",
+    hint: "Take the address of this server out of --upstream of the servers that it asks, or the other way round.",
+  },
 } as const;

@@ -8,6 +8,7 @@ import { ShimmyError } from "../contract/errors.ts";
 import { completion, infill } from "../protocols/llamacpp/index.ts";
 import { chatCompletions, completions, embeddings, encodeError, rerank, scores } from "../protocols/openai/index.ts";
 import type { Protocol, VectorProtocol } from "../protocols/protocol.ts";
+import { comeVia } from "../telemetry/hops.ts";
 import { answer as answerAtOnce } from "./answer.ts";
 import { API_ROUTES } from "./api/index.ts";
 import type { ApiCall, ApiRoute } from "./api/route.ts";
@@ -55,7 +56,10 @@ export function createApp(services: Services): App {
   const app: App = new Hono<Variables>({ strict: false }); // a trailing slash changes nothing
   app.use(cross(services), async (c, next) => {
     c.set("asker", c.req.path === "/health" ? {} : askerOf(services, c.req.raw));
-    await next();
+    const { hop } = services;
+    if (hop === undefined) return next();
+    await comeVia(c.req.header("via"), next);
+    c.res.headers.set("via", `1.1 ${hop}`);
   });
   const routes = new Map<string, MethodHandlers>();
   const add = (method: Method, route: string, handler: RouteHandler) => routes.set(route, { ...routes.get(route), [method]: handler });
@@ -100,7 +104,13 @@ function askerOf({ guards }: Services, request: Request): Asker {
   const mandate = mandateOf(request);
   if (mandate) return { ...mandate.owner, priority: mandate.priority };
   const header = (name: string) => request.headers.get(name) ?? undefined;
-  return { caller: checkKey(guards, header), strict: isStrict(guards, header) };
+  const priority = laterness(header("x-shimmy-priority"));
+  return { caller: checkKey(guards, header), strict: isStrict(guards, header), ...(priority > 0 && { priority }) };
+}
+
+/** Whoever asks may wait longer than others, as a gateway says for its batches; never be before them. */
+function laterness(said: string | undefined): number {
+  return said !== undefined && /^\d{1,3}$/.test(said) ? Number(said) : 0;
 }
 
 function apiCall({ config }: Services, c: Context<Variables>, requestId: string, answeredBy: ApiCall["answeredBy"]): ApiCall {

@@ -24,6 +24,8 @@ export interface Services {
   readonly config: Config;
   readonly guards: GuardSettings;
   readonly generator: Generator;
+  /** What this server calls itself to others that it asks; absent: it asks none. */
+  readonly hop?: string;
   readonly embedder: Embedder;
   readonly tokenizer: Tokenizer;
   readonly promptRenderer: PromptRenderer;

@@ -8,6 +8,7 @@ import { randomUUID } from "node:crypto";
 import type { FinishReason, GenerationEvent, GenerationRequest } from "../contract/generation.ts";
 import { failureInStream, isFields, UpstreamFailure } from "./failure.ts";
 import { logprobsOf } from "./logprobs.ts";
+import { NativeChunks } from "./native.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -17,6 +18,10 @@ interface Choice {
   stopSequence: string | undefined;
   /** By their index there: ours, and whether it has arguments. */
   readonly calls: Map<number, { readonly call: number; argued: boolean }>;
+}
+
+interface Reading extends Pick<GenerationRequest, "choices" | "topLogprobs"> {
+  readonly isNative?: boolean;
 }
 
 export class UpstreamAnswer {
@@ -30,15 +35,25 @@ export class UpstreamAnswer {
   #last: Fields | undefined;
   #timings: Fields = {};
 
-  constructor({ choices }: Pick<GenerationRequest, "choices">) {
+  /** An infill is answered in llama-server's own words. */
+  readonly #native: NativeChunks | undefined;
+  readonly #clean: (text: string) => string;
+  readonly #topLogprobs: number | undefined;
+
+  /** @param clean takes out of its words what nobody may read */
+  constructor({ choices, topLogprobs, isNative = false }: Reading, clean = (text: string) => text) {
+    this.#clean = clean;
+    this.#native = isNative ? new NativeChunks() : undefined;
+    this.#topLogprobs = topLogprobs;
     this.#choices = Array.from({ length: choices }, () => ({ tokens: 0, reason: undefined, stopSequence: undefined, calls: new Map() }));
   }
 
   /** @param events gets what it says. @throws UpstreamFailure, and what a refused request is told. `[DONE]` says nothing here. */
   read(data: string, events: GenerationEvent[]): void {
     if (data === "[DONE]") return;
-    const chunk = parsed(data);
-    if (chunk.error !== undefined && chunk.error !== null) throw failureInStream(chunk.error);
+    const told = parsed(data);
+    const chunk = this.#native?.read(told) ?? told;
+    if (chunk.error !== undefined && chunk.error !== null) throw failureInStream(this.#cleaned(chunk.error));
     const { choices, usage, timings } = chunk;
     if (!Array.isArray(choices)) throw garbage();
     if (isFields(usage)) this.#usage = choices.length > 0 ? usage : together(this.#last, usage);
@@ -66,21 +81,28 @@ export class UpstreamAnswer {
     return events;
   }
 
+  #cleaned(error: unknown): unknown {
+    const { message, param, ...rest } = isFields(error) ? error : { message: error };
+    return { ...rest, message: this.#clean(text(message)), ...(typeof param === "string" && { param: this.#clean(param) }) };
+  }
+
   #read(value: unknown, events: GenerationEvent[]): void {
     if (!isFields(value)) throw garbage();
     const { index, delta, finish_reason: reason, stop_reason: stopped } = value;
     const choice = this.#choices[index as number];
     if (choice === undefined) throw garbage();
     const before = events.length;
-    const said = isFields(delta) ? delta : { content: value.text };
-    const logprobs = logprobsOf(value.logprobs);
+    // Who does not stream has messages.
+    const said = isFields(delta) ? delta : isFields(value.message) ? value.message : { content: value.text };
+    const logprobs = logprobsOf(value.logprobs, this.#topLogprobs);
     const tokens = logprobs?.length ?? 1;
     const thought = text(said.reasoning_content) || text(said.reasoning);
     const common = { choice: index as number, tokens, ...(logprobs && { logprobs }) };
     if (thought !== "") events.push({ type: "reasoning", text: thought, ...common });
     const content = text(said.content);
     if (content !== "" || logprobs?.length) events.push({ type: "text", text: content, ...common });
-    if (Array.isArray(said.tool_calls)) for (const call of said.tool_calls) readCall(choice, index as number, call, events);
+    if (Array.isArray(said.tool_calls))
+      for (const [place, call] of said.tool_calls.entries()) readCall(choice, index as number, call, place, events);
     if (events.length > before) {
       this.#firstAt ??= performance.now();
       choice.tokens += tokens;
@@ -122,11 +144,14 @@ export class UpstreamAnswer {
 
 const CUT = "its answer was cut off";
 
-/** The first piece of a call has its name; one without is a further piece of the arguments. */
-function readCall(choice: Choice, index: number, value: unknown, events: GenerationEvent[]): void {
+/**
+ * The first piece of a call has its name; one without is a further piece of the arguments.
+ * @param among its place in the list, for who tells no index
+ */
+function readCall(choice: Choice, index: number, value: unknown, among: number, events: GenerationEvent[]): void {
   if (!isFields(value)) throw garbage();
   const told = isFields(value.function) ? value.function : {};
-  const place = typeof value.index === "number" ? value.index : 0;
+  const place = typeof value.index === "number" ? value.index : among;
   const fragment = text(told.arguments);
   let known = choice.calls.get(place);
   if (!known) {

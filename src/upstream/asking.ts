@@ -6,9 +6,10 @@ import { ShimmyError } from "../contract/errors.ts";
 import type { TraceLink } from "../contract/tracing.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { Attempt } from "./attempt.ts";
-import { NONE_REACHED, next } from "./choice.ts";
+import { next } from "./choice.ts";
 import { whole } from "./client.ts";
 import { isFields, UpstreamFailure } from "./failure.ts";
+import { begun } from "./loop.ts";
 import type { RemoteQuestion } from "./questions.ts";
 import type { RemoteGroup } from "./table.ts";
 import type { Upstream } from "./upstream.ts";
@@ -21,6 +22,8 @@ export interface Asked {
   /** Absent where nobody counts on one. */
   readonly requestId?: string;
   readonly trace?: TraceLink;
+  /** As in `GenerationRequest`. */
+  readonly priority?: number;
   readonly signal: AbortSignal;
 }
 
@@ -36,10 +39,10 @@ export async function askUpstreams<Answer>(
   local?: () => Promise<Answer>,
 ): Promise<Answer> {
   const { model, requestId } = asked;
-  const tried = new Set<Upstream>();
+  const { tried, ...begin } = begun(members);
   // No prefix is worth anything here: the least busy one, and of equals any.
   const key = requestId ?? String(Math.random());
-  let last = NONE_REACHED;
+  let { last } = begin;
   let refused: ShimmyError | undefined;
   for (let member = next(members, tried, key); member; member = next(members, tried, key)) {
     tried.add(member.upstream);
@@ -67,14 +70,21 @@ export async function askUpstreams<Answer>(
 async function askOne<Answer>(
   { upstream, id }: Group["members"][number],
   question: RemoteQuestion<Answer>,
-  { model, requestId, trace, signal }: Asked,
+  { model, requestId, trace, priority = 0, signal }: Asked,
 ): Promise<Answer> {
   const dialect = upstream.listing?.dialect ?? "other";
-  const { path, fields } = question.call(dialect, (what) => new ShimmyError("upstream_unsupported", { model, what }));
+  const { path, fields, isRead } = question.call(dialect, (what) => new ShimmyError("upstream_unsupported", { model, what }));
   const attempt = new Attempt(upstream, signal, trace);
-  const headers = { ...attempt.traceHeaders, ...(requestId !== undefined && { "x-request-id": requestId }) };
+  const headers = {
+    ...attempt.traceHeaders,
+    ...(requestId !== undefined && { "x-request-id": requestId }),
+    ...(priority > 0 && { "x-shimmy-priority": String(priority) }),
+  };
   try {
-    attempt.response = await upstream.ask(path, { model: id, ...fields }, headers, signal, "application/json");
+    const asked = { model: id, ...fields };
+    attempt.response = isRead
+      ? await upstream.look(`${path}?${new URLSearchParams({ model: id })}`, headers, signal)
+      : await upstream.ask(path, asked, headers, signal, "application/json");
     const answer = question.read(parsed(await whole(attempt.response, signal, question.longest)), dialect);
     attempt.answered();
     return answer;

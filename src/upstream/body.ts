@@ -3,13 +3,13 @@
  * events are told as they come. Nothing is left out in silence: what a kind of server cannot do is an error. Pure.
  */
 import { ShimmyError } from "../contract/errors.ts";
-import type { ChatMessage, ChatPrompt, Constraint, GenerationRequest, SamplingParams } from "../contract/generation.ts";
+import type { ChatMessage, ChatPrompt, Constraint, GenerationRequest, InfillPrompt, SamplingParams } from "../contract/generation.ts";
 import { KEEP_FOREVER } from "../contract/keep-alive.ts";
 import { spelled } from "../contract/sampling-names.ts";
 import type { Dialect } from "./listing.ts";
 
 export interface UpstreamCall {
-  readonly path: "/v1/chat/completions" | "/v1/completions";
+  readonly path: "/v1/chat/completions" | "/v1/completions" | "/infill";
   readonly body: Readonly<Record<string, unknown>>;
 }
 
@@ -24,7 +24,12 @@ export function upstreamCall(request: GenerationRequest, model: string, dialect:
   if (request.constraint && "gbnf" in request.constraint && !llama) throw refuse("an answer in a GBNF grammar");
   const body = { model, stream: true, stream_options: { include_usage: true }, ...common(request, dialect) };
   if (prompt.kind === "chat") return { path: "/v1/chat/completions", body: { ...body, ...chatFields(prompt, request, dialect) } };
-  if (prompt.kind === "infill" && (prompt.files || dialect === "llama-server")) throw refuse("a fill in the middle with other files");
+  if (prompt.kind === "infill") {
+    // llama-server knows no other way; a Shimmy and others know OpenAI's suffix.
+    if (dialect === "llama-server" || (dialect === "shimmy" && prompt.files))
+      return { path: "/infill", body: infillFields(body, prompt, request) };
+    if (prompt.files) throw refuse("a fill in the middle with other files");
+  }
   const asked = { text: "text", tokens: "tokens", infill: "prefix" } as const;
   return {
     path: "/v1/completions",
@@ -34,9 +39,27 @@ export function upstreamCall(request: GenerationRequest, model: string, dialect:
       ...(prompt.kind === "infill" && { suffix: prompt.suffix }),
       // Without a word it ends after 16 tokens there.
       ...(dialect === "vllm" && request.maxTokens === undefined && { max_tokens: null }),
-      ...(request.topLogprobs !== undefined && { logprobs: request.topLogprobs }),
+      ...(request.topLogprobs !== undefined && { logprobs: alternatives(request.topLogprobs, dialect) }),
       ...(request.constraint && constraintFields(request.constraint, dialect === "llama-server")),
     },
+  };
+}
+
+/** In llama-server's own words. Its context is a repository even where no files are given. */
+function infillFields(
+  body: Fields,
+  { prefix, suffix, files }: InfillPrompt,
+  { maxTokens, constraint, topLogprobs }: GenerationRequest,
+): Fields {
+  const { max_tokens: _, stream_options: __, ...shared } = body;
+  return {
+    ...shared,
+    input_prefix: prefix,
+    input_suffix: suffix,
+    ...(files && { input_extra: files.map(({ name, text }) => ({ filename: name, text })) }),
+    ...(maxTokens !== undefined && { n_predict: maxTokens }),
+    ...(topLogprobs !== undefined && { n_probs: topLogprobs }),
+    ...(constraint && constraintFields(constraint, true)),
   };
 }
 
@@ -81,10 +104,15 @@ export function chatFields(
     ...(toolChoice && { tool_choice: toolChoice === "required" ? toolChoice : { type: "function", function: { name: toolChoice.name } } }),
     ...(parallelToolCalls === false && { parallel_tool_calls: false }),
     ...(addGenerationPrompt === false && { add_generation_prompt: false }),
-    ...(topLogprobs !== undefined && { logprobs: true, top_logprobs: topLogprobs }),
+    ...(topLogprobs !== undefined && { logprobs: true, top_logprobs: alternatives(topLogprobs, dialect) }),
     ...(constraint && constraintFields(constraint, false)),
     ...thoughts(prompt, dialect),
   };
+}
+
+/** llama-server tells no probabilities at all where it is asked for no alternatives: the one that it is asked for is left out here. */
+function alternatives(topLogprobs: number, dialect: Dialect): number {
+  return dialect === "llama-server" ? Math.max(1, topLogprobs) : topLogprobs;
 }
 
 /** An assistant's turn of calls alone has no content. */

@@ -55,7 +55,7 @@ export const NONE_REACHED = new UpstreamFailure("unreachable", "none of them can
 
 interface Admitting extends Candidate {
   readonly breaker: { admits(inFlight: number): boolean };
-  readonly leaving: boolean;
+  readonly isLast: boolean;
 }
 
 /** Of those that were not tried and may be asked. */
@@ -68,7 +68,7 @@ export function next<U extends Admitting, M extends { readonly upstream: U }>(
   const free = members.filter(({ upstream }) => !tried.has(upstream) && upstream.breaker.admits(upstream.inFlight));
   const upstreams = free.map(({ upstream }) => upstream);
   // Those that are about to end are the last resort.
-  const staying = upstreams.filter(({ leaving }) => !leaving);
+  const staying = upstreams.filter(({ isLast }) => !isLast);
   const chosen = choose(staying.length > 0 ? staying : upstreams, key, slack);
   return free.find(({ upstream }) => upstream === chosen);
 }

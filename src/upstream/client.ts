@@ -47,7 +47,13 @@ class StaleConnection extends Error {}
 function attempt({ url, method, headers, body, silenceMs, signal }: Call, agent: Agent | false): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const start = url.startsWith("https:") ? requestHttps : requestHttp;
-    const request = start(url, { method, headers, agent, signal, maxHeaderSize: LONGEST_HEAD });
+    const request = start(url, {
+      method,
+      headers: { "accept-encoding": "identity", ...headers },
+      agent,
+      signal,
+      maxHeaderSize: LONGEST_HEAD,
+    });
     const silent = () => request.destroy(new UpstreamFailure("unreachable", `it was silent for ${Math.round(silenceMs / 1000)} s`));
     const waiting = setTimeout(silent, silenceMs);
     let connecting: NodeJS.Timeout | undefined;
@@ -63,6 +69,11 @@ function attempt({ url, method, headers, body, silenceMs, signal }: Call, agent:
     request.setTimeout(silenceMs, silent);
     request.once("response", (response) => {
       stopWaiting();
+      const coding = response.headers["content-encoding"];
+      if (coding !== undefined && coding !== "identity") {
+        response.destroy();
+        return reject(new UpstreamFailure("unwell", "its answer is compressed, which it was not asked for"));
+      }
       resolve(response.setEncoding("utf8"));
     });
     request.on("error", (error: NodeJS.ErrnoException) => {
@@ -118,6 +129,9 @@ export async function* textOf(response: IncomingMessage): AsyncGenerator<string,
   }
 }
 
+/** OpenSSL's and Node's words for certificates of unknown issuers. */
+const NOT_TRUSTED = /^(DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_(VERIFY_LEAF_SIGNATURE|GET_ISSUER_CERT.*))$/;
+
 /** What an answer, or the wait for one, was ended by. */
 export function connectionFailure(error: unknown, signal: AbortSignal): unknown {
   if (signal.aborted) return new ShimmyError("client_closed");
@@ -125,6 +139,10 @@ export function connectionFailure(error: unknown, signal: AbortSignal): unknown 
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   // What no HTTP server says: the one who answers there is none.
   if (code.startsWith("HPE_")) return new UpstreamFailure("unwell", `its answer is no HTTP (${code})`, { cause: error });
+  if (NOT_TRUSTED.test(code))
+    return new UpstreamFailure("unreachable", `its certificate is not trusted here (${code}): NODE_EXTRA_CA_CERTS names a file of more`, {
+      cause: error,
+    });
   return new UpstreamFailure("unreachable", `the connection failed${code && ` (${code})`}`, { cause: error });
 }
 

@@ -2,6 +2,7 @@
  * The local pool and the upstreams as one generator and one list of models. Made by lazy.ts with the first wish for a model. A model that is
  * at both places is asked of the upstreams first: whoever names some wants the work to go there; this machine answers when they do not.
  */
+import { setTimeout } from "node:timers/promises";
 import { ShimmyError } from "../contract/errors.ts";
 import type { GenerationEvent, GenerationRequest, Generator, ResolvedModel, Wanted } from "../contract/generation.ts";
 import type { ModelInfo, ModelState, ModelStatus } from "../contract/model.ts";
@@ -10,17 +11,22 @@ import type { AliasTable } from "../models/alias-table.ts";
 import { NO_ALIASES } from "../models/alias-table.ts";
 import { findById } from "../models/name-index.ts";
 import { isEmbedded, resolveModel, shownName } from "../models/resolve.ts";
+import { hops } from "../telemetry/hops.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { UpstreamGauges } from "../telemetry/upstream-metrics.ts";
 import { type Asked, askUpstreams } from "./asking.ts";
 import { RemoteGenerator } from "./generator.ts";
 import type { CombinedOptions } from "./lazy.ts";
+import { cameThrough } from "./loop.ts";
 import type { RemoteQuestion } from "./questions.ts";
-import { type RemoteTable, remoteTable } from "./table.ts";
+import { type RemoteGroup, type RemoteTable, remoteTable } from "./table.ts";
 import { Upstream } from "./upstream.ts";
 
 /** Before a name is said to be unknown, lists as young as this are looked at again. */
 const DOUBTED_AGE_MS = 1000;
+
+/** How long another gateway has to wait for lists that are not there yet. */
+const PATIENCE_MS = 1000;
 
 /** What a request that names no model asks for. */
 const UNNAMED = "default";
@@ -38,12 +44,11 @@ export class CombinedGenerator implements Generator {
   #all: readonly ModelInfo[] = [];
 
   constructor(options: CombinedOptions) {
-    const { settings, log, tracing } = options;
+    const { settings, hop, log, tracing } = options;
     this.#options = options;
     this.#log = log;
-    this.#upstreams = settings.upstreams.map(
-      (setting) => new Upstream(setting, { silenceMs: settings.upstreamTimeout, log, ...(tracing && { tracing }) }),
-    );
+    const parts = { silenceMs: settings.upstreamTimeout, hop, log, ...(tracing && { tracing }) };
+    this.#upstreams = settings.upstreams.map((setting) => new Upstream(setting, parts));
     this.#remote = new RemoteGenerator(() => this.#table, log);
   }
 
@@ -63,7 +68,7 @@ export class CombinedGenerator implements Generator {
   generate(model: ResolvedModel, request: GenerationRequest, signal: AbortSignal): AsyncIterable<GenerationEvent> {
     const group = model.adapter ? undefined : this.#table.get(model.info.id);
     const local = () => this.#options.local.generate(model, request, signal);
-    if (!group) return local();
+    if (!group || this.#staysHere(group)) return local();
     return this.#remote.generate(model, request, signal, group.local ? local : undefined);
   }
 
@@ -75,15 +80,15 @@ export class CombinedGenerator implements Generator {
     local: () => Promise<Answer>,
   ): Promise<Answer> {
     const group = adapter ? undefined : this.#table.get(info.id);
-    if (!group) return local();
+    if (!group || this.#staysHere(group)) return local();
     return askUpstreams(group, question, { ...asked, model: info.id }, this.#log, group.local ? local : undefined);
   }
 
-  /** Local ones first, in their order. */
+  /** Local ones first, in their order. A gateway that asks is not told what only it has. */
   async statuses(): Promise<readonly ModelStatus[]> {
-    await this.#refresh();
+    if (!this.#cameBack()) await this.#refresh();
     const here = await this.#options.local.statuses();
-    return [...here, ...this.#remoteOnly()];
+    return [...here, ...this.#remoteOnly((members) => !members.every(({ upstream }) => cameThrough(upstream)))];
   }
 
   /** Asks nobody. */
@@ -108,8 +113,10 @@ export class CombinedGenerator implements Generator {
     return this.#upstreams.map((upstream) => upstream.gauges());
   }
 
-  has(id: string): boolean {
-    return this.#isRemoteOnly(id);
+  /** Of a model that only upstreams have. */
+  statusOf(id: string): ModelStatus | undefined {
+    const group = this.#table.get(id);
+    return group && !group.local ? group.status : undefined;
   }
 
   close(): void {
@@ -128,17 +135,41 @@ export class CombinedGenerator implements Generator {
     } catch (error) {
       if (!(error instanceof ShimmyError) || error.code !== "model_not_found") throw error;
       await this.#refresh(DOUBTED_AGE_MS);
-      return resolveModel(name, this.#all, options);
+      return this.#resolved(name, options);
     }
+  }
+
+  /** @throws upstream_failed where one that has not told its models yet may have it */
+  #resolved(name: string, options: Parameters<typeof resolveModel>[2]): ResolvedModel {
+    try {
+      return resolveModel(name, this.#all, options);
+    } catch (error) {
+      const silent = this.#upstreams.find(({ listing, gateway }) => listing === undefined && gateway !== this.#options.hop);
+      if (!silent || !(error instanceof ShimmyError) || error.code !== "model_not_found") throw error;
+      const reason = "one has not told its models yet";
+      throw new ShimmyError("upstream_failed", { model: shownName(name), reason: silent.breaker.reason || reason }, { cause: error });
+    }
+  }
+
+  /** It came back, and no upstream may be asked again. @throws upstream_loop where only they have the model */
+  #staysHere({ local, status }: RemoteGroup<Upstream>): boolean {
+    if (!this.#cameBack()) return false;
+    if (!local) throw new ShimmyError("upstream_loop", { model: status.info.id });
+    return true;
+  }
+
+  /** The request was here before. */
+  #cameBack(): boolean {
+    return hops().includes(this.#options.hop);
   }
 
   #isRemoteOnly(id: string): boolean {
     return this.#table.get(id)?.local === false;
   }
 
-  #remoteOnly(): ModelStatus[] {
+  #remoteOnly(isTold: (members: RemoteGroup<Upstream>["members"]) => boolean = () => true): ModelStatus[] {
     return [...this.#table.values()].flatMap(({ status, local, members }) => {
-      if (local) return [];
+      if (local || !isTold(members)) return [];
       const open = members.every(({ upstream }) => upstream.breaker.state === "open");
       return [open ? { ...status, state: "failed" as const } : status];
     });
@@ -146,7 +177,11 @@ export class CombinedGenerator implements Generator {
 
   /** Lists are made anew only when one of them is another one. */
   async #refresh(maxAgeMs?: number): Promise<void> {
-    const [here] = await Promise.all([this.#options.catalogue.list(), ...this.#upstreams.map((upstream) => upstream.refresh(maxAgeMs))]);
+    const lists = this.#upstreams.map((upstream) => upstream.refresh(maxAgeMs));
+    // Two gateways that have just begun would wait for each other's first list.
+    const told =
+      hops().length === 0 ? Promise.all(lists) : Promise.race([Promise.all(lists), setTimeout(PATIENCE_MS, undefined, { ref: false })]);
+    const [here] = await Promise.all([this.#options.catalogue.list(), told]);
     const madeOf = [here, ...this.#upstreams.map(({ listing }) => listing)];
     if (madeOf.length === this.#madeOf.length && madeOf.every((each, index) => each === this.#madeOf[index])) return;
     this.#madeOf = madeOf;

@@ -6,9 +6,10 @@ import { ShimmyError } from "../contract/errors.ts";
 
 /**
  * `unreachable`: no connection, none that lasts, or it takes no work now; it is not asked for a while. `unwell`: it answered with what is no
- * answer. `busy`: its queue is full. `stranger`: it does not have the model that its list told of. `leaving`: it is about to end, and well.
+ * answer. `busy`: its queue is full. `stranger`: it does not have the model that its list told of. `leaving`: it is about to end, and well;
+ * `loading`: it begins, and will be. `loop`: it is this server itself, or would ask it.
  */
-export type FailureKind = "unreachable" | "unwell" | "busy" | "stranger" | "leaving";
+export type FailureKind = "unreachable" | "unwell" | "busy" | "stranger" | "leaving" | "loading" | "loop";
 
 /** Another upstream may do better. What no other would answer either is a thrown `ShimmyError` instead. */
 export class UpstreamFailure extends Error {
@@ -25,6 +26,7 @@ export class UpstreamFailure extends Error {
 
   /** What the caller is told when no other is left. */
   toldOf(model: string): ShimmyError {
+    if (this.kind === "loop") return new ShimmyError("upstream_loop", { model }, { cause: this });
     if (this.kind === "busy")
       return new ShimmyError("queue_full", { model, queued: "all upstreams", retry_after: this.options.retryAfter ?? 1 }, { cause: this });
     const { said } = this.options;
@@ -41,7 +43,7 @@ const LONGEST_RETRY_S = 3600;
 
 /** An answer of another status than 200. @param text its body, as far as it was read */
 export function failureOf(status: number, text: string, retryAfter?: string): UpstreamFailure | ShimmyError {
-  return judged(status, errorIn(text), Number(retryAfter));
+  return judged(status, errorIn(text), secondsOf(retryAfter));
 }
 
 /** The error that a stream ended with: its status line said 200 before. */
@@ -50,6 +52,12 @@ export function failureInStream(error: unknown): UpstreamFailure | ShimmyError {
   const { type, code } = fields;
   const status = typeof code === "number" ? code : STATUS_OF_TYPE[String(type)];
   return judged(status ?? 500, fields, Number(fields.retry_after));
+}
+
+/** Seconds, or a date (RFC 9110, 10.2.3). NaN: neither. */
+function secondsOf(retryAfter: string | undefined): number {
+  const seconds = Number(retryAfter);
+  return Number.isNaN(seconds) ? (Date.parse(retryAfter ?? "") - Date.now()) / 1000 : seconds;
 }
 
 const STATUS_OF_TYPE: Readonly<Record<string, number>> = {
@@ -68,6 +76,10 @@ function judged(status: number, error: Fields, retry: number): UpstreamFailure |
   if (status === 401 || status === 403) return new UpstreamFailure("unwell", `it does not take our key (${status})`);
   if (status === 404) return new UpstreamFailure("stranger", "it does not have the model any more");
   if (status === 503 && error.code === "shutting_down") return new UpstreamFailure("leaving", "it is shutting down");
+  if (status === 508) return new UpstreamFailure("loop", "it would ask this server again");
+  // llama-server's, until its model is read. Nothing that somebody asked stands there.
+  if (status === 503 && error.type === "unavailable_error" && /^loading model/i.test(said))
+    return new UpstreamFailure("loading", "it is loading its model");
   // llama-server's for what it was not started for (vectors, ranks): it is well.
   if (status === 501) return new ShimmyError("upstream_refused", { message: said || "The upstream does not do that" });
   if (status === 408 || status >= 500 || status < 400) {

@@ -6,14 +6,16 @@
  *
  * Of an answer that is not streamed no piece is told before the last.
  */
+import type { IncomingMessage } from "node:http";
 import type { GenerationEvent, GenerationRequest, Generator, ResolvedModel } from "../contract/generation.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { UpstreamAnswer } from "./answer.ts";
 import { Attempt } from "./attempt.ts";
 import { upstreamCall } from "./body.ts";
-import { NONE_REACHED, next, prefixKey, slackOf } from "./choice.ts";
-import { textOf } from "./client.ts";
+import { next, prefixKey, slackOf } from "./choice.ts";
+import { whole as readWhole, textOf } from "./client.ts";
 import { UpstreamFailure } from "./failure.ts";
+import { begun } from "./loop.ts";
 import { EventParser } from "./sse.ts";
 import type { RemoteGroup, RemoteTable } from "./table.ts";
 import type { Upstream } from "./upstream.ts";
@@ -41,15 +43,16 @@ export class RemoteGenerator implements Pick<Generator, "generate"> {
     local?: () => AsyncIterable<GenerationEvent>,
   ): AsyncGenerator<GenerationEvent, void, undefined> {
     const group = this.#table().get(info.id);
-    const tried = new Set<Upstream>();
+    const { tried, ...begin } = begun(group?.members ?? []);
     const key = prefixKey(request);
     const slack = slackOf(request);
-    let last = NONE_REACHED;
+    let { last } = begin;
     let started = false;
     for (let told = false; group; ) {
       const member = next(group.members, tried, key, slack);
       if (!member) break;
       tried.add(member.upstream);
+      this.#log.debug("asked of an upstream", { id: request.id, upstream: member.upstream.name, model: info.id });
       try {
         const lists = answer(member, request, signal);
         for await (const events of request.whole ? whole(lists) : lists) {
@@ -90,6 +93,9 @@ async function* whole(lists: AsyncIterable<readonly GenerationEvent[]>): AsyncGe
   yield kept;
 }
 
+/** Characters of a stream that is kept until its end: some hundred thousand tokens. */
+const LONGEST_KEPT = 128 * 1024 * 1024;
+
 /** The whole way of one request to one upstream, and what its breaker learns of it. Events that came together are one list. */
 async function* answer(
   { upstream, id }: Group["members"][number],
@@ -97,13 +103,22 @@ async function* answer(
   signal: AbortSignal,
 ): AsyncGenerator<readonly GenerationEvent[], void, undefined> {
   const { path, body } = upstreamCall(request, id, upstream.listing?.dialect ?? "other");
-  const attempt = new Attempt(upstream, signal, request.trace);
-  const headers = { ...attempt.traceHeaders, "x-request-id": request.id };
+  const { id: requestId, trace, priority = 0 } = request;
+  const attempt = new Attempt(upstream, signal, trace);
+  const headers = {
+    ...attempt.traceHeaders,
+    "x-request-id": requestId,
+    ...(priority > 0 && { "x-shimmy-priority": String(priority) }),
+  };
   try {
     attempt.response = await upstream.ask(path, body, headers, signal);
-    const reader = new UpstreamAnswer(request);
+    const reader = new UpstreamAnswer({ ...request, isNative: path === "/infill" }, (text) => upstream.cleaned(text));
+    if (isJson(attempt.response)) return yield await inOnePiece(reader, attempt, signal);
     const parser = new EventParser();
+    let length = 0;
     for await (const text of textOf(attempt.response)) {
+      length += text.length;
+      if (request.whole && length > LONGEST_KEPT) throw new UpstreamFailure("unwell", "its answer has no end");
       const events: GenerationEvent[] = [];
       try {
         for (const data of parser.push(text)) reader.read(data, events);
@@ -119,4 +134,17 @@ async function* answer(
   } finally {
     attempt.close();
   }
+}
+
+/** Who does not stream answers so, and who has an error to tell and no status for it. */
+function isJson({ headers }: IncomingMessage): boolean {
+  return /^application\/json\b/i.test(headers["content-type"] ?? "");
+}
+
+async function inOnePiece(reader: UpstreamAnswer, attempt: Attempt, signal: AbortSignal): Promise<readonly GenerationEvent[]> {
+  const events: GenerationEvent[] = [];
+  reader.read(await readWhole(attempt.response!, signal), events);
+  events.push(...reader.end());
+  attempt.answered();
+  return events;
 }

@@ -3,7 +3,6 @@
  * assemble.ts, only if upstreams are configured; given to the door in the pool's place.
  */
 import type { Config } from "../config/table.ts";
-import { ShimmyError } from "../contract/errors.ts";
 import type { GenerationEvent, Generator, ResolvedModel } from "../contract/generation.ts";
 import type { ModelState, ModelStatus } from "../contract/model.ts";
 import type { Tracing } from "../contract/tracing.ts";
@@ -26,6 +25,8 @@ export interface CombinedOptions {
   readonly catalogue: Pick<Catalogue, "list">;
   readonly aliases?: Pick<Aliases, "current">;
   readonly settings: Pick<Config, "upstreams" | "upstreamTimeout" | "strictModels" | "defaultModel">;
+  /** What this gateway calls itself to others. */
+  readonly hop: string;
   readonly log: Logger;
   /** Absent, or gives none: questions to upstreams are no spans. */
   readonly tracing?: () => Pick<Tracing, "call"> | undefined;
@@ -38,6 +39,10 @@ export class LazyUpstreams implements Generator {
 
   constructor(options: CombinedOptions) {
     this.#options = options;
+  }
+
+  get hop(): string {
+    return this.#options.hop;
   }
 
   async resolve(...asked: Parameters<Generator["resolve"]>): Promise<ResolvedModel> {
@@ -69,20 +74,6 @@ export class LazyUpstreams implements Generator {
     return this.#made?.gauges() ?? [];
   }
 
-  /**
-   * What only the local pool does, for its own models.
-   * @param what as the end of "which cannot be asked for …"
-   */
-  localOnly<Asked extends readonly unknown[], Answer>(
-    what: string,
-    does: (model: ResolvedModel, ...asked: Asked) => Promise<Answer>,
-  ): (model: ResolvedModel, ...asked: Asked) => Promise<Answer> {
-    return async (model, ...asked) => {
-      if (this.#made?.has(model.info.id)) throw new ShimmyError("upstream_unsupported", { model: model.info.id, what });
-      return does(model, ...asked);
-    };
-  }
-
   /** What is answered at once, by the upstreams and by the local pool. */
   doors(local: Doors): Doors {
     const open = async () => (await import("./doors.ts")).doorsOf(await this.#combined(), local);
@@ -92,6 +83,8 @@ export class LazyUpstreams implements Generator {
       tokenize: async (...asked) => (await open()).tokenize(...asked),
       detokenize: async (...asked) => (await open()).detokenize(...asked),
       renderPrompt: async (...asked) => (await open()).renderPrompt(...asked),
+      properties: async (...asked) => (await open()).properties(...asked),
+      slots: async (...asked) => (await open()).slots(...asked),
     };
   }
 

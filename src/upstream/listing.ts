@@ -21,7 +21,8 @@ export interface Listing {
   readonly models: readonly RemoteModel[];
 }
 
-const MOST_MODELS = 4096;
+/** The longest list that one may send has room for no more. */
+const MOST_MODELS = 65_536;
 const LONGEST_ID = 256;
 
 /** @throws UpstreamFailure for what is no list. Entries without a usable id are passed over. */

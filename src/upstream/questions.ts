@@ -20,12 +20,19 @@ import type { Dialect } from "./listing.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
+export interface RemoteCall {
+  readonly path: string;
+  readonly fields: Fields;
+  /** True: a GET, without fields. */
+  readonly isRead?: boolean;
+}
+
 /** One question to any upstream that has the model. */
 export interface RemoteQuestion<Answer> {
   /** As the end of "which cannot be asked for …", should no upstream have the route. */
   readonly what: string;
   /** @throws upstream_unsupported by `refuse` */
-  call(dialect: Dialect, refuse: (what: string) => ShimmyError): { readonly path: string; readonly fields: Fields };
+  call(dialect: Dialect, refuse: (what: string) => ShimmyError): RemoteCall;
   /** @throws UpstreamFailure for what is no answer */
   read(answer: Fields, dialect: Dialect): Answer;
   /** Characters of the longest honest answer. */

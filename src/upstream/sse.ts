@@ -10,13 +10,15 @@ const LONGEST_EVENT = 4 * 1024 * 1024;
 /** Pure: text as it was cut goes in, the events that are whole come out. */
 export class EventParser {
   #rest = "";
+  #isBegun = false;
   #data: string | undefined;
 
   /** @throws UpstreamFailure for an event that is too long */
   push(chunk: string): readonly string[] {
     const events: string[] = [];
     const searched = this.#rest.length;
-    const text = this.#rest + chunk;
+    const text = this.#isBegun ? this.#rest + chunk : chunk.slice(chunk.charCodeAt(0) === BYTE_ORDER_MARK ? 1 : 0);
+    if (chunk !== "") this.#isBegun = true;
     let from = 0;
     // From where nothing was searched yet: a line that never ends costs no more than its length.
     for (let at = text.indexOf("\n", searched); at >= 0; at = text.indexOf("\n", from)) {
@@ -41,6 +43,7 @@ export class EventParser {
 }
 
 const RETURN = 13;
+const BYTE_ORDER_MARK = 0xfeff;
 
 function added(data: string | undefined, line: string): string | undefined {
   if (!line.startsWith("data:")) return data;

@@ -247,6 +247,22 @@ describe("an upstream that misbehaves is an error, and the gateway goes on", () 
     expect(await metrics()).toMatch(/^shimmy_upstream_breaker_state\{.*\} 0$/m);
   });
 
+  test("that a batch may wait is told to a Shimmy, and to nobody whose place in the queue is the usual one", async () => {
+    const seen: unknown[] = [];
+    const good = await stand(
+      standIn((request, response) => {
+        seen.push(request.headers["x-shimmy-priority"]);
+        response.writeHead(200).end(`${text}data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n`);
+      }),
+    );
+    const gateway = await gatewayOf([good.url]);
+    for (const said of ["3", "-3", "soon", undefined]) {
+      const headers = said === undefined ? undefined : { "x-shimmy-priority": said };
+      await post(gateway, "/v1/chat/completions", { ...QUESTION, model: "tiny-stand" }, { ...(headers && { headers }) });
+    }
+    expect(seen).toEqual(["3", undefined, undefined, undefined]);
+  });
+
   test("key, trace and request id are passed on", async () => {
     let seen: Record<string, unknown> = {};
     const good = await stand(

@@ -2,7 +2,7 @@
 import type { ChatCompletion } from "openai/resources/chat/completions";
 import type { Completion } from "openai/resources/completions";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { MINILM, post, SMOLLM2, type TestServer, until } from "../support/server.ts";
+import { MINILM, post, SMOLLM2, type TestServer, TINY, until } from "../support/server.ts";
 import { type LlamaServer, NO_LLAMA_SERVER, startLlamaServer } from "./llama-server.ts";
 import { gatewayBefore, QUESTION, readStream, type Told, told } from "./support.ts";
 import { TOOLS_TEMPLATE } from "./tools-template.ts";
@@ -12,22 +12,30 @@ const CHAT_FLAGS = ["--chat-template", TOOLS_TEMPLATE];
 describe.skipIf(NO_LLAMA_SERVER)(`before llama-server${NO_LLAMA_SERVER ? ` (skipped: ${NO_LLAMA_SERVER})` : ""}`, () => {
   let chats: LlamaServer;
   let vectors: LlamaServer;
+  /** Of a model with the tokens for it. */
+  let filler: LlamaServer;
+  let fillerModel: string;
   let gateway: TestServer;
   let model: string;
   let embedder: string;
 
   beforeAll(async () => {
-    [chats, vectors] = await Promise.all([
+    [chats, vectors, filler] = await Promise.all([
       startLlamaServer(SMOLLM2, CHAT_FLAGS),
       startLlamaServer(MINILM, ["--embeddings", "-b", "512", "-ub", "512"]),
+      startLlamaServer(TINY),
     ]);
-    gateway = await gatewayBefore([chats.url, vectors.url]);
+    gateway = await gatewayBefore([chats.url, vectors.url, filler.url]);
     const { data } = await told(fetch(`${gateway.url}/v1/models`));
-    [model, embedder] = [/smollm/i, /minilm/i].map((name) => data.find(({ id }) => name.test(id))!.id) as [string, string];
+    [model, embedder, fillerModel] = [/smollm/i, /minilm/i, /tiny/i].map((name) => data.find(({ id }) => name.test(id))!.id) as [
+      string,
+      string,
+      string,
+    ];
   }, 60_000);
   afterAll(async () => {
     await gateway?.stop();
-    await Promise.all([chats, vectors].map((server) => server?.kill()));
+    await Promise.all([chats, vectors, filler].map((server) => server?.kill()));
   });
 
   const send = (fields: object) => post(gateway, "/v1/chat/completions", { model, ...QUESTION, ...fields });
@@ -105,6 +113,20 @@ describe.skipIf(NO_LLAMA_SERVER)(`before llama-server${NO_LLAMA_SERVER ? ` (skip
     expect(prompt).toContain("Say something.");
   });
 
+  test("its properties, but for the paths of its disk", async () => {
+    const there = await told<Record<string, unknown>>(fetch(`${chats.url}/props`));
+    expect(there.model_path).toMatch(/\//);
+    const response = await fetch(`${gateway.url}/props?model=${encodeURIComponent(model)}`);
+    const here = await told<Record<string, unknown>>(response);
+    for (const name of ["total_slots", "chat_template", "bos_token", "eos_token"]) expect([name, here[name]]).toEqual([name, there[name]]);
+    const settings = (answer: Record<string, unknown>) =>
+      answer.default_generation_settings as { n_ctx: number; params: Record<string, number> };
+    expect(settings(here).n_ctx).toBe(settings(there).n_ctx);
+    for (const name of ["temperature", "top_k", "top_p", "min_p", "repeat_penalty", "repeat_last_n", "seed", "n_predict"])
+      expect([name, settings(here).params[name]]).toEqual([name, settings(there).params[name]]);
+    expect(here.model_path).toBe(model);
+  });
+
   test("vectors are its vectors", async () => {
     type Vectors = { data: ReadonlyArray<{ embedding: number[] }>; usage: { prompt_tokens: number } };
     const input = ["Hello", "a dog in the sea"];
@@ -118,6 +140,42 @@ describe.skipIf(NO_LLAMA_SERVER)(`before llama-server${NO_LLAMA_SERVER ? ` (skip
     }
     const short = await told<Vectors>(post(gateway, "/v1/embeddings", { model: embedder, input, dimensions: 16 }));
     expect(short.data[0]!.embedding).toHaveLength(16);
+  });
+
+  test("a gap is its gap, with other files and without, whole and streamed", async () => {
+    const gap = {
+      input_prefix: "Once upon a ",
+      input_suffix: " there was",
+      n_predict: 8,
+      temperature: 0,
+      seed: 1,
+      ignore_eos: true,
+      cache_prompt: false,
+    };
+    const extra = { input_extra: [{ filename: "a.txt", text: "A story.\n" }] };
+    for (const fields of [{ ...gap, ...extra }, gap, { ...gap, n_probs: 2 }]) {
+      const there = await directly<Record<string, unknown>>("/infill", fields, filler);
+      expect(there.content).not.toBe("");
+      const here = await told<Record<string, unknown>>(post(gateway, "/infill", { model: fillerModel, ...fields }));
+      for (const name of ["content", "tokens_predicted", "tokens_evaluated", "stop_type"])
+        expect([name, here[name]]).toEqual([name, there[name]]);
+      expect((here.completion_probabilities as unknown[] | undefined)?.length).toBe(
+        (there.completion_probabilities as unknown[] | undefined)?.length,
+      );
+      const text = await (await post(gateway, "/infill", { model: fillerModel, ...fields, stream: true })).text();
+      const frames = text.split("\n").flatMap((line) => (line.startsWith("data: ") ? [JSON.parse(line.slice(6))] : []));
+      expect(frames.map(({ content }) => content).join("")).toBe(there.content);
+    }
+    const body = {
+      model: fillerModel,
+      prompt: gap.input_prefix,
+      suffix: gap.input_suffix,
+      max_tokens: 8,
+      temperature: 0,
+      ignore_eos: true,
+    };
+    const suffixed = await told<Completion>(post(gateway, "/v1/completions", body));
+    expect(suffixed.choices[0]!.text).toBe((await directly<{ content: string }>("/infill", gap, filler)).content);
   });
 
   test("vectors of one that was not started for them, and a prompt that is too long, are refusals; it is still asked", async () => {

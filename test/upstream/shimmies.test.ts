@@ -102,6 +102,45 @@ describe("an answer is that of the upstream", () => {
     expect(here).toEqual(there);
   });
 
+  const INFILL = {
+    input_prefix: "def add(a, b):\n",
+    input_suffix: "\n",
+    input_extra: [{ filename: "x.py", text: "import os\n" }, { text: "more" }],
+    n_predict: 6,
+    ignore_eos: true,
+    temperature: 0,
+    cache_prompt: false,
+  };
+
+  test.each<[string, object]>([
+    ["whole", { n_probs: 2 }],
+    ["several", { n: 2, seed: 3, temperature: 1 }],
+    ["of a schema", { json_schema: { type: "object", properties: {} } }],
+    ["with a stop string", { stop: ["e", "a"], n_predict: 40 }],
+  ])("a gap among other files, %s", async (_, more) => {
+    const [here, there] = await both((to) => told<object | object[]>(post(to, "/infill", { ...INFILL, ...more })));
+    const comparable = (answer: object | object[]) => [answer].flat().map((each) => ({ ...each, timings: undefined }));
+    expect(comparable(here)).toEqual(comparable(there));
+    expect(JSON.stringify(here)).toMatch(/"tokens_predicted":[1-9]/);
+  });
+
+  test("a gap among other files, streamed", async () => {
+    const [here, there] = await both(async (to) => {
+      const text = await (await post(to, "/infill", { ...INFILL, stream: true })).text();
+      return text.split("\n").flatMap((line) => (line.startsWith("data: ") ? [JSON.parse(line.slice(6))] : []));
+    });
+    const texts = (frames: ReadonlyArray<{ content: string }>) => frames.map(({ content }) => content).join("");
+    expect(texts(here)).toBe(texts(there));
+    expect(here.at(-1)).toMatchObject({ stop: true, stop_type: there.at(-1).stop_type, tokens_evaluated: there.at(-1).tokens_evaluated });
+  });
+
+  test("the properties of a model, which is not loaded for that", async () => {
+    const [here, there] = await both((to) => told<Record<string, unknown>>(fetch(`${to.url}/props?model=shimmy-tiny`)));
+    // Whether it sleeps is told by whichever was asked.
+    expect(here).toEqual({ ...there, is_sleeping: expect.any(Boolean) });
+    expect(here.chat_template).toEqual(expect.stringContaining("{%"));
+  });
+
   test("a Response counts its input", async () => {
     const body = { model: "shimmy-tiny", input: "Hello" };
     const [here, there] = await both((to) => told<{ input_tokens: number }>(post(to, "/v1/responses/input_tokens", body)));
@@ -123,9 +162,13 @@ describe("what cannot be answered is told as it was said there", () => {
     expect((await told(response)).error).toMatchObject({ code: "context_length_exceeded", n_ctx: expect.any(Number) });
   });
 
-  test("the properties of a model that is elsewhere are refused with words", async () => {
-    const response = await fetch(`${gateway.url}/props?model=shimmy-tiny`);
+  test("the slots of a model that is elsewhere are refused with words", async () => {
+    const response = await fetch(`${gateway.url}/slots?model=shimmy-tiny`);
     expect(response.status).toBe(400);
-    expect((await told(response)).error?.code).toBe("upstream_unsupported");
+    expect((await told(response)).error).toMatchObject({
+      code: "upstream_unsupported",
+      message: expect.stringMatching(/slots/),
+      hint: expect.stringMatching(/Ask that server/),
+    });
   });
 });

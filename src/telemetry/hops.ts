@@ -1,0 +1,31 @@
+/**
+ * Through which gateways a request has come (Via, RFC 9110, 7.6.3), so that two that name each other do not ask in turn for ever. Set by
+ * server/app.ts for the time of a request, read in upstream/, which is far below it; only where upstreams are configured.
+ */
+import { AsyncLocalStorage } from "node:async_hooks";
+
+const came = new AsyncLocalStorage<string>();
+
+/** More of it is not read: a chain of gateways is short. */
+const LONGEST_VIA = 4096;
+
+/** @param via the header of the request; whatever is done in `work` belongs to it */
+export function comeVia<T>(via: string | undefined, work: () => T): T {
+  return came.run(via?.slice(0, LONGEST_VIA) ?? "", work);
+}
+
+/** The gateways of the request that is worked on, first to last; none where it came straight. */
+export function hops(): readonly string[] {
+  return gatewaysIn(came.getStore());
+}
+
+/** The header of what is asked for its sake by the gateway of this name. */
+export function viaOf(name: string): string {
+  const before = came.getStore();
+  return before ? `${before}, 1.1 ${name}` : `1.1 ${name}`;
+}
+
+/** Names of Shimmies in a Via header, of a request or an answer. */
+export function gatewaysIn(via: string | undefined): readonly string[] {
+  return via?.match(/\bshimmy-[0-9a-f]{16}\b/g) ?? [];
+}
