@@ -12,6 +12,7 @@ import { adviceLines, exitCodeOf, jsonReport, junitReport, summary, tableRows } 
 import { checklist } from "../deploy/validate/checks.ts";
 import type { CommandLine } from "../deploy/validate/cli-access.ts";
 import { engineFacts, modelFacts } from "../deploy/validate/facts.ts";
+import { enginesOf } from "../deploy/validate/processes.ts";
 import { serverAt } from "../deploy/validate/server.ts";
 import { messageOf } from "../deploy/validate/shapes.ts";
 import { firstLook } from "../deploy/validate/silence.ts";
@@ -68,6 +69,7 @@ async function subjectOf(
     server,
     models,
     engines: once(() => engineFacts(server)),
+    enginesSeen: once(() => enginesOf(server)),
     chosen: async () => chooseModel(await models(), model),
     ...(own && { own }),
     ...(pid !== undefined && { pid }),

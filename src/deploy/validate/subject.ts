@@ -21,11 +21,19 @@ export interface Asked {
   readonly limitMs?: number;
 }
 
+/** How long an answer that comes in pieces is waited for. */
+export interface Patience {
+  /** From one piece to the next; comments of a stream do not count. */
+  readonly quietMs: number;
+  /** For all of it. */
+  readonly wholeMs: number;
+}
+
 export interface Server {
   readonly url: string;
   ask(path: string, asked?: Asked): Promise<Answer>;
   /** The body as it comes. @returns pieces of text, each with the time since the request was sent in ms. */
-  stream(path: string, body: unknown, limitMs: number): AsyncGenerator<{ readonly text: string; readonly ms: number }, void, undefined>;
+  stream(path: string, body: unknown, patience: Patience): AsyncGenerator<{ readonly text: string; readonly ms: number }, void, undefined>;
 }
 
 export interface Model {
@@ -78,6 +86,8 @@ export interface Subject {
   readonly refused?: Finding;
   models(): Promise<ModelFacts>;
   engines(): Promise<EngineFacts>;
+  /** Its engines' processes at the first wait in vain: asked once, so that a server that hangs does not hang every check once more. */
+  enginesSeen(): Promise<readonly number[]>;
   /** The model that tests are made with; undefined: there is none that fits. */
   chosen(): Promise<Model | undefined>;
 }
