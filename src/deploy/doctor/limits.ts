@@ -46,7 +46,7 @@ export function judgeAddresses(limits: string): Finding {
   const value = softLimit(limits, "Max address space");
   if (!Number.isFinite(value)) return pass("unlimited", { limit: "unlimited" });
   const advice =
-    "Models are mapped and Node reserves addresses that it never uses: limit the memory by a cgroup (systemd: MemoryMax) instead, or leave 8 GB beside the models and set NODE_OPTIONS=--disable-wasm-trap-handler.";
+    "Models are mapped and Node reserves addresses that it never uses: limit the memory by a cgroup (systemd: MemoryMax) instead, or leave 8 GB beside the models and set NODE_OPTIONS=--disable-wasm-trap-handler, without which Node 20 and 22 have no fetch there.";
   const more = { value, limit: "unlimited", command: "ulimit -v unlimited" };
   return value < ADDRESSES ? fail(gigabytes(value), advice, more) : warn(gigabytes(value), advice, more);
 }
