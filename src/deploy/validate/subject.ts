@@ -3,6 +3,7 @@
  * check of this folder gets one. It must not know how the instance was started.
  */
 import type { Finding } from "../check.ts";
+import type { OwnProcess } from "../own-server.ts";
 
 export interface Answer {
   readonly status: number;
@@ -63,15 +64,6 @@ export interface EngineFacts {
   readonly processors: number;
   readonly engines: ReadonlyArray<{ readonly name: string; readonly backend: string; readonly problem?: string }>;
   readonly installable: readonly string[];
-}
-
-/** The process, where it was started for this. */
-export interface OwnProcess {
-  readonly pid: number;
-  /** From its start to its first answer. */
-  readonly startMs: number;
-  /** Private memory before anything but its health was asked, in bytes; absent: this system does not tell. */
-  readonly idleBytes?: number;
 }
 
 export interface Subject {
