@@ -5,7 +5,7 @@ export const FOREIGN_FLAGS: ReadonlySet<string> = new Set([
   ...["--omit", "--include", "--global"], // npm
   ...["--test", "--load", "--disable-wasm-trap-handler"], // node; any word as the third of bench:fuzz
   ...["--build", "--detach", "--wait"], // docker
-  ...["--install", "--guided", "--parameter-overrides", "--name", "--service", "--mount-path", "--set", "--port"], // helm, sam, railway
+  ...["--install", "--guided", "--parameter-overrides", "--name", "--service", "--set", "--port"], // helm, sam, railway
   ...["--now", "--include-path", "--checks", "--workers", "--pooling"], // systemctl, schemathesis, llama-server
 ]);
 
