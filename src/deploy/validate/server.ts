@@ -21,10 +21,14 @@ export function serverAt(url: string, key: string | undefined): Server {
   /** The pieces of one answer. A redirect is an answer: the key must not go elsewhere. */
   async function* exchange(path: string, sent: Sent, wanted: Patience) {
     const quietMs = waitedInVain ? Math.min(IMPATIENT_MS, wanted.quietMs) : wanted.quietMs;
-    const quiet = new AbortController();
-    const whole = AbortSignal.timeout(wanted.wholeMs);
-    const signal = AbortSignal.any([quiet.signal, whole]);
-    const timer = setTimeout(() => quiet.abort(), quietMs);
+    const stop = new AbortController();
+    const { signal } = stop;
+    let overMs = quietMs;
+    const quiet = setTimeout(() => stop.abort(), quietMs);
+    const whole = setTimeout(() => {
+      overMs = wanted.wholeMs;
+      stop.abort();
+    }, wanted.wholeMs);
     const began = performance.now();
     let bytes = 0;
     try {
@@ -36,16 +40,16 @@ export function serverAt(url: string, key: string | undefined): Server {
         bytes += piece.length;
         if (bytes > MOST_BYTES) throw new Error(`its answer has more than ${MOST_BYTES / 1024 ** 2} MiB`);
         const text = decoder.decode(piece, { stream: true });
-        if (isProgress(text)) timer.refresh();
+        if (isProgress(text)) quiet.refresh();
         yield { response, text, ms: performance.now() - began };
       }
     } catch (cause) {
       waitedInVain ||= signal.aborted;
-      const seconds = (whole.aborted ? wanted.wholeMs : quietMs) / 1000;
-      const reason = signal.aborted ? `no ${bytes > 0 ? "end" : "answer"} within ${seconds} s` : reasonOf(cause);
+      const reason = signal.aborted ? `no ${bytes > 0 ? "end" : "answer"} within ${overMs / 1000} s` : reasonOf(cause);
       throw new ShimmyError("server_unreachable", { url, reason }, { cause });
     } finally {
-      clearTimeout(timer);
+      clearTimeout(quiet);
+      clearTimeout(whole);
     }
   }
   return {
