@@ -14,6 +14,7 @@ import { ShimmyError } from "../contract/errors.ts";
 import { type OwnServer, startServer } from "../deploy/own-server.ts";
 import { listenerOf } from "../deploy/processes.ts";
 import { environmentOf } from "./child-environment.ts";
+import { abortOnSignal } from "./ending.ts";
 import { printable, printJson, printTable } from "./output.ts";
 import { addressOf } from "./remote.ts";
 
@@ -51,7 +52,7 @@ export async function bench(loaded: LoadedConfig, flags: Flags): Promise<void> {
   const named = flags.url === undefined ? undefined : address("--url", flags.url, keyOf(loaded));
   if (flags.html !== undefined) writable(flags.html, (path) => closeSync(openSync(path, "a")));
   const ending = new AbortController();
-  const interrupted = endOnSignal(ending);
+  const interrupted = abortOnSignal(ending);
   let own: OwnServer | undefined;
   try {
     own = named ? undefined : await start(loaded, ending.signal);
@@ -112,19 +113,4 @@ function whole(param: string, text: string, least: number, most: number): number
 
 function say(line: string): void {
   process.stderr.write(`${printable(line)}\n`);
-}
-
-/** The first signal ends the run in order, a second one at once. @returns to be called at the end; it sets the exit code of a signal */
-function endOnSignal(ending: AbortController): () => void {
-  let code: number | undefined;
-  const end = (signal: NodeJS.Signals) => {
-    code = signal === "SIGTERM" ? 143 : 130;
-    ending.abort();
-    process.off("SIGTERM", end).off("SIGINT", end);
-  };
-  process.on("SIGTERM", end).on("SIGINT", end);
-  return () => {
-    process.off("SIGTERM", end).off("SIGINT", end);
-    if (code !== undefined) process.exitCode = code;
-  };
 }

@@ -2,6 +2,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname } from "node:path";
+import { fileURLToPath } from "node:url";
 import { assemble, enginesFolder, VERSION } from "../assemble.ts";
 import { userDataFolder } from "../config/data-folder.ts";
 import { listenAddress } from "../config/listen.ts";
@@ -51,6 +52,7 @@ function patient(loaded: LoadedConfig, settings: SettingsFound): Patient {
   const { pool } = assemble(loaded, { logLevel: "error" });
   const engineFiles = filesOfEngine();
   return {
+    packageFolder: fileURLToPath(new URL("..", import.meta.url)),
     settings,
     port: portOf(loaded),
     env: process.env,

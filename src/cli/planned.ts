@@ -4,15 +4,15 @@ import { VERSION } from "../assemble.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { ShimmyError } from "../contract/errors.ts";
 import type { HardwareReport } from "../contract/hardware.ts";
+import type { CommandLine } from "../deploy/own-server.ts";
 import { measure } from "../deploy/plan/measure.ts";
 import { type Given, planFor } from "../deploy/plan/planner.ts";
 import type { PlanReport } from "../deploy/plan/report.ts";
 import { type TrafficFlags, trafficOf } from "../deploy/plan/traffic.ts";
-import type { CommandLine } from "../deploy/validate/cli-access.ts";
 import { allowedCores, availableMemory } from "../models/machine.ts";
 import { engineOptions } from "../pool/plan.ts";
 import { environmentOf } from "./child-environment.ts";
-import { endOnSignal } from "./ending.ts";
+import { exitOnSignal } from "./ending.ts";
 import { openToLoad } from "./open.ts";
 
 /** Stored batches are left alone. */
@@ -27,7 +27,7 @@ export async function makePlan(loaded: LoadedConfig, flags: PlanFlags): Promise<
   const traffic = trafficOf(flags);
   const { pool } = await openToLoad(loaded);
   const ending = new AbortController();
-  const release = endOnSignal(ending);
+  const release = exitOnSignal(ending);
   try {
     const { info } = await pool.resolve(flags.model ?? "", { strict: flags.model !== undefined, wants: "text" });
     if (!info.generative) throw new ShimmyError("model_not_generative", { model: info.id });

@@ -30,7 +30,7 @@ export async function serve(loaded: LoadedConfig, flags: { json?: boolean }): Pr
     assembly.metrics.listening({ seconds: process.uptime(), baseBytes: process.memoryUsage.rss() });
     await alerts.start(listening.url);
     // Before the ready line: whoever reads it may send a signal at once.
-    endOnSignal(async () => {
+    drainOnSignal(async () => {
       state = "settling";
       log.info("draining");
       const told = alerts.stop();
@@ -79,7 +79,7 @@ function keepWithoutOutput(log: Logger): void {
 }
 
 /** The first signal drains; a second one ends at once. */
-function endOnSignal(drain: () => Promise<void>): void {
+function drainOnSignal(drain: () => Promise<void>): void {
   let draining = false;
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     process.on(signal, () => {

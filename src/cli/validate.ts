@@ -6,19 +6,19 @@ import { isLoopback, listenAddress } from "../config/listen.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { ShimmyError } from "../contract/errors.ts";
 import { fail, type Result, runChecks } from "../deploy/check.ts";
-import { type OwnServer, startServer } from "../deploy/own-server.ts";
+import { type CommandLine, type OwnServer, startServer } from "../deploy/own-server.ts";
 import { listenerOf } from "../deploy/processes.ts";
 import { adviceLines, exitCodeOf, jsonReport, junitReport, summary, tableRows } from "../deploy/report.ts";
 import { checklist } from "../deploy/validate/checks.ts";
-import type { CommandLine } from "../deploy/validate/cli-access.ts";
 import { engineFacts, modelFacts } from "../deploy/validate/facts.ts";
+import { enginesOf } from "../deploy/validate/processes.ts";
 import { serverAt } from "../deploy/validate/server.ts";
 import { messageOf } from "../deploy/validate/shapes.ts";
 import { firstLook } from "../deploy/validate/silence.ts";
 import { chooseModel, type Server, type Subject } from "../deploy/validate/subject.ts";
 import { wantsTraces } from "../telemetry/tracing/wanted.ts";
 import { environmentOf } from "./child-environment.ts";
-import { endOnSignal } from "./ending.ts";
+import { exitOnSignal } from "./ending.ts";
 import { modelsHere } from "./models-here.ts";
 import { printable, printJson, printTable } from "./output.ts";
 import { addressOf } from "./remote.ts";
@@ -34,7 +34,7 @@ interface Flags {
 export async function validate(loaded: LoadedConfig, flags: Flags): Promise<void> {
   const given = flags.url === undefined ? undefined : addressOf("--url", flags.url);
   const ending = new AbortController();
-  const release = endOnSignal(ending);
+  const release = exitOnSignal(ending);
   const command = [process.execPath, fileURLToPath(new URL("./cli.js", import.meta.url))] as const;
   const commandLine = { command, env: environmentOf(loaded), signal: ending.signal };
   const started = given === undefined ? await startServer(commandLine).catch((error: Error) => error.message) : undefined;
@@ -68,6 +68,7 @@ async function subjectOf(
     server,
     models,
     engines: once(() => engineFacts(server)),
+    enginesSeen: once(() => enginesOf(server)),
     chosen: async () => chooseModel(await models(), model),
     ...(own && { own }),
     ...(pid !== undefined && { pid }),

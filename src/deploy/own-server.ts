@@ -7,8 +7,24 @@ import { get } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { memoryOf } from "./processes.ts";
-import type { CommandLine } from "./validate/cli-access.ts";
-import type { OwnProcess } from "./validate/subject.ts";
+
+/** How this Shimmy is started, as a server or with other words. */
+export interface CommandLine {
+  /** The program and what precedes its words. */
+  readonly command: readonly [string, ...string[]];
+  readonly env: NodeJS.ProcessEnv;
+  /** Ends what was started. */
+  readonly signal: AbortSignal;
+}
+
+/** What is known of it once it is ready. */
+export interface OwnProcess {
+  readonly pid: number;
+  /** From its start to its first answer. */
+  readonly startMs: number;
+  /** Private memory before anything but its health was asked, in bytes; absent: this system does not tell. */
+  readonly idleBytes?: number;
+}
 
 export interface OwnServer extends OwnProcess {
   readonly url: string;

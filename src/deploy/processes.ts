@@ -99,6 +99,11 @@ export function parentOf(pid: number): number | undefined {
   return parent === undefined ? undefined : Number(parent);
 }
 
+/** Somebody sent it SIGSTOP, or a debugger holds it: it lives and does nothing. */
+export function isStopped(pid: number): boolean {
+  return /^[Tt]$/.test(statFieldsIn(read(`/proc/${pid}/stat`))?.[0] ?? "");
+}
+
 function pids(): number[] | undefined {
   try {
     return readdirSync("/proc")

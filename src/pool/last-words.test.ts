@@ -17,3 +17,9 @@ test.each([
 ])("no folders: %s", (line, told) => {
   expect(lastWords(line, "/home/me/my models/a b.gguf")).toBe(told);
 });
+
+test("of an error that nobody caught, the error and not the end of its stack", () => {
+  const stderr =
+    "node:internal/x:1\n  return process.dlopen(a);\n\nError: /a b/node_modules/koffi.node: failed to map segment\n    at x (/y.js:1:1) {\n  code: 'ERR_DLOPEN_FAILED'\n}\n\nNode.js v20.20.2\n";
+  expect(lastWords(stderr, "")).toMatch(/^Error: .*koffi.node: failed to map segment$/);
+});

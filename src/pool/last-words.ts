@@ -9,7 +9,9 @@ export function lastWords(stderr: string, path: string): string {
     .split("\n")
     .map((line) => withoutFolders(line, path).trim())
     .filter((line) => line !== "");
-  return lines.slice(-LINES).join(" | ").slice(-LONGEST);
+  // Node ends an error that nobody caught with its stack, what else it holds, and its own version.
+  const uncaught = /^Node\.js v\d/.test(lines.at(-1) ?? "") ? lines.findLast((line) => /^\w*Error\b.*: /.test(line)) : undefined;
+  return (uncaught ?? lines.slice(-LINES).join(" | ")).slice(-LONGEST);
 }
 
 /** @param path of the model's file; empty: none. */

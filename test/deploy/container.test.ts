@@ -84,6 +84,10 @@ function newestAsked(folder: string): Record<string, number> {
   return Object.fromEntries(Object.keys(AMAZON_LINUX).map((prefix) => [prefix, newest(prefix)]));
 }
 
+function enginesIn(folder: string): string[] {
+  return readdirSync(join(folder, "node_modules/@node-llama-cpp"));
+}
+
 /** What its runtime client asks for. */
 const LAMBDA = {
   AWS_LAMBDA_FUNCTION_NAME: "shimmy",
@@ -144,7 +148,8 @@ describe.skipIf(NO_ROOTS)(`containers${NO_ROOTS ? ` (${NO_ROOTS})` : ""}`, () =>
 
     test("the image is small, and holds nothing of the build", () => {
       console.log(`${image.standsFor}; ${(image.bytes / 1e6).toFixed(0)} MB, of it ours ${(image.addedBytes / 1e6).toFixed(0)} MB`);
-      expect(image.addedBytes).toBeLessThan(90e6);
+      expect(image.addedBytes).toBeLessThan(70e6);
+      expect(enginesIn(join(image.root, "usr/local/lib/node_modules/shimmy"))).toEqual([`linux-${process.arch}`]);
       expect(spawnSync("sh", ["-c", 'ls -A "$0/tmp" "$0/run" "$0/root/.npm"', image.root], { encoding: "utf8" }).stdout).not.toMatch(
         /package|npm\/|pem/,
       );
@@ -244,6 +249,7 @@ describe.skipIf(NO_ROOTS)(`containers${NO_ROOTS ? ` (${NO_ROOTS})` : ""}`, () =>
     "%s: root only gives the volume away, then the user node serves",
     async (template) => {
       const image = buildImage(await context(template), `Dockerfile.${template}`, join(folder, `${template}-image`));
+      expect(enginesIn(join(image.root, "usr/local/lib/node_modules/shimmy"))).toEqual([`linux-${process.arch}`]);
       const env = { SHIMMY_API_KEY: KEY };
       const container = await started(image, {
         env,
@@ -268,6 +274,7 @@ describe.skipIf(NO_ROOTS)(`containers${NO_ROOTS ? ` (${NO_ROOTS})` : ""}`, () =>
     "lambda: the image holds the handler and answers under AWS's own runtime client as Lambda runs it: read-only but /tmp, as a user that owns nothing",
     async () => {
       const { root, config, ...rest } = buildImage(await context("lambda"), "Dockerfile.lambda", join(folder, "lambda-image"));
+      expect(enginesIn(join(root, "var/task"))).toEqual([`linux-${process.arch}`]);
       expect(newestAsked(join(root, "var/task/node_modules/@node-llama-cpp/linux-x64/bins/linux-x64"))).toEqual(AMAZON_LINUX);
       putRuntime(join(root, "var/runtime"));
       const api = new LambdaApi();

@@ -134,6 +134,19 @@ test.runIf(process.platform === "linux")(
   LIMIT_MS,
 );
 
+test.runIf(process.platform === "linux")(
+  "under a limit of addresses and without that a server answers all the same, and says what does not work",
+  async () => {
+    const server = await startServer({ addresses: 6_000_000 });
+    for (const prompt of ["Once", "Twice"])
+      expect((await post(server, "/v1/completions", { model: "shimmy-tiny", prompt, max_tokens: 4 })).status).toBe(200);
+    const told = server.stderr().includes("set NODE_OPTIONS=--disable-wasm-trap-handler");
+    expect(told).toBe(Number(process.versions.node.split(".")[0]) < 24);
+    expect(await server.stop()).toBe(0);
+  },
+  LIMIT_MS,
+);
+
 test.skipIf(process.platform === "win32")(
   "a model folder that everybody may write, although it is empty",
   async () => {

@@ -203,7 +203,8 @@ const SPOILT: ReadonlyArray<readonly [route: RegExp, spoil: Spoil]> = [
     (text) =>
       text.startsWith("data:") ? text.replace("data: [DONE]\n\n", "") : asJson(({ usage, ...rest }) => ({ ...rest, cost: usage }))(text),
   ],
-  [/^\/v1\/completions$/, asJson((answer) => ({ ...answer, choices: [{ index: 0 }] }))],
+  // The one token that shows that the engine lives comes as a stream.
+  [/^\/v1\/completions$/, (text) => (text.startsWith("data:") ? text : asJson((answer) => ({ ...answer, choices: [{ index: 0 }] }))(text))],
   [/^\/v1\/no-such-route$/, () => "<h1>Not Found</h1>"],
 ];
 

@@ -1,9 +1,10 @@
 /** `shimmy validate --url` at what is no Shimmy, or one that something stands before: the right words, the next command, and no hanging. */
+import { spawn } from "node:child_process";
 import { createServer, type IncomingMessage, request, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { shimmy, temporaryFolder } from "../support/command.ts";
-import { startServer, type TestServer } from "../support/server.ts";
+import { bareEnvironment, shimmy, temporaryFolder } from "../support/command.ts";
+import { CLI, post, startServer, type TestServer } from "../support/server.ts";
 
 type Handler = (incoming: IncomingMessage, outgoing: ServerResponse) => void;
 interface Wire {
@@ -114,4 +115,41 @@ test(
     expect(performance.now() - began).toBeLessThan(45_000);
   },
   LIMIT_MS,
+);
+
+test.runIf(process.platform === "linux")(
+  "an engine that is stopped is named with its process, no check waits for long, and Ctrl-C ends at once",
+  async () => {
+    const server = await startServer({ env: { SHIMMY_SSE_PING_INTERVAL: "1s" } });
+    await post(server, "/v1/completions", { model: "shimmy-tiny", prompt: "a", max_tokens: 1 });
+    const [engine] = (await server.engines()) as [number];
+    process.kill(engine, "SIGSTOP");
+    try {
+      const began = performance.now();
+      const args = [CLI, "validate", "--json", "--url", server.url];
+      const interrupted = spawn(process.execPath, args, { cwd: folder, env: bareEnvironment(folder), stdio: "ignore" });
+      const ended = new Promise<[code: number | null, at: number]>((resolve) =>
+        interrupted.once("close", (code) => resolve([code, performance.now()])),
+      );
+      setTimeout(() => interrupted.kill("SIGINT"), 3000);
+      const { code, stdout } = await shimmy(["validate", "--json", "--url", server.url], { cwd: folder });
+      const [exit, at] = await ended;
+      expect([exit, at - began < 4500]).toEqual([130, true]);
+      const { checks } = JSON.parse(stdout) as { checks: Wire[] };
+      const find = (name: string) => checks.find((check) => check.name === name);
+      expect(code).toBe(1);
+      expect(find("health")).toMatchObject({ verdict: "pass" });
+      expect(find("API: chat")).toMatchObject({
+        verdict: "fail",
+        measured: `while it was asked: no end within 30 s; its engine, process ${engine}, is stopped`,
+        command: `kill -CONT ${engine}`,
+      });
+      expect(find("generation")).toMatchObject({ verdict: "fail", command: `kill -CONT ${engine}` });
+      expect(performance.now() - began).toBeLessThan(60_000);
+    } finally {
+      process.kill(engine, "SIGCONT");
+      await server.stop();
+    }
+  },
+  2 * LIMIT_MS,
 );

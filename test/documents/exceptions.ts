@@ -104,7 +104,8 @@ export const EXCEPTIONS: readonly Exception[] = [
     check: usage,
   },
   { source: /^findings/, line: /^nvm install \d+$/, because: "nvm may not be here", check: one(/ (2[2-9]|[3-9]\d)$/) },
-  { source: /^findings/, line: /^sudo (usermod|timedatectl|chown) /, because: machine, check: parses },
+  { source: /^findings/, line: /^sudo (usermod|timedatectl|chown|mount) /, because: machine, check: parses },
+  { source: /^findings/, line: /^kill -CONT /, because: "no engine is stopped here", check: parses },
   { source: /^findings/, line: /^sudo apt-get install [\w-]+$/, because: machine, check: documented },
 
   // What templates write
@@ -114,7 +115,7 @@ export const EXCEPTIONS: readonly Exception[] = [
   { line: /^kubectl /, because: cluster, check: wrote("kubernetes/base/kustomization.yaml", "kubernetes/base/statefulset.yaml") },
   { line: /^helm upgrade /, because: cluster, check: wrote("kubernetes/scaling/prometheus-adapter.values.yaml") },
   { line: /^fly /, because: account, check: wrote("fly.toml", "start.sh") },
-  { line: /^railway /, because: account, check: wrote("railway.json", "start.sh") },
+  { line: /^railway /, because: account, check: wrote(".railway/railway.ts", "start.sh") },
   { line: /^sam /, because: account, check: wrote("template.yaml", "Dockerfile.lambda") },
   {
     line: /^sudo |\| sudo |^systemctl |^systemd-analyze |^journalctl /,

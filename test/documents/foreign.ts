@@ -2,10 +2,10 @@
 
 export const FOREIGN_FLAGS: ReadonlySet<string> = new Set([
   ...["--jinja", "--no-repack", "--spec-type", "--answers", "--reranking"], // llama-server
-  ...["--omit", "--include", "--global"], // npm
-  ...["--test", "--load", "--disable-wasm-trap-handler"], // node; any word as the third of bench:fuzz
+  ...["--omit", "--include", "--global", "--os", "--libc"], // npm
+  ...["--test", "--load", "--disable-wasm-trap-handler", "--no-wasm-trap-handler", "--wasm-enforce-bounds-checks"], // node; any word as the third of bench:fuzz
   ...["--build", "--detach", "--wait"], // docker
-  ...["--install", "--guided", "--parameter-overrides", "--name", "--service", "--mount-path", "--set", "--port"], // helm, sam, railway
+  ...["--install", "--guided", "--parameter-overrides", "--name", "--service", "--set", "--port"], // helm, sam, railway
   ...["--now", "--include-path", "--checks", "--workers", "--pooling"], // systemctl, schemathesis, llama-server
 ]);
 

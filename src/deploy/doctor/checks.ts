@@ -11,6 +11,8 @@ import { processorCheck } from "./processor.ts";
 import { programChecks, type SettingsFound } from "./program.ts";
 
 export interface Patient {
+  /** Shimmy's own. */
+  readonly packageFolder: string;
   readonly settings: SettingsFound;
   readonly port: WantedPort;
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -23,11 +25,11 @@ export interface Patient {
   models(): Promise<FoundModels>;
 }
 
-export function examination({ settings, port, env, folders, modelFolder, engineFiles, hardware, models }: Patient): Check[] {
+export function examination({ packageFolder, settings, port, env, folders, modelFolder, engineFiles, hardware, models }: Patient): Check[] {
   return [
     ...programChecks(settings),
-    ...limitChecks(),
-    ...engineChecks(hardware),
+    ...limitChecks(packageFolder),
+    ...engineChecks(hardware, packageFolder),
     processorCheck(engineFiles),
     ...folderChecks(folders, modelFolder),
     diskCheck(modelFolder),

@@ -4,6 +4,8 @@ import { join } from "node:path";
 import type { HardwareReport } from "../../contract/hardware.ts";
 import { type Check, type Finding, fail, pass, warn } from "../check.ts";
 import { gigabytes } from "../figures.ts";
+import { noexecMountOf } from "./mounts.ts";
+import { quoted } from "./places.ts";
 
 /** What the system has of GPUs and their drivers, as files tell it. */
 export interface GpuFiles {
@@ -15,17 +17,27 @@ export interface GpuFiles {
   readonly vulkan: boolean;
 }
 
-export function engineChecks(report: () => Promise<HardwareReport>): Check[] {
+/** @param packageFolder where koffi, with which libraries are opened, lies below */
+export function engineChecks(report: () => Promise<HardwareReport>, packageFolder: string): Check[] {
+  const noexec = (folder: string) => noexecMountOf(packageFolder) ?? noexecMountOf(folder);
   return [
-    { group: "engine", name: "library", run: async () => judgeLibrary(await report()) },
+    { group: "engine", name: "library", run: async () => judgeLibrary(await report(), noexec) },
     { group: "engine", name: "GPU", run: async () => judgeGpu(await report(), gpuFiles()) },
   ];
 }
 
-export function judgeLibrary({ engines }: Pick<HardwareReport, "engines">): Finding {
+/** @param noexec the mount point that keeps the libraries of a folder from being opened */
+export function judgeLibrary({ engines }: Pick<HardwareReport, "engines">, noexec: (folder: string) => string | undefined): Finding {
   const limit = "≥ 1 opens";
   const good = engines.filter(({ problem }) => problem === undefined).map(({ engine }) => `${engine.name} (${engine.backend})`);
   const bad = engines.filter(({ problem }) => problem !== undefined).map(({ engine, problem }) => `${engine.name}: ${problem}`);
+  const shut = engines.flatMap(({ engine, problem }) => (problem === undefined ? [] : (noexec(engine.folder) ?? [])))[0];
+  if (shut !== undefined) {
+    const measured = [...good, ...bad].join("; ");
+    const advice = `No code may be run from ${shut}: it is mounted noexec. Mount it otherwise, or have the engine on another file system.`;
+    const more = { limit, command: `sudo mount -o remount,exec ${quoted(shut)}` };
+    return good.length > 0 ? warn(measured, advice, more) : fail(measured, advice, more);
+  }
   if (good.length > 0)
     return bad.length === 0
       ? pass(good.join(", "), { limit })

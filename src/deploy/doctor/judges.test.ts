@@ -7,6 +7,7 @@ import type { HardwareReport } from "../../contract/hardware.ts";
 import { type GpuFiles, judgeGpu, judgeLibrary } from "./engines.ts";
 import { judgeAddresses, judgeClock, judgeFiles } from "./limits.ts";
 import { judgeStores, judgeWritable } from "./models.ts";
+import { noexecMountIn } from "./mounts.ts";
 import { judgeProxies } from "./network.ts";
 import { grant, judgeDisk, judgeFolder, judgeRoom, quoted } from "./places.ts";
 import { featuresOf, flagsIn, judgeProcessor, variantFor } from "./processor.ts";
@@ -34,23 +35,29 @@ const hardware = (more: Partial<HardwareReport> = {}): HardwareReport => ({
 
 describe("the engine", () => {
   test("opens, one of two opens, none opens, none is there", () => {
+    const open = () => undefined;
     const problem = "version `GLIBC_2.38' not found";
     const judged = [
-      judgeLibrary({ engines: [{ engine, devices: [] }] }),
-      judgeLibrary({
-        engines: [
-          { engine: cuda, devices: [], problem },
-          { engine, devices: [] },
-        ],
-      }),
-      judgeLibrary({ engines: [{ engine, devices: [], problem }] }),
-      judgeLibrary({ engines: [] }),
+      judgeLibrary({ engines: [{ engine, devices: [] }] }, open),
+      judgeLibrary(
+        {
+          engines: [
+            { engine: cuda, devices: [], problem },
+            { engine, devices: [] },
+          ],
+        },
+        open,
+      ),
+      judgeLibrary({ engines: [{ engine, devices: [], problem }] }, open),
+      judgeLibrary({ engines: [] }, open),
+      judgeLibrary({ engines: [{ engine, devices: [], problem }] }, () => "/a place"),
     ];
     expect(judged.map(({ verdict, command }) => [verdict, command])).toEqual([
       ["pass", undefined],
       ["warn", "shimmy engine list"],
       ["fail", "ldd --version"],
       ["fail", "npm install --include=optional"],
+      ["fail", "sudo mount -o remount,exec '/a place'"],
     ]);
     expect(judged[2]!.measured).toContain("GLIBC_2.38");
   });
@@ -177,7 +184,29 @@ test("limits of a process, and the clock", () => {
   expect(["unlimited", "1024", "1023", "64"].map(files)).toEqual(["pass", "pass", "warn", "fail"]);
   const addresses = (soft: string) => judgeAddresses(`Max address space         ${soft}            unlimited            bytes\n`).verdict;
   expect(["unlimited", "64000000000", "1500000000"].map(addresses)).toEqual(["pass", "warn", "fail"]);
-  expect([judgeClock(Date.UTC(2026, 0)).verdict, judgeClock(0).verdict]).toEqual(["pass", "fail"]);
+  const installed = Date.UTC(2026, 5);
+  const clocks = [installed, Date.UTC(2026, 4, 31, 12), Date.UTC(2026, 0)].map((now) => judgeClock(now, installed).verdict);
+  expect([...clocks, judgeClock(0, 0).verdict]).toEqual(["pass", "pass", "fail", "fail"]);
+});
+
+test("mounts: the deepest one that holds the folder counts, and of two at one place the later", () => {
+  const line = (point: string, options: string) => `1 2 0:3 / ${point} ${options},relatime shared:1 - tmpfs tmpfs rw`;
+  const table = [
+    line("/", "rw"),
+    line("/opt/my\\040place", "rw,noexec"),
+    line("/opt/my\\040place/in", "rw"),
+    line("/d", "rw,noexec"),
+    line("/d", "rw"),
+  ];
+  const at = (path: string) => noexecMountIn(table.join("\n"), path);
+  expect([at("/opt/my place"), at("/opt/my place/a"), at("/opt/my place/in/a"), at("/opt/my placed"), at("/d/x"), at("/")]).toEqual([
+    "/opt/my place",
+    "/opt/my place",
+    undefined,
+    undefined,
+    undefined,
+    undefined,
+  ]);
 });
 
 test("proxies: this machine must be left out of them, and their passwords are not told", () => {

@@ -2,7 +2,8 @@
  * What the system grants a process, and the clock. Called by checks.ts. Node raises the soft limit of files to the hard one as it starts,
  * so what is read here is what a server gets. Source: proc(5), /proc/[pid]/limits.
  */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
 import { type Check, type Finding, fail, pass, unmeasured, warn } from "../check.ts";
 import { gigabytes } from "../figures.ts";
 
@@ -13,9 +14,12 @@ const FEW_FILES = 128;
 const ADDRESSES = 32e9;
 /** When the original's template was last updated: nothing of Shimmy is older. */
 const BEGINNING = Date.UTC(2025, 8, 17);
+/** Clocks of two systems that share a disk differ, and one may have been set since. */
+const DAY_MS = 86_400_000;
 const LIMITS = "/proc/self/limits";
 
-export function limitChecks(): Check[] {
+/** @param packageFolder Shimmy's own */
+export function limitChecks(packageFolder: string): Check[] {
   const check = (name: string, judge: (limits: string) => Finding): Check => ({
     group: "program",
     name,
@@ -24,7 +28,7 @@ export function limitChecks(): Check[] {
   return [
     check("open files", judgeFiles),
     check("address space", judgeAddresses),
-    { group: "program", name: "clock", run: () => judgeClock(Date.now()) },
+    { group: "program", name: "clock", run: () => judgeClock(Date.now(), writtenAt(packageFolder)) },
   ];
 }
 
@@ -42,19 +46,25 @@ export function judgeAddresses(limits: string): Finding {
   const value = softLimit(limits, "Max address space");
   if (!Number.isFinite(value)) return pass("unlimited", { limit: "unlimited" });
   const advice =
-    "Models are mapped and Node reserves addresses that it never uses: limit the memory by a cgroup (systemd: MemoryMax) instead, or leave 8 GB beside the models and set NODE_OPTIONS=--disable-wasm-trap-handler.";
+    "Models are mapped and Node reserves addresses that it never uses: limit the memory by a cgroup (systemd: MemoryMax) instead, or leave 8 GB beside the models and set NODE_OPTIONS=--disable-wasm-trap-handler, without which Node 20 and 22 have no fetch there.";
   const more = { value, limit: "unlimited", command: "ulimit -v unlimited" };
   return value < ADDRESSES ? fail(gigabytes(value), advice, more) : warn(gigabytes(value), advice, more);
 }
 
-export function judgeClock(now: number): Finding {
+/** @param installed when the package was written here, by this machine's clock as it was then */
+export function judgeClock(now: number, installed: number): Finding {
   const measured = new Date(now).toISOString().slice(0, 10);
-  const limit = "after the release of Shimmy";
-  if (now >= BEGINNING) return pass(measured, { limit });
+  const limit = `not before Shimmy was installed (${new Date(installed).toISOString().slice(0, 10)})`;
+  if (now >= Math.max(BEGINNING, installed - DAY_MS)) return pass(measured, { limit });
   return fail(measured, "With a wrong clock certificates are not valid, so nothing can be pulled: set it.", {
     limit,
     command: "sudo timedatectl set-ntp true",
   });
+}
+
+/** By the inode's change, which nobody sets: npm dates its files 1985. */
+function writtenAt(packageFolder: string): number {
+  return statSync(join(packageFolder, "package.json")).ctimeMs;
 }
 
 /** Infinity: unlimited, or not told. */

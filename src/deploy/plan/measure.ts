@@ -6,9 +6,8 @@
  *     start → empty? → load → a short question → 1, 4, 8 clients: prompts all at once, then answers for a second → end
  */
 import { timeLimit } from "../../contract/time-limit.ts";
-import { bareServerBytes, startServer } from "../own-server.ts";
+import { bareServerBytes, type CommandLine, startServer } from "../own-server.ts";
 import { cpuSeconds, pythonsBelow, residentBytes } from "../processes.ts";
-import type { CommandLine } from "../validate/cli-access.ts";
 import { type Answered, askStreamed, notMeasured, type Server } from "./client.ts";
 import type { Measurement, Wave } from "./measurement.ts";
 import type { Traffic } from "./traffic.ts";

@@ -1,6 +1,7 @@
 /** The API as OpenAI's clients use it: models, chat whole and streamed, completions, embeddings, errors. Called by checks.ts. */
 import { type Check, type Finding, fail, pass, unmeasured } from "../check.ts";
 import { milliseconds } from "../figures.ts";
+import { askModel, streamOfModel } from "./questions.ts";
 import {
   chatProblem,
   completionProblem,
@@ -15,8 +16,6 @@ import {
 import { asked, refusal } from "./silence.ts";
 import type { Answer, Model, Server, Subject } from "./subject.ts";
 
-/** Loading is in it. */
-const ANSWER_MS = 300_000;
 const LIMIT = "OpenAI's shape";
 const REPORT = "Look into the server's log; if the model is not at fault, report it.";
 
@@ -38,11 +37,13 @@ export function apiChecks(group: string, subject: Subject): Check[] {
     check("models", async (server) =>
       judge(await server.ask("/v1/models"), listProblem, ({ json }) => `${listed(record(json)?.data).length} listed`),
     ),
-    withModel("chat", async (server, { id }) => judge(await ask(server, "/v1/chat/completions", { ...QUESTION, model: id }), chatProblem)),
+    withModel("chat", async (server, { id }) =>
+      judge(await askModel(server, "/v1/chat/completions", { ...QUESTION, model: id }), chatProblem),
+    ),
     withModel("chat, streamed", streamed),
     withModel("completions", async (server, { id }) =>
       judge(
-        await ask(server, "/v1/completions", { model: id, prompt: "Once upon a time", max_tokens: 8, temperature: 0 }),
+        await askModel(server, "/v1/completions", { model: id, prompt: "Once upon a time", max_tokens: 8, temperature: 0 }),
         completionProblem,
       ),
     ),
@@ -54,14 +55,10 @@ export function apiChecks(group: string, subject: Subject): Check[] {
           advice: "Where you want vectors, name the folder of an embedding model.",
           command: "shimmy validate --model-dirs FOLDER",
         });
-      return judge(await ask(server, "/v1/embeddings", { model: model.id, input: "hello" }), embeddingProblem);
+      return judge(await askModel(server, "/v1/embeddings", { model: model.id, input: "hello" }), embeddingProblem);
     }),
     check("errors", errors),
   ];
-}
-
-function ask(server: Server, path: string, body: unknown): Promise<Answer> {
-  return server.ask(path, { method: "POST", body, limitMs: ANSWER_MS });
 }
 
 /** A good answer of the right shape. */
@@ -79,7 +76,7 @@ export function judge(
 
 async function streamed(server: Server, { id }: Model): Promise<Finding> {
   let body = "";
-  for await (const { text } of server.stream("/v1/chat/completions", { ...QUESTION, model: id, stream: true }, ANSWER_MS)) body += text;
+  for await (const { text } of streamOfModel(server, "/v1/chat/completions", { ...QUESTION, model: id })) body += text;
   const { chunks, problem } = readChatStream(body);
   return problem === undefined ? pass(`${chunks} chunks`, { limit: LIMIT }) : fail(problem, REPORT, { limit: LIMIT });
 }

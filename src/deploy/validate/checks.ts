@@ -1,7 +1,8 @@
 /** The whole checklist of the integration template, in the order in which it is run. Called by cli/validate.ts. */
 import type { Check } from "../check.ts";
+import type { CommandLine } from "../own-server.ts";
 import { apiChecks } from "./api.ts";
-import { type CommandLine, cliAccess } from "./cli-access.ts";
+import { cliAccess } from "./cli-access.ts";
 import { engineChecks, portCheck, type WantedPort } from "./machine.ts";
 import { modelChecks } from "./models.ts";
 import { noPython, packageSize } from "./package.ts";

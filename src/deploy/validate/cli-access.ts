@@ -3,18 +3,11 @@ import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { type Check, fail, pass } from "../check.ts";
 import { counted, milliseconds } from "../figures.ts";
+import type { CommandLine } from "../own-server.ts";
 
 const LIMIT_MS = 30_000;
 /** Names of very many models. */
 const MOST_BYTES = 64 * 1024 ** 2;
-
-export interface CommandLine {
-  /** The program and what precedes its words. */
-  readonly command: readonly [string, ...string[]];
-  readonly env: NodeJS.ProcessEnv;
-  /** Ends what was started. */
-  readonly signal: AbortSignal;
-}
 
 export function cliAccess(group: string, { command: [program, ...first], env, signal }: CommandLine): Check {
   return {

@@ -5,12 +5,12 @@ import { counted, megabytes, milliseconds } from "../figures.ts";
 import { memoryOf } from "../processes.ts";
 import { judge, QUESTION } from "./api.ts";
 import { processesOf } from "./processes.ts";
+import { askModel, streamOfModel } from "./questions.ts";
 import { serverAt } from "./server.ts";
 import { chatProblem, listed, messageOf, record } from "./shapes.ts";
 import { asked, strangeness } from "./silence.ts";
 import type { Answer, Server, Subject } from "./subject.ts";
 
-const ANSWER_MS = 300_000;
 /** The template's alert `request_latency_p95`, for the first token and for all of a short answer. */
 const LATENCY_MS = 5000;
 /** The template's alert `memory_usage: >expected_model_size + 100MB`. */
@@ -36,8 +36,7 @@ export function runningChecks(group: string, subject: Subject): Check[] {
         return fail("there is no model that generates text", "Pull one.", {
           command: "shimmy pull bartowski/SmolLM2-135M-Instruct-GGUF:Q8_0",
         });
-      const body = { ...QUESTION, model: model.id };
-      const answer = await server.ask("/v1/chat/completions", { method: "POST", body, limitMs: ANSWER_MS });
+      const answer = await askModel(server, "/v1/chat/completions", { ...QUESTION, model: model.id });
       return judge(answer, chatProblem, ({ json, ms }) => `${model.id}: ${tokensOf(json)} tokens in ${milliseconds(ms)}`);
     }),
     check("time to first token", () => measured(({ firstMs }) => judgeFirstToken(firstMs))),
@@ -117,7 +116,7 @@ async function latenciesOf(server: Server, model: string): Promise<Latencies> {
   let body = "";
   let firstMs: number | undefined;
   let totalMs = 0;
-  for await (const { text, ms } of server.stream("/v1/chat/completions", { ...QUESTION, model, stream: true }, ANSWER_MS)) {
+  for await (const { text, ms } of streamOfModel(server, "/v1/chat/completions", { ...QUESTION, model })) {
     body += text;
     if (/"(content|reasoning_content)":"[^"]/.test(body)) firstMs ??= ms;
     totalMs = ms;

@@ -7,7 +7,7 @@ import { type IncomingMessage, request as overHttp } from "node:http";
 import { request as overHttps } from "node:https";
 import { ShimmyError } from "../../contract/errors.ts";
 import { messageOf } from "./shapes.ts";
-import type { Server } from "./subject.ts";
+import type { Patience, Server } from "./subject.ts";
 
 const LIMIT_MS = 10_000;
 /** Once it let us wait for nothing, so that a server that hangs does not hang all checks, one after the other. */
@@ -19,9 +19,16 @@ export function serverAt(url: string, key: string | undefined): Server {
   const auth = key === undefined ? {} : { authorization: `Bearer ${key}` };
   let waitedInVain = false;
   /** The pieces of one answer. A redirect is an answer: the key must not go elsewhere. */
-  async function* exchange(path: string, sent: Sent, wantedMs: number) {
-    const limitMs = waitedInVain ? Math.min(IMPATIENT_MS, wantedMs) : wantedMs;
-    const signal = AbortSignal.timeout(limitMs);
+  async function* exchange(path: string, sent: Sent, wanted: Patience) {
+    const quietMs = waitedInVain ? Math.min(IMPATIENT_MS, wanted.quietMs) : wanted.quietMs;
+    const stop = new AbortController();
+    const { signal } = stop;
+    let overMs = quietMs;
+    const quiet = setTimeout(() => stop.abort(), quietMs);
+    const whole = setTimeout(() => {
+      overMs = wanted.wholeMs;
+      stop.abort();
+    }, wanted.wholeMs);
     const began = performance.now();
     let bytes = 0;
     try {
@@ -32,19 +39,25 @@ export function serverAt(url: string, key: string | undefined): Server {
       for await (const piece of response as AsyncIterable<Buffer>) {
         bytes += piece.length;
         if (bytes > MOST_BYTES) throw new Error(`its answer has more than ${MOST_BYTES / 1024 ** 2} MiB`);
-        yield { response, text: decoder.decode(piece, { stream: true }), ms: performance.now() - began };
+        const text = decoder.decode(piece, { stream: true });
+        if (isProgress(text)) quiet.refresh();
+        yield { response, text, ms: performance.now() - began };
       }
     } catch (cause) {
       waitedInVain ||= signal.aborted;
-      const reason = signal.aborted ? `no answer within ${limitMs / 1000} s` : reasonOf(cause);
+      const reason = signal.aborted ? `no ${bytes > 0 ? "end" : "answer"} within ${overMs / 1000} s` : reasonOf(cause);
       throw new ShimmyError("server_unreachable", { url, reason }, { cause });
+    } finally {
+      clearTimeout(quiet);
+      clearTimeout(whole);
     }
   }
   return {
     url,
     ask: async (path, { method = "GET", body, limitMs = LIMIT_MS } = {}) => {
+      const patience = { quietMs: limitMs, wholeMs: limitMs };
       const seen = { status: 0, text: "", location: "", ms: 0 };
-      for await (const { response, text, ms } of exchange(path, method === "POST" ? posted(body) : {}, limitMs)) {
+      for await (const { response, text, ms } of exchange(path, method === "POST" ? posted(body) : {}, patience)) {
         seen.status = response.statusCode ?? 0;
         seen.location = response.headers.location ?? "";
         seen.text += text;
@@ -53,10 +66,10 @@ export function serverAt(url: string, key: string | undefined): Server {
       const { location, ...answer } = seen;
       return { ...answer, json: parsed(seen.text), ...(location !== "" && { location: new URL(location, url).href }) };
     },
-    async *stream(path, body, limitMs) {
+    async *stream(path, body, patience) {
       let refusal = "";
       let status = 200;
-      for await (const { response, text, ms } of exchange(path, posted(body), limitMs)) {
+      for await (const { response, text, ms } of exchange(path, posted(body), patience)) {
         status = response.statusCode ?? 0;
         if (status === 200) yield { text, ms };
         else refusal += text;
@@ -76,6 +89,11 @@ interface Sent {
 /** @param body a string goes as it is, anything else as JSON. */
 function posted(body: unknown): Sent {
   return { method: "POST", headers: { "content-type": "application/json" }, body: typeof body === "string" ? body : JSON.stringify(body) };
+}
+
+/** A comment of a stream of events says that the server lives, and nothing of its engine. */
+function isProgress(piece: string): boolean {
+  return /^[^:\s]/m.test(piece);
 }
 
 async function send(url: string, { body, ...head }: Sent, signal: AbortSignal): Promise<IncomingMessage> {

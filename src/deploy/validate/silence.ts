@@ -4,6 +4,7 @@
  */
 import { ShimmyError } from "../../contract/errors.ts";
 import { type Finding, fail, unmeasured } from "../check.ts";
+import { isStopped, parentOf } from "../processes.ts";
 import { record } from "./shapes.ts";
 import type { Answer, Server, Subject } from "./subject.ts";
 
@@ -60,7 +61,7 @@ function unreachable(error: unknown, url: string): Finding {
     );
   if (/EPROTO|WRONG_VERSION/.test(reason))
     return fail(message, "It does not speak TLS there.", { limit, command: `shimmy validate --url ${url.replace("https:", "http:")}` });
-  if (/no answer within|broke off|MiB/.test(reason))
+  if (/within|broke off|MiB/.test(reason))
     return fail(message, "Something listens, and does not answer: look into its log, or start it again.", {
       limit,
       command: `curl -v ${url}/health`,
@@ -84,8 +85,23 @@ export async function asked(subject: Subject, judge: (server: Server) => Promise
     const { code, details } = ShimmyError.from(thrown);
     if (code === "server_refused") return refusal(Number(details.status), String(details.message));
     if (code !== "server_unreachable") throw thrown;
-    return fail(`while it was asked: ${String(details.reason)}`, LOG, { command: `shimmy ps --url ${subject.server.url}` });
+    return noAnswer(String(details.reason), subject);
   }
+}
+
+/** An engine that stands still is found where it can be seen. */
+async function noAnswer(reason: string, { server, pid, enginesSeen }: Subject): Promise<Finding> {
+  const command = `shimmy ps --url ${server.url}`;
+  const measured = `while it was asked: ${reason}`;
+  if (!/within/.test(reason)) return fail(measured, LOG, { command });
+  const engines = await enginesSeen().catch(() => undefined);
+  if (!engines) return fail(measured, "The server itself hangs: look into its log, or start it again.", { command });
+  const stopped = engines.find((engine) => parentOf(engine) === pid && isStopped(engine));
+  return stopped === undefined
+    ? fail(measured, "The server answers and its engine does not: it hangs, is held by a debugger, or is far too slow.", { command })
+    : fail(`${measured}; its engine, process ${stopped}, is stopped`, "A SIGSTOP or a debugger holds it: let it go on, or end it.", {
+        command: `kill -CONT ${stopped}`,
+      });
 }
 
 /** A question that should be answered was not. */

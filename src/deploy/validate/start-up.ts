@@ -1,8 +1,7 @@
 /** How fast the instance was there, and how little it takes while nobody asks. Called by checks.ts. */
 import { type Check, type Finding, fail, pass, unmeasured, warn } from "../check.ts";
 import { megabytes, milliseconds } from "../figures.ts";
-import { bareServerBytes, startServer } from "../own-server.ts";
-import type { CommandLine } from "./cli-access.ts";
+import { bareServerBytes, type CommandLine, startServer } from "../own-server.ts";
 import type { Subject } from "./subject.ts";
 
 const START_MS = 2000;

@@ -3,6 +3,7 @@
  * check of this folder gets one. It must not know how the instance was started.
  */
 import type { Finding } from "../check.ts";
+import type { OwnProcess } from "../own-server.ts";
 
 export interface Answer {
   readonly status: number;
@@ -21,11 +22,19 @@ export interface Asked {
   readonly limitMs?: number;
 }
 
+/** How long an answer that comes in pieces is waited for. */
+export interface Patience {
+  /** From one piece to the next; comments of a stream do not count. */
+  readonly quietMs: number;
+  /** For all of it. */
+  readonly wholeMs: number;
+}
+
 export interface Server {
   readonly url: string;
   ask(path: string, asked?: Asked): Promise<Answer>;
   /** The body as it comes. @returns pieces of text, each with the time since the request was sent in ms. */
-  stream(path: string, body: unknown, limitMs: number): AsyncGenerator<{ readonly text: string; readonly ms: number }, void, undefined>;
+  stream(path: string, body: unknown, patience: Patience): AsyncGenerator<{ readonly text: string; readonly ms: number }, void, undefined>;
 }
 
 export interface Model {
@@ -57,15 +66,6 @@ export interface EngineFacts {
   readonly installable: readonly string[];
 }
 
-/** The process, where it was started for this. */
-export interface OwnProcess {
-  readonly pid: number;
-  /** From its start to its first answer. */
-  readonly startMs: number;
-  /** Private memory before anything but its health was asked, in bytes; absent: this system does not tell. */
-  readonly idleBytes?: number;
-}
-
 export interface Subject {
   readonly server: Server;
   /** Absent: it ran already. */
@@ -78,6 +78,8 @@ export interface Subject {
   readonly refused?: Finding;
   models(): Promise<ModelFacts>;
   engines(): Promise<EngineFacts>;
+  /** Its engines' processes at the first wait in vain: asked once, so that a server that hangs does not hang every check once more. */
+  enginesSeen(): Promise<readonly number[]>;
   /** The model that tests are made with; undefined: there is none that fits. */
   chosen(): Promise<Model | undefined>;
 }

@@ -36,11 +36,22 @@ export const DOCKERIGNORE = `*
 !shimmy-*.tgz
 `;
 
+/**
+ * Shell: takes away the engine of the other processor, 19 MB. npm installs linux-arm64 on x64 too, since that package names both, so none of
+ * its flags (--cpu, --os, --libc, tried with npm 11.19) leaves it out.
+ * @param packages where node_modules is, for a shell
+ */
+export function dropOtherEngine(packages: string): string {
+  return `case "$(uname -m)" in x86_64) other=linux-arm64 ;; *) other=linux-x64 ;; esac \\
+    && rm -rf "${packages}/@node-llama-cpp/$other"`;
+}
+
 /** Installs the package that lies beside the Dockerfile, else the one of the registry. For the images of other templates too. */
 export function installStep({ version }: Pick<TemplateOptions, "version">): string {
   return `# A package made by \`npm pack\` that lies here is used; else the registry's. The Dockerfile comes along so that there is always something to copy.
 COPY Dockerfile* shimmy-*.tgz /tmp/package/
 RUN npm install --global --no-audit --no-fund "$(ls /tmp/package/shimmy-*.tgz 2> /dev/null || echo shimmy@${version})" \\
+    && ${dropOtherEngine("$(npm root --global)/shimmy/node_modules")} \\
     && rm -rf /tmp/package /root/.npm`;
 }
 

@@ -2,7 +2,7 @@
 import type { TemplateOptions } from "../options.ts";
 import type { Template } from "../template.ts";
 import { listed, mebibytes, modelVariables, NEW_KEY, notOfHub, ofHub } from "./common.ts";
-import { DOCKERIGNORE } from "./docker.ts";
+import { DOCKERIGNORE, dropOtherEngine } from "./docker.ts";
 
 export const lambda: Template = {
   name: "lambda",
@@ -63,7 +63,9 @@ function dockerfile({ version, models }: TemplateOptions): string {
 
 # A package made by \`npm pack\` that lies here is used; else the registry's.
 COPY lambda.mjs shimmy-*.tgz ./
-RUN npm install --no-audit --no-fund "$(ls ./shimmy-*.tgz 2> /dev/null || echo shimmy@${version})" && rm -f shimmy-*.tgz
+RUN npm install --no-audit --no-fund "$(ls ./shimmy-*.tgz 2> /dev/null || echo shimmy@${version})" \\
+    && ${dropOtherEngine("node_modules")} \\
+    && rm -f shimmy-*.tgz
 
 # Only /tmp can be written to when it runs.
 ENV SHIMMY_PULL_DIR=/var/task/models \\

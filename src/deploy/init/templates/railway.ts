@@ -7,11 +7,11 @@ import { hostedDockerfile, startScript } from "./hosted.ts";
 
 export const railway: Template = {
   name: "railway",
-  summary: "Railway: railway.json with health check, drain and limits, models in a volume",
+  summary: "Railway: .railway/railway.ts with health check, drain and limits, models in a volume",
   files: (options) => {
     refusePrivileged(options, "start.sh");
     return [
-      { path: "railway.json", text: configuration(options) },
+      { path: ".railway/railway.ts", text: configuration(options) },
       // Its private network is IPv6; "::" takes IPv4 too.
       { path: "Dockerfile.railway", text: hostedDockerfile(options, "[::]") },
       { path: "start.sh", text: startScript(options), mode: 0o755 },
@@ -21,24 +21,39 @@ export const railway: Template = {
   },
 };
 
-/** By the schema that it names. A service with a volume has one replica there. */
+/**
+ * Infrastructure as Code, since services made today take no railway.json and older ones none after 2026-12-01 (docs.railway.com,
+ * "Config as Code"). By the types of `railway/iac` 3.11.0. A service with a volume has one replica there.
+ */
 function configuration(options: TemplateOptions): string {
-  const content = {
-    $schema: "https://railway.com/railway.schema.json",
+  const { name, port, cpus, memoryBytes } = options;
+  return `// \`railway config plan\` shows what this would change, \`railway config apply\` does it.
+import { defineRailway, preserve, project, service, volume } from "railway/iac";
+
+export default defineRailway(() => {
+  const data = volume("${name}-data");
+  const server = service("${name}", {
     build: { builder: "DOCKERFILE", dockerfilePath: "Dockerfile.railway" },
     deploy: {
       healthcheckPath: "/health",
+      // The first start pulls the models.
       healthcheckTimeout: 600,
       restartPolicyType: "ON_FAILURE",
       restartPolicyMaxRetries: 10,
       numReplicas: 1,
       overlapSeconds: 0,
-      drainingSeconds: STOP_SECONDS,
+      // Running answers finish.
+      drainingSeconds: ${STOP_SECONDS},
       requiredMountPath: "/data",
-      limitOverride: { containers: { cpu: options.cpus, memoryBytes: options.memoryBytes } },
+      limitOverride: { containers: { cpu: ${cpus}, memoryBytes: ${memoryBytes} } },
     },
-  };
-  return `${JSON.stringify(content, undefined, 2)}\n`;
+    // PORT tells Railway where /health is asked. The key is what \`railway variables\` has set.
+    env: { PORT: "${port}", SHIMMY_API_KEY: preserve() },
+    volumeMounts: { "/data": data },
+  });
+  return project("${name}", { resources: [server, data] });
+});
+`;
 }
 
 function readme(options: TemplateOptions): string {
@@ -48,13 +63,14 @@ function readme(options: TemplateOptions): string {
 \`\`\`sh
 railway init --name ${name}
 railway add --service ${name}
-railway volume add --mount-path /data
-railway variables --set PORT=${port} --set SHIMMY_API_KEY=${NEW_KEY}      # note it first if you want to use it
+railway variables --set SHIMMY_API_KEY=${NEW_KEY}      # note it first if you want to use it
+railway config apply                      # shows the plan of .railway/railway.ts, and asks
 railway up
 railway domain --port ${port}
 \`\`\`
 
-- **PORT** tells Railway where /health is asked; Shimmy listens on ${port} in the image.
+- **The settings** are in .railway/railway.ts: volume, health check, drain, limits, and PORT, where Railway asks /health; Shimmy listens on ${port} in the image.
+  A service that you made with an older railway.json is moved by \`railway config migrate\`; Railway reads no such file after 2026-12-01.
 - **Models.** ${models.length > 0 ? `The first start pulls ${listed({ models: ofHub(options) })} into the volume and verifies them; later starts find them there. What takes longer than the health check's 600 s needs a larger healthcheckTimeout.${notOfHub(options, "/data/models")}` : "The embedded shimmy-tiny answers."}
 - **Limits.** ${memoryReason} ${mebibytes(options)} MiB and ${options.cpus} processors, as far as your plan has them.
 - **Replicas.** A service with a volume has one.${replicas > 1 ? ` For ${replicas}, make as many services of this folder and put one with \`shimmy init --template haproxy\` before them.` : ""}

@@ -124,9 +124,32 @@ test("railway, fly: the volume is given away before anything is pulled, and root
     const script = files(name, { models: ["owner/repo:Q4_K_M"] }).get("start.sh") ?? "";
     expect(script).toMatch(/exec setpriv --reuid=node .*--no-new-privs.*shimmy pull.*\nexec shimmy serve\n$/s);
   }
-  expect(JSON.parse(files("railway", { cpus: "2" }).get("railway.json") ?? "")).toMatchObject({
-    build: { builder: "DOCKERFILE", dockerfilePath: "Dockerfile.railway" },
-    deploy: { healthcheckPath: "/health", drainingSeconds: 150, limitOverride: { containers: { cpu: 2 } } },
+});
+
+test("railway: the program makes a service with the key that is set, a volume, health check, drain and limits", () => {
+  const text = files("railway", { cpus: "2", port: "9000" }).get(".railway/railway.ts") ?? "";
+  const [, imported = "", body = ""] = /^.*import \{ (.*) \} from "railway\/iac";\n\nexport default (.*);\n$/s.exec(text) ?? [];
+  const kind = (type: string) => (name: string, config?: object) => ({ type, name, ...config });
+  const stubs: Record<string, unknown> = {
+    defineRailway: (program: () => unknown) => program(),
+    preserve: () => "kept",
+    ...Object.fromEntries(["project", "service", "volume"].map((type) => [type, kind(type)])),
+  };
+  const names = imported.split(", ");
+  const made: unknown = new Function(...names, `return ${body}`)(...names.map((name) => stubs[name]));
+  const data = { type: "volume", name: "shimmy-data" };
+  expect(made).toMatchObject({
+    type: "project",
+    resources: [
+      {
+        type: "service",
+        build: { builder: "DOCKERFILE", dockerfilePath: "Dockerfile.railway" },
+        deploy: { healthcheckPath: "/health", drainingSeconds: 150, limitOverride: { containers: { cpu: 2 } } },
+        env: { PORT: "9000", SHIMMY_API_KEY: "kept" },
+        volumeMounts: { "/data": data },
+      },
+      data,
+    ],
   });
 });
 
