@@ -219,3 +219,27 @@ test("plain text comes through as it is, in every setting", () => {
     }),
   );
 });
+
+describe("an answer of white space only takes a reader four times as long where it is four times as long", () => {
+  const places: Array<readonly [string, string, string, Setting]> = [
+    ["before a thought", "", "<think>a</think>b", { marks: THINK }],
+    ["within a thought", "<think>a", "b</think>c", { marks: THINK }],
+    ["at the beginning of a thought that the prompt has opened", "", "b</think>c", { marks: THINK, opened: true }],
+    ["in the text, where it may be followed by a call", "a", CALL, {}],
+    ["before a call that must stand at the start", "", '{"name": "weather", "parameters": {}}', { format: llama3 }],
+    ["within a call", '<tool_call>{"name": ', '"weather", "arguments": {}}</tool_call>', {}],
+  ];
+  test.each(places)("%s", (_, before, behind, setting) => {
+    const millisecondsFor = (length: number) => {
+      const pieces = [before, ...Array<string>(length).fill(" "), behind];
+      const times = [1, 2, 3].map(() => {
+        const from = performance.now();
+        read(pieces, setting);
+        return performance.now() - from;
+      });
+      return Math.min(...times);
+    };
+    // Looked at again with each token it would be sixteen times.
+    expect(millisecondsFor(40_000) / millisecondsFor(10_000)).toBeLessThan(9);
+  });
+});
