@@ -16,7 +16,7 @@ import { removeAlias } from "../models/aliases.ts";
 import { acquire, type Lock } from "../models/process-lock.ts";
 import { findByName } from "../models/resolve.ts";
 import { openHere } from "./open.ts";
-import { printable } from "./output.ts";
+import { printable, size } from "./output.ts";
 
 /** One thing to remove. */
 interface Removable {
@@ -45,7 +45,7 @@ export async function rm(loaded: LoadedConfig, name: string, { yes }: { yes?: bo
     return;
   }
   const bytes = await removeAll(root, chosen);
-  process.stderr.write(`removed ${what}, ${Math.round(bytes / 1e6)} MB\n`);
+  process.stderr.write(`removed ${what}, ${size(bytes)}\n`);
 }
 
 /** @throws pull_running, and then nothing is removed. @returns the bytes that they took */
@@ -100,7 +100,7 @@ function means(
 function unfinished(state: PartialState, paths: PartialPaths): Removable {
   const bytes = bytesDone(state);
   return {
-    description: `${state.repo} ${state.path}, ${Math.round(bytes / 1e6)} MB: not pulled to its end`,
+    description: `${state.repo} ${state.path}, ${size(bytes)}: not pulled to its end`,
     repo: state.repo,
     path: state.path,
     remove: async () => {
@@ -112,7 +112,7 @@ function unfinished(state: PartialState, paths: PartialPaths): Removable {
 
 function describe({ record, firstFile }: Pulled): string {
   const bytes = record.files.reduce((sum, { size }) => sum + size, 0);
-  return `${record.repo} ${record.quantization}, ${Math.round(bytes / 1e6)} MB: ${firstFile}`;
+  return `${record.repo} ${record.quantization}, ${size(bytes)}: ${firstFile}`;
 }
 
 /** @throws confirmation_needed when nobody is there to answer. */
