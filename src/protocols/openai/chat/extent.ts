@@ -5,8 +5,8 @@
 import type { ChatMessage } from "../../../contract/generation.ts";
 import { invalid } from "../validate.ts";
 
-/** Messages, and calls of tools in them. Written as briefly as they can be, so many do not fit a context of 80,000 tokens. */
-export const MAX_TURNS = 16_384;
+/** Messages, and calls of tools in them. Written as briefly as they can be, so many do not fit a context of 40,000 tokens. */
+export const MAX_TURNS = 8192;
 
 /** @throws invalid_value for this parameter */
 export function checkExtent(messages: readonly ChatMessage[], param: string): void {
