@@ -12,7 +12,10 @@ import type { Logger } from "../telemetry/log.ts";
 import type { BatchWorker } from "./worker.ts";
 
 export interface JobsOptions {
-  readonly config: Pick<Config, "files" | "maxFileSize" | "maxFilesSize" | "fileExpiry" | "batchParallel" | "maxBodySize">;
+  readonly config: Pick<
+    Config,
+    "files" | "maxFileSize" | "maxFilesSize" | "fileExpiry" | "apiKey" | "strictKeys" | "batchParallel" | "maxBodySize"
+  >;
   /** Shimmy's data folder. */
   readonly folder: string;
   readonly log: Logger;
@@ -61,8 +64,9 @@ export class LazyJobs implements Jobs {
   async #openFiles(): Promise<FileStore> {
     const { config, folder } = this.#options;
     const { FileStore } = await import("../files/store.ts");
-    const { maxFileSize, maxFilesSize, fileExpiry } = config;
-    const limits = { maxFileBytes: maxFileSize, maxTotalBytes: maxFilesSize, expiryMs: fileExpiry * DAY_MS };
+    const { maxFileSize, maxFilesSize, fileExpiry, apiKey, strictKeys } = config;
+    const owners = Math.max(1, new Set([...apiKey, ...strictKeys]).size);
+    const limits = { maxFileBytes: maxFileSize, maxTotalBytes: maxFilesSize, owners, expiryMs: fileExpiry * DAY_MS };
     return new FileStore({ folder: join(folder, "files"), ...limits });
   }
 

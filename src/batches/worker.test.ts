@@ -38,7 +38,7 @@ const line = (id: string, body: object = {}) => JSON.stringify({ custom_id: id, 
 const lines = (count: number) => Array.from({ length: count }, (_, i) => line(`${i}`)).join("\n");
 
 async function submit(to: BatchWorker, text: string, owner: BatchOwner = {}): Promise<Batch> {
-  const received = await files().receive(ReadableStream.from([Buffer.from(text)]));
+  const received = await files().receive(ReadableStream.from([Buffer.from(text)]), undefined);
   const { id } = await received.keep({ filename: "in", purpose: "batch", owner: owner.caller });
   return to.create({ inputFileId: id, endpoint: "/v1/embeddings" }, owner);
 }
@@ -278,7 +278,10 @@ test("a long check does not hold up the end of the server", async () => {
 test("a file that is deleted while a batch is made of it is not found", async () => {
   const store = files();
   const w = worker(held().dispatch, { files: store });
-  const file = await (await store.receive(ReadableStream.from([Buffer.from(lines(1))]))).keep({ filename: "in", purpose: "batch" });
+  const file = await (await store.receive(ReadableStream.from([Buffer.from(lines(1))]), undefined)).keep({
+    filename: "in",
+    purpose: "batch",
+  });
   rmSync(join(folder, "files", file.id));
   const get = store.get.bind(store);
   let asked = 0;

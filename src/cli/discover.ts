@@ -4,7 +4,7 @@ import type { AdapterInfo } from "../contract/model.ts";
 import type { Discovery, PlaceReport } from "../models/catalogue.ts";
 import { writableByAll } from "../models/integrity/permissions.ts";
 import { openHere } from "./open.ts";
-import { printJson, warnOfWriters } from "./output.ts";
+import { printJson, size, warnOfWriters } from "./output.ts";
 
 export async function discover(loaded: LoadedConfig, { json }: { json?: boolean }): Promise<void> {
   const { catalogue } = await openHere(loaded);
@@ -20,7 +20,7 @@ export async function discover(loaded: LoadedConfig, { json }: { json?: boolean 
 }
 
 function lines({ models, adapters, places, equalNames }: Discovery): string[] {
-  const size = new Map(models.map(({ id, sizeBytes }) => [id, megabytes(sizeBytes)]));
+  const sizes = new Map(models.map(({ id, sizeBytes }) => [id, size(sizeBytes)]));
   const aliases = new Map(models.map(({ id, aliases = [] }) => [id, aliases]));
   const adapter = new Map(adapters.map((each) => [each.name, each]));
   const adapterPaths = new Set(adapters.map(({ path }) => path));
@@ -29,7 +29,7 @@ function lines({ models, adapters, places, equalNames }: Discovery): string[] {
       head(place),
       ...place.models.map((id) => {
         const also = aliases.get(id) ?? [];
-        return `  ${id} [${size.get(id)}]${also.length > 0 ? ` also ${also.join(", ")}` : ""}`;
+        return `  ${id} [${sizes.get(id)}]${also.length > 0 ? ` also ${also.join(", ")}` : ""}`;
       }),
       ...place.adapters.map((name) => `  ${describeAdapter(adapter.get(name)!)}`),
       ...place.skipped
@@ -48,15 +48,11 @@ function head({ label, path, exists, models }: PlaceReport): string {
 
 function describeAdapter({ name, sizeBytes, bases, baseModel }: AdapterInfo): string {
   const base = bases.length > 0 ? `for ${bases.join(", ")}` : `its base${baseModel === undefined ? "" : ` ${baseModel}`} is not here`;
-  return `${name} [LoRA adapter, ${megabytes(sizeBytes)}] ${base}`;
+  return `${name} [LoRA adapter, ${size(sizeBytes)}] ${base}`;
 }
 
 function relativeTo(folder: string, path: string): string {
   return path.startsWith(folder) && path.length > folder.length ? path.slice(folder.length + 1) : path;
-}
-
-function megabytes(bytes: number): string {
-  return `${Math.round(bytes / 1e6)} MB`;
 }
 
 function counted(count: number, what: string): string {

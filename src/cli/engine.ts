@@ -2,7 +2,7 @@
 
 import { enginesFolder } from "../assemble.ts";
 import type { GpuBackend } from "../hardware/packages.ts";
-import { printJson, printTable } from "./output.ts";
+import { printJson, printTable, size } from "./output.ts";
 
 interface Flags {
   json?: boolean;
@@ -18,7 +18,7 @@ export async function listEngines({ json }: Flags): Promise<void> {
   printTable([
     ["BACKEND", "ENGINE", "FROM", "FOLDER"],
     ...engines.map(({ backend, name, source, folder }) => [backend, name, source === "npm" ? "npm package" : "installed", folder]),
-    ...more.map(({ backend, command, downloadBytes }) => [backend, `${Math.round(downloadBytes / 1e6)} MB`, "not installed", command]),
+    ...more.map(({ backend, command, downloadBytes }) => [backend, size(downloadBytes), "not installed", command]),
   ]);
 }
 

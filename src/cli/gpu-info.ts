@@ -2,7 +2,7 @@
 import { assemble } from "../assemble.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import type { Device, EngineReport, HardwareReport, Installable } from "../contract/hardware.ts";
-import { printJson } from "./output.ts";
+import { printJson, size } from "./output.ts";
 
 export async function gpuInfo(loaded: LoadedConfig, { json }: { json?: boolean }): Promise<void> {
   const { pool } = assemble(loaded, { logLevel: "error" });
@@ -46,7 +46,7 @@ function deviceLine({ name, description, kind, freeBytes, totalBytes }: Device):
 
 function installableLines(installable: readonly Installable[]): string[] {
   if (installable.length === 0) return [];
-  const lines = installable.map(({ command, downloadBytes }) => `  ${command}   (${Math.round(downloadBytes / 1e6)} MB to download)`);
+  const lines = installable.map(({ command, downloadBytes }) => `  ${command}   (${size(downloadBytes)} to download)`);
   return ["", "To add a backend:", ...lines];
 }
 

@@ -5,7 +5,7 @@ import { splitAdapter } from "../models/adapters.ts";
 import { isPattern } from "../models/alias-table.ts";
 import { findByName, withAliases } from "../models/resolve.ts";
 import { openHere } from "./open.ts";
-import { printable, printJson, printTable } from "./output.ts";
+import { printable, printJson, printTable, size } from "./output.ts";
 import { statesOfServer } from "./server-states.ts";
 
 export async function list(loaded: LoadedConfig, flags: { short?: boolean; json?: boolean }): Promise<void> {
@@ -58,10 +58,6 @@ function rows(models: readonly Listed[], states: ReadonlyMap<string, string> | u
 /** Only a server knows what is loaded; undefined while none runs. */
 function stateOf({ id }: ModelInfo, states: ReadonlyMap<string, string> | undefined): string | undefined {
   return states && (states.get(id) ?? "unknown");
-}
-
-export function size(bytes: number): string {
-  return bytes >= 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : `${Math.round(bytes / 1e6)} MB`;
 }
 
 export function count(parameters: number): string {

@@ -1,7 +1,7 @@
 /** `shimmy ps`: what a running server has loaded. */
 import type { LoadedConfig } from "../config/load.ts";
 import type { WireStatus } from "../server/api/lifecycle.ts";
-import { printJson, printTable } from "./output.ts";
+import { printJson, printTable, size } from "./output.ts";
 import { noShimmy, remote } from "./remote.ts";
 
 interface Answer {
@@ -18,7 +18,7 @@ export async function ps(loaded: LoadedConfig, flags: { url?: string; json?: boo
   if (answer.models.length > 0)
     printTable([["MODEL", "STATE", "MEMORY", "CONTEXT", "SLOTS", "LAST USE", "UNTIL"], ...answer.models.map(row)]);
   const { used_bytes, budget_bytes } = answer.memory;
-  process.stderr.write(`${answer.models.length} loaded, ${megabytes(used_bytes)} of ${megabytes(budget_bytes)} counted\n`);
+  process.stderr.write(`${answer.models.length} loaded, ${size(used_bytes)} of ${size(budget_bytes)} counted\n`);
 }
 
 function isAnswer(answer: Partial<Answer>): answer is Answer {
@@ -30,7 +30,7 @@ function row(status: WireStatus): string[] {
   return [
     model,
     progress ? `${state} (${progress.phase})` : status.leaving ? "leaving" : state,
-    megabytes(resident_bytes ?? memory_bytes ?? 0),
+    size(resident_bytes ?? memory_bytes ?? 0),
     String(context_length),
     slots === undefined ? "-" : `${running}/${slots}`,
     last_used_at ? `${away(Date.parse(last_used_at) - Date.now())} ago` : "-",
@@ -42,8 +42,4 @@ function away(ms: number): string {
   const seconds = Math.round(Math.abs(ms) / 1000);
   if (seconds < 120) return `${seconds} s`;
   return seconds < 7200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
-}
-
-function megabytes(bytes: number): string {
-  return `${Math.round(bytes / 1e6)} MB`;
 }

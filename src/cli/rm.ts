@@ -1,20 +1,29 @@
-/** `shimmy rm`: removes a saved alias, or what Shimmy pulled, that after asking; nothing else. */
+/**
+ * `shimmy rm`: removes a saved alias, or what Shimmy pulled, that after asking; nothing else. What is being pulled at that moment is not
+ * removed: the pull, which may be a server's, would put it back, or fail half-way for whoever waits for it.
+ */
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
 import { createInterface } from "node:readline/promises";
 import type { LoadedConfig } from "../config/load.ts";
 import { ShimmyError } from "../contract/errors.ts";
-import { bytesDone, discard, findPartials, type PartialPaths, type PartialState } from "../hub/partial.ts";
+import { bytesDone, discard, findPartials, lockPath, PARTIAL_FOLDER, type PartialPaths, type PartialState } from "../hub/partial.ts";
 import { pullFolder } from "../hub/places.ts";
 import { findPulled, type Pulled, removePulled } from "../hub/records.ts";
 import { type HubReference, parseReference } from "../hub/reference.ts";
 import { labelOf, spelled } from "../hub/variants.ts";
 import { removeAlias } from "../models/aliases.ts";
+import { acquire, type Lock } from "../models/process-lock.ts";
 import { findByName } from "../models/resolve.ts";
 import { openHere } from "./open.ts";
-import { printable } from "./output.ts";
+import { printable, size } from "./output.ts";
 
 /** One thing to remove. */
 interface Removable {
   readonly description: string;
+  readonly repo: string;
+  /** Of one of its files, in the repository. */
+  readonly path: string;
   /** @returns the bytes that it took. */
   remove(): Promise<number>;
 }
@@ -35,15 +44,36 @@ export async function rm(loaded: LoadedConfig, name: string, { yes }: { yes?: bo
     process.exitCode = 1;
     return;
   }
-  let bytes = 0;
-  for (const one of chosen) bytes += await one.remove();
-  process.stderr.write(`removed ${what}, ${Math.round(bytes / 1e6)} MB\n`);
+  const bytes = await removeAll(root, chosen);
+  process.stderr.write(`removed ${what}, ${size(bytes)}\n`);
+}
+
+/** @throws pull_running, and then nothing is removed. @returns the bytes that they took */
+async function removeAll(root: string, chosen: readonly Removable[]): Promise<number> {
+  await mkdir(join(root, PARTIAL_FOLDER), { recursive: true });
+  const locks: Lock[] = [];
+  try {
+    for (const [path, repo] of new Map(chosen.map((one) => [lockPath(root, one.repo, one.path), one.repo]))) {
+      const refuse = (pid: number) => Promise.reject(new ShimmyError("pull_running", { model: repo, pid }));
+      locks.push(await acquire(path, { signal: new AbortController().signal, onWait: refuse }));
+    }
+    let bytes = 0;
+    for (const one of chosen) bytes += await one.remove();
+    return bytes;
+  } finally {
+    for (const lock of locks) await lock.release();
+  }
 }
 
 /** By what was pulled, whole or begun; else by id. */
 async function find(loaded: LoadedConfig, name: string, root: string): Promise<Removable[]> {
   const pulled = await findPulled(root);
-  const removable = (one: Pulled): Removable => ({ description: describe(one), remove: () => removePulled(root, one) });
+  const removable = (one: Pulled): Removable => ({
+    description: describe(one),
+    repo: one.record.repo,
+    path: one.record.files[0].path,
+    remove: () => removePulled(root, one),
+  });
   if (name.includes("/")) {
     const reference = parseReference(name);
     const whole = pulled.filter(({ record }) => means(reference, record.repo, record.quantization, record.files));
@@ -70,7 +100,9 @@ function means(
 function unfinished(state: PartialState, paths: PartialPaths): Removable {
   const bytes = bytesDone(state);
   return {
-    description: `${state.repo} ${state.path}, ${Math.round(bytes / 1e6)} MB: not pulled to its end`,
+    description: `${state.repo} ${state.path}, ${size(bytes)}: not pulled to its end`,
+    repo: state.repo,
+    path: state.path,
     remove: async () => {
       await discard(paths);
       return bytes;
@@ -80,7 +112,7 @@ function unfinished(state: PartialState, paths: PartialPaths): Removable {
 
 function describe({ record, firstFile }: Pulled): string {
   const bytes = record.files.reduce((sum, { size }) => sum + size, 0);
-  return `${record.repo} ${record.quantization}, ${Math.round(bytes / 1e6)} MB: ${firstFile}`;
+  return `${record.repo} ${record.quantization}, ${size(bytes)}: ${firstFile}`;
 }
 
 /** @throws confirmation_needed when nobody is there to answer. */

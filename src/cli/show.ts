@@ -6,9 +6,9 @@ import { authorDefaults } from "../models/author-sampling.ts";
 import { readGgufHeader } from "../models/gguf/header.ts";
 import type { GgufValue } from "../models/gguf/values.ts";
 import { resolveModel, withAliases } from "../models/resolve.ts";
-import { count, size } from "./list.ts";
+import { count } from "./list.ts";
 import { openHere } from "./open.ts";
-import { printable, printJson, printTable } from "./output.ts";
+import { printable, printJson, printTable, size } from "./output.ts";
 
 interface Flags {
   template?: boolean;

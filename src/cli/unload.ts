@@ -1,6 +1,6 @@
 /** `shimmy unload`: has a running server let a model go; its memory is the system's again when this returns. */
 import type { LoadedConfig } from "../config/load.ts";
-import { printJson } from "./output.ts";
+import { printJson, size } from "./output.ts";
 import { modelPath, remote } from "./remote.ts";
 
 interface Flags {
@@ -19,6 +19,6 @@ export async function unload(loaded: LoadedConfig, name: string, { url, json, fo
   const server = remote(loaded, url);
   const answer = (await server.ask("POST", modelPath(name, "unload"), force ? { force: true } : {})) as Answer;
   if (json) return printJson(answer);
-  const freed = answer.freed_bytes === undefined ? "" : ` (${Math.round(answer.freed_bytes / 1e6)} MB given back)`;
+  const freed = answer.freed_bytes === undefined ? "" : ` (${size(answer.freed_bytes)} given back)`;
   process.stdout.write(answer.unloaded ? `${answer.model} is unloaded${freed}\n` : `${answer.model} was not loaded\n`);
 }

@@ -27,7 +27,7 @@ export const FILE_SETTINGS = {
     flag: "max-files-size",
     env: ["SHIMMY_MAX_FILES_SIZE"],
     file: "max_files_size",
-    help: "Most that all stored files may take together before no more are taken.",
+    help: "Most that all stored files may take together before no more are taken; with several API keys each has an even share of it.",
     commands: SERVE,
   }),
   fileExpiry: setting({

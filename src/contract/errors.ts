@@ -49,6 +49,7 @@ const table = {
     hint: "See GET / for the routes of this server.",
   },
   method_not_allowed: { status: 405, kind: "invalid_request", message: "{path} does not answer {method}; it answers {allowed}" },
+  request_stalled: { status: 408, kind: "invalid_request", message: "No byte of the request's body came for {seconds} s" },
   client_closed: { status: 499, kind: "invalid_request", message: "The client closed the request" },
 
   // The request as words
@@ -314,6 +315,7 @@ const table = {
     message: "Shimmy did not pull a model '{model}', so it removes nothing",
     hint: "Models that were put there by others are removed by whoever put them there.",
   },
+  pull_running: { status: 409, kind: "invalid_request", message: "'{model}' is being pulled by process {pid}; end that first" },
   confirmation_needed: {
     status: 400,
     kind: "invalid_request",

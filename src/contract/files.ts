@@ -33,7 +33,7 @@ export interface ReceivedFile {
 /** A file of another owner does not exist. */
 export interface Files {
   /** To the disk piece by piece. @throws file_too_large, files_full, files_unusable, and what `content` throws; then nothing is left. */
-  receive(content: AsyncIterable<Uint8Array>): Promise<ReceivedFile>;
+  receive(content: AsyncIterable<Uint8Array>, owner: string | undefined): Promise<ReceivedFile>;
   /** @throws file_not_found */
   get(id: string, owner: string | undefined): Promise<StoredFile>;
   /** Newest first. */

@@ -31,11 +31,15 @@ export class AnswerSources {
   readonly #message: Pick<GenerateMessage, "thought" | "constraint">;
   readonly #grammar: SharedGrammar | undefined;
 
-  /** @throws invalid_value when libllama cannot use the grammar */
+  /**
+   * @param compiled the grammar of the message, if it is compiled already; taken over
+   * @throws invalid_value when libllama cannot use the grammar
+   */
   constructor(
     model: LlamaModel,
     message: Pick<GenerateMessage, "thought" | "constraint" | "markers">,
     constraints: Constraints | undefined,
+    compiled?: Grammar,
   ) {
     const { thought, constraint, markers = [] } = message;
     this.#model = model;
@@ -44,7 +48,7 @@ export class AnswerSources {
     // Marks and triggers are texts of the answer whether they are listed or not.
     const marks = [...markers, ...(thought ? [thought.open, thought.close] : []), ...(constraint?.triggers ?? []).map(({ text }) => text)];
     this.vocabulary = new MarkedVocabulary(model, marks);
-    const grammar = constraint && this.#constraints?.compile(constraint.gbnf);
+    const grammar = compiled ?? (constraint && this.#constraints?.compile(constraint.gbnf));
     this.#grammar = grammar && new SharedGrammar(grammar);
   }
 

@@ -1,15 +1,21 @@
 /**
- * When the vocabulary is sorted for grammars: while nobody asks for anything, else before the first answer with one, which waits for it;
- * so no answer depends on how far that has come. Owned by loop.ts.
+ * What must be there before an answer with a grammar can begin. The vocabulary is sorted for grammars while nobody asks for anything, else
+ * before the first answer with one, which waits for it; so no answer depends on how far that has come. A large grammar is read by libllama
+ * beside the loop. Owned by loop.ts.
  */
+import { Grammar } from "../llama/grammar.ts";
 import type { LlamaModel } from "../llama/model.ts";
 import { Constraints } from "./constraints.ts";
+
+/** Characters; a tenth of a megabyte takes libllama 1 to 10 ms. */
+const LARGE = 100_000;
 
 export class GrammarPreparation {
   readonly #model: LlamaModel;
   #constraints: Constraints | undefined;
-  /** What waits for it, by the id of its request. */
-  readonly #waiting = new Map<number, () => void>();
+  #sorting: Promise<void> | undefined;
+  /** Requests that wait, by their ids. */
+  readonly #waiting = new Set<number>();
 
   constructor(model: LlamaModel) {
     this.#model = model;
@@ -20,19 +26,32 @@ export class GrammarPreparation {
     return this.#constraints?.ready ? this.#constraints : undefined;
   }
 
-  /** Calls back when it is ready, unless `forget` comes first. In pieces between two steps. */
-  async wait(id: number, then: () => void): Promise<void> {
-    this.#waiting.set(id, then);
-    if (this.#waiting.size > 1) return;
-    this.#constraints ??= new Constraints(this.#model);
-    while (!this.#constraints.prepare()) await new Promise(setImmediate); // a step lies between
-    const ready = [...this.#waiting.values()];
-    this.#waiting.clear();
-    for (const each of ready) each();
+  readyFor(gbnf: string): boolean {
+    return this.constraints !== undefined && gbnf.length <= LARGE;
+  }
+
+  /**
+   * Calls back when all is ready, unless `forget` comes first.
+   * @param then frees what it is given; undefined: it has the grammar compiled itself
+   */
+  async wait(id: number, gbnf: string, then: (compiled: Grammar | undefined) => void): Promise<void> {
+    this.#waiting.add(id);
+    this.#sorting ??= this.#sort();
+    await this.#sorting;
+    const large = gbnf.length > LARGE && this.#waiting.has(id);
+    const compiled = large ? await Grammar.compileAside(this.#model, gbnf) : undefined;
+    if (this.#waiting.delete(id)) then(compiled);
+    else compiled?.free();
   }
 
   forget(id: number): void {
     this.#waiting.delete(id);
+  }
+
+  /** In pieces between two steps. */
+  async #sort(): Promise<void> {
+    this.#constraints ??= new Constraints(this.#model);
+    while (!this.#constraints.prepare()) await new Promise(setImmediate); // a step lies between
   }
 
   /** In small pieces, as long as `idle` says so. */

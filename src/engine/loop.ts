@@ -6,6 +6,7 @@ import { ShimmyError } from "../contract/errors.ts";
 import type { GenerationEvent } from "../contract/generation.ts";
 import type { SlotStatus } from "../contract/inspection.ts";
 import type { DecodeResult, LlamaContext } from "../llama/context.ts";
+import type { Grammar } from "../llama/grammar.ts";
 import type { LlamaModel } from "../llama/model.ts";
 import { Sampler } from "../llama/sampler.ts";
 import type { Propose } from "../scheduler/draft.ts";
@@ -137,8 +138,10 @@ export class EngineLoop {
   }
 
   generate(message: GenerateMessage): void {
-    if (message.constraint && !this.#grammars.constraints) void this.#grammars.wait(message.id, () => this.#take(message));
-    else this.#take(message);
+    const { id, constraint } = message;
+    const take = (compiled?: Grammar) => this.#take(message, compiled);
+    if (constraint && !this.#grammars.readyFor(constraint.gbnf)) void this.#grammars.wait(id, constraint.gbnf, take);
+    else take();
   }
 
   /** So that the first answer with a grammar need not wait for the vocabulary to be sorted. */
@@ -146,9 +149,14 @@ export class EngineLoop {
     this.#grammars.continueWhile(() => !this.#running);
   }
 
-  #take(message: GenerateMessage): void {
+  #take(message: GenerateMessage, compiled: Grammar | undefined): void {
     try {
-      this.#arrive(message);
+      const sources = new AnswerSources(this.#model, message, this.#grammars.constraints, compiled);
+      try {
+        this.#arrive(message, sources);
+      } finally {
+        sources.free();
+      }
     } catch (error) {
       this.#fail(message.id, error);
     }
@@ -187,29 +195,24 @@ export class EngineLoop {
     }
   }
 
-  #arrive(message: GenerateMessage): void {
+  #arrive(message: GenerateMessage, sources: AnswerSources): void {
     const prompt = promptTokens(this.#model, message, this.#contextTokens);
     const { group, salt: adapterSalt } = this.#adapters.groupOf(message.adapter);
     const { id, stop, topLogprobs, maxTokens = Number.POSITIVE_INFINITY, maxDraft, tenant = "", salt = "", priority = 0 } = message;
     const ends = "infill" in message.prompt ? infillEnds(this.#model) : undefined;
     const sampling = samplingOf(this.#model, message, ends);
     const seed = sampling.seed ?? Math.floor(Math.random() * 2 ** 32);
-    const sources = new AnswerSources(this.#model, message, this.#grammars.constraints);
     const { vocabulary } = sources;
     const allLogits = message.promptLogprobs === true && topLogprobs !== undefined;
     const size = { vocabSize: this.#model.vocabSize, contextTokens: this.#contextTokens };
-    try {
-      for (let choice = 0; choice < message.choices; choice++) {
-        const key = this.#nextKey++;
-        const source = sources.next(new Sampler(sampling, (seed + choice) >>> 0, size, prompt));
-        this.#choices.set(key, new Choice(this.#model, { id, choice, source, vocabulary, stop, topLogprobs, ends, tellsEnd: allLogits }));
-        const limits = { maxTokens, allLogits, ...(maxDraft !== undefined && { maxDraft }) };
-        this.#scheduler.arrive({ key, prompt, ...limits, tenant, salt: adapterSalt + salt, priority, group });
-        if (message.progress) this.#progress.watch(key, choice);
-        if (allLogits) this.#promptLogprobs.watch(key, choice, prompt, topLogprobs);
-      }
-    } finally {
-      sources.free();
+    for (let choice = 0; choice < message.choices; choice++) {
+      const key = this.#nextKey++;
+      const source = sources.next(new Sampler(sampling, (seed + choice) >>> 0, size, prompt));
+      this.#choices.set(key, new Choice(this.#model, { id, choice, source, vocabulary, stop, topLogprobs, ends, tellsEnd: allLogits }));
+      const limits = { maxTokens, allLogits, ...(maxDraft !== undefined && { maxDraft }) };
+      this.#scheduler.arrive({ key, prompt, ...limits, tenant, salt: adapterSalt + salt, priority, group });
+      if (message.progress) this.#progress.watch(key, choice);
+      if (allLogits) this.#promptLogprobs.watch(key, choice, prompt, topLogprobs);
     }
     this.#waits.arrived(message.id, performance.now());
     this.#events.push({ id: message.id, event: { type: "started", promptTokens: prompt.length } });

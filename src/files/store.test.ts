@@ -2,6 +2,7 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { FileDraft } from "../contract/files.ts";
 import { FileStore, type FileStoreOptions, newFileId } from "./store.ts";
 
 let folder: string;
@@ -15,7 +16,8 @@ const store = (more: Partial<FileStoreOptions> = {}) =>
   new FileStore({ folder: join(folder, "files"), maxFileBytes: 100, maxTotalBytes: 250, expiryMs: 1000, now: () => time, ...more });
 const draft = { filename: "x", purpose: "user_data" };
 const bytes = (...sizes: number[]) => ReadableStream.from(sizes.map((size) => Buffer.alloc(size, "x")));
-const put = async (files: FileStore, size = 10, more: object = {}) => (await files.receive(bytes(size))).keep({ ...draft, ...more });
+const put = async (files: FileStore, size = 10, more: Partial<FileDraft> = {}) =>
+  (await files.receive(bytes(size), more.owner)).keep({ ...draft, ...more });
 const names = () => readdirSync(join(folder, "files"));
 
 async function text(content: AsyncIterable<Uint8Array>): Promise<string> {
@@ -59,20 +61,42 @@ describe("limits", () => {
         yield Buffer.alloc(30);
       }
     };
-    await expect(files.receive(endless())).rejects.toMatchObject({ code: "file_too_large", status: 413 });
+    await expect(files.receive(endless(), undefined)).rejects.toMatchObject({ code: "file_too_large", status: 413 });
     expect(given).toBe(4);
     expect(names()).toHaveLength(2);
   });
 
   test("all files together, also those that arrive at the same time", async () => {
     const files = store();
-    const outcomes = await Promise.allSettled(Array.from({ length: 6 }, () => files.receive(bytes(50, 40))));
+    const outcomes = await Promise.allSettled(Array.from({ length: 6 }, () => files.receive(bytes(50, 40), undefined)));
     const taken = outcomes.filter((outcome) => outcome.status === "fulfilled");
     expect(taken.length).toBeLessThanOrEqual(2);
     for (const outcome of outcomes) if (outcome.status === "rejected") expect(outcome.reason).toMatchObject({ code: "files_full" });
     for (const { value } of taken) await value.discard();
     expect(names()).toEqual([]);
     for (let i = 0; i < 2; i++) await put(files, 100); // nothing of it is counted any more
+  });
+
+  test("with several keys each has its share: one that has filled its own leaves the others theirs", async () => {
+    const files = store({ owners: 2 }); // 125 bytes each
+    await put(files, 100, { owner: "a" });
+    await expect(put(files, 50, { owner: "a" })).rejects.toMatchObject({
+      code: "files_full",
+      message: expect.stringContaining("125 bytes, the share of one of 2 API keys"),
+    });
+    const { id } = await put(files, 100, { owner: "b" });
+    await expect(put(files, 50, { owner: "b" })).rejects.toMatchObject({ code: "files_full" });
+    await files.remove(id, "b");
+    await put(files, 20, { owner: "a" });
+    await put(files, 60, { owner: "b" });
+    await put(files, 60, { owner: "b" });
+  });
+
+  test("the share of a key holds for its uploads at the same time", async () => {
+    const files = store({ owners: 2 });
+    const outcomes = await Promise.allSettled(Array.from({ length: 4 }, () => files.receive(bytes(50, 40), "a")));
+    expect(outcomes.filter((outcome) => outcome.status === "fulfilled").length).toBeLessThanOrEqual(2);
+    for (let i = 0; i < 2; i++) await put(files, 60, { owner: "b" });
   });
 
   test("what another process keeps is counted", async () => {
@@ -88,14 +112,14 @@ test("what breaks off leaves nothing", async () => {
     yield Buffer.alloc(10);
     throw new Error("gone");
   };
-  await expect(store().receive(broken())).rejects.toThrow("gone");
+  await expect(store().receive(broken(), undefined)).rejects.toThrow("gone");
   expect(names()).toEqual([]);
 });
 
 test("a folder that cannot be used is told by its code, not by its path", async () => {
   writeFileSync(join(folder, "files"), "a file");
   const failure = await store()
-    .receive(bytes(1))
+    .receive(bytes(1), undefined)
     .catch((error: Error) => error);
   expect(failure).toMatchObject({ code: "files_unusable", message: expect.not.stringContaining(folder) });
 });

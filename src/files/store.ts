@@ -17,6 +17,8 @@ export interface FileStoreOptions {
   readonly folder: string;
   readonly maxFileBytes: number;
   readonly maxTotalBytes: number;
+  /** API keys, among whom bytes and number of files are divided evenly: none fills the store for the others. Absent: one. */
+  readonly owners?: number;
   /** How long files stay that do not say it themselves; 0: for ever. */
   readonly expiryMs: number;
   readonly now?: () => number;
@@ -33,6 +35,19 @@ const SWEEP_EVERY_MS = 3_600_000;
 /** Files that are open at once while a list is read. */
 const READ_AT_ONCE = 32;
 
+/** Bytes of contents in the folder. Counted anew whenever no upload runs, for others write and delete there too; it only grows while one does. */
+interface Taken {
+  bytes: number;
+  uploads: number;
+}
+
+/** Where an upload is counted. `whose`: words for whom the limit is. */
+interface Account {
+  readonly taken: Taken;
+  readonly most: number;
+  readonly whose: string;
+}
+
 export function newFileId(): string {
   return `file-${randomBytes(16).toString("hex")}`;
 }
@@ -41,28 +56,28 @@ export class FileStore implements Files {
   readonly #options: FileStoreOptions;
   readonly #now: () => number;
   #sweptAt = Number.NEGATIVE_INFINITY;
-  /** Bytes of contents in the folder. Counted anew whenever no upload runs, for others write and delete there too; it only grows while one does. */
-  #used = 0;
-  #receiving = 0;
+  readonly #taken: Taken = { bytes: 0, uploads: 0 };
+  /** By owner, where the room is divided; there are not more of them than API keys. */
+  readonly #takenBy = new Map<string | undefined, Taken>();
 
   constructor(options: FileStoreOptions) {
     this.#options = options;
     this.#now = options.now ?? Date.now;
   }
 
-  async receive(content: AsyncIterable<Uint8Array>): Promise<ReceivedFile> {
-    await unusableIfFails(() => this.#prepare());
+  async receive(content: AsyncIterable<Uint8Array>, owner: string | undefined): Promise<ReceivedFile> {
+    const accounts = await unusableIfFails(() => this.#prepare(owner));
     const id = newFileId();
     const part = this.#path(`${id}.part`);
     let bytes = 0;
-    this.#receiving++;
+    for (const { taken } of accounts) taken.uploads++;
     try {
       const handle = await unusableIfFails(() => open(part, "wx", 0o600));
       try {
         for await (const chunk of content) {
           bytes += chunk.byteLength;
-          this.#used += chunk.byteLength;
-          this.#checkRoom(bytes);
+          for (const { taken } of accounts) taken.bytes += chunk.byteLength;
+          this.#checkRoom(bytes, accounts);
           await unusableIfFails(() => handle.appendFile(chunk));
         }
         await unusableIfFails(() => handle.sync());
@@ -70,11 +85,11 @@ export class FileStore implements Files {
         await handle.close();
       }
     } catch (error) {
-      this.#used -= bytes;
+      for (const { taken } of accounts) taken.bytes -= bytes;
       await rm(part, { force: true });
       throw error;
     } finally {
-      this.#receiving--;
+      for (const { taken } of accounts) taken.uploads--;
     }
     return { keep: (draft) => this.#keep(id, part, bytes, draft), discard: () => rm(part, { force: true }) };
   }
@@ -147,21 +162,36 @@ export class FileStore implements Files {
     return file;
   }
 
-  #checkRoom(bytes: number): void {
-    const { maxFileBytes, maxTotalBytes } = this.#options;
+  #checkRoom(bytes: number, accounts: readonly Account[]): void {
+    const { maxFileBytes } = this.#options;
     if (bytes > maxFileBytes) throw new ShimmyError("file_too_large", { limit: maxFileBytes });
-    if (this.#used > maxTotalBytes) throw new ShimmyError("files_full", { limit: `${maxTotalBytes} bytes` });
+    for (const { taken, most, whose } of accounts)
+      if (taken.bytes > most) throw new ShimmyError("files_full", { limit: `${most} bytes${whose}` });
   }
 
-  async #prepare(): Promise<void> {
-    await mkdir(this.#options.folder, { recursive: true, mode: 0o700 });
+  async #prepare(owner: string | undefined): Promise<Account[]> {
+    const { folder, maxTotalBytes, owners = 1 } = this.#options;
+    await mkdir(folder, { recursive: true, mode: 0o700 });
     if (this.#now() - this.#sweptAt > SWEEP_EVERY_MS) await this.#sweep();
-    const names = await readdir(this.#options.folder);
-    if (names.filter((name) => ID.test(name)).length >= MAX_FILES) throw new ShimmyError("files_full", { limit: `${MAX_FILES} files` });
-    if (this.#receiving > 0) return;
-    const contents = names.filter((name) => CONTENT.test(name));
-    const sizes = await Promise.all(contents.map((name) => sizeAndTime(this.#path(name))));
-    if (this.#receiving === 0) this.#used = sizes.reduce((sum, { size }) => sum + size, 0);
+    const names = await readdir(folder);
+    checkNumber(names.filter((name) => ID.test(name)).length, MAX_FILES, "");
+    await countAnew(this.#taken, async () => {
+      const sizes = await Promise.all(names.filter((name) => CONTENT.test(name)).map((name) => sizeAndTime(this.#path(name))));
+      return sizes.map(({ size }) => size);
+    });
+    const all: Account = { taken: this.#taken, most: maxTotalBytes, whose: "" };
+    return owners > 1 ? [all, await this.#accountOf(owner, owners)] : [all];
+  }
+
+  /** Reads what is kept, as a list does. */
+  async #accountOf(owner: string | undefined, owners: number): Promise<Account> {
+    const whose = `, the share of one of ${owners} API keys`;
+    const files = await this.list(owner);
+    checkNumber(files.length, Math.floor(MAX_FILES / owners), whose);
+    const taken = this.#takenBy.get(owner) ?? { bytes: 0, uploads: 0 };
+    this.#takenBy.set(owner, taken);
+    await countAnew(taken, async () => files.map(({ bytes }) => bytes));
+    return { taken, most: Math.floor(this.#options.maxTotalBytes / owners), whose };
   }
 
   /** Takes away what has expired, and halves that nobody will finish: parts, and contents without their .json. */
@@ -203,6 +233,16 @@ export class FileStore implements Files {
   #path(name: string): string {
     return join(this.#options.folder, name);
   }
+}
+
+function checkNumber(files: number, most: number, whose: string): void {
+  if (files >= most) throw new ShimmyError("files_full", { limit: `${most} files${whose}` });
+}
+
+async function countAnew(taken: Taken, sizes: () => Promise<readonly number[]>): Promise<void> {
+  if (taken.uploads > 0) return;
+  const bytes = (await sizes()).reduce((sum, size) => sum + size, 0);
+  if (taken.uploads === 0) taken.bytes = bytes;
 }
 
 async function sizeAndTime(path: string): Promise<{ size: number; mtimeMs: number }> {

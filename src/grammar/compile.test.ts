@@ -152,6 +152,8 @@ describe("a grammar of a caller", () => {
     'root ::= (\n  "a" |\n  "b"\n)*\r\nx ::= root "c"',
     'root ::= <think> "x" !<[7]>',
     'root ::= "a" root | ',
+    `root ::= ${Array.from({ length: 3000 }, (_, i) => `"word${i}"`).join(" | ")}`,
+    `root ::= "a" (${Array.from({ length: 9000 }, (_, i) => `"word${i}"`).join(" ")})`,
   ])("%j can be tried", (gbnf) => {
     expect(grammarFault(gbnf)).toBeUndefined();
   });
@@ -169,6 +171,7 @@ describe("a grammar of a caller", () => {
     ['root ::= "a"{5000}', "repetition must be below 2000"],
     [`root ::= r0\n${Array.from({ length: 40 }, (_, i) => `r${i} ::= r${i + 1} | r${i + 1}`).join("\n")}\nr40 ::= "x"`, "branch too often"],
     [`root ::= r0\n${Array.from({ length: 3000 }, (_, i) => `r${i} ::= r${i + 1}`).join("\n")}\nr3000 ::= "x"`, "too long a chain"],
+    [`root ::= ${Array.from({ length: 5000 }, (_, i) => `"word${i}"`).join(" | ")}`, "5001 alternatives are too many"],
     ['root ::= "\0"', "NUL"],
   ])("%j is refused with a reason", (gbnf, reason) => {
     expect(grammarFault(gbnf)).toContain(reason);

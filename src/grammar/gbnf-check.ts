@@ -9,7 +9,7 @@ export function grammarFault(gbnf: string): string | undefined {
   if (gbnf.includes("\0")) return "it holds a NUL character; write \\x00";
   try {
     const rules = new Reader(gbnf).rules();
-    return referenceFault(rules) ?? recursionFault(rules);
+    return referenceFault(rules) ?? recursionFault(rules, gbnf.length);
   } catch (error) {
     if (error instanceof SyntaxFault) return error.message;
     throw error;
@@ -24,6 +24,12 @@ const MAX_RULES = 5000;
 const MAX_CHAIN = 1000;
 /** Rules visited before the first character of a rule; libllama remembers none of its visits. */
 const MAX_LEADING = 1_000_000;
+
+/**
+ * Ways to begin × characters. libllama compares each of its stacks with all of the grammar when it copies one, which stops all answers of
+ * the model: 0.8 ns a unit, 3.7 s for 4900 alternatives in 0.9 MB.
+ */
+const MAX_COPYING = 200_000_000;
 
 class SyntaxFault extends Error {}
 
@@ -128,7 +134,7 @@ function referenceFault(rules: Rules): string | undefined {
   return undefined;
 }
 
-function recursionFault(rules: Rules): string | undefined {
+function recursionFault(rules: Rules, length: number): string | undefined {
   const nullable = nullableRules(rules);
   const isNullable = (item: Item): boolean => mayBeEmpty(item, nullable);
   const costs = new Map<string, number>();
@@ -151,10 +157,13 @@ function recursionFault(rules: Rules): string | undefined {
       const items = first < 0 ? sequence : sequence.slice(0, first + 1);
       return (
         sum +
-        items.reduce((n, { rule, alternatives }) => n + (rule !== undefined ? visit(rule) : alternatives ? leading(alternatives) : 0), 0)
+        items.reduce((n, { rule, alternatives }) => n + (rule !== undefined ? visit(rule) : alternatives ? leading(alternatives) : 1), 0)
       );
     }, 0);
   for (const name of rules.keys()) visit(name);
+  const most = Math.max(...costs.values());
+  if (most * length > MAX_COPYING)
+    return `${most} alternatives are too many for its ${length} characters; a schema in response_format may have an enum of as many`;
   return undefined;
 }
 

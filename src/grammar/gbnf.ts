@@ -6,7 +6,7 @@
 import { choice, type Expression, isNever, type Range, repeat, rule, sequence } from "./expression.ts";
 import { refusal } from "./refusal.ts";
 
-/** Bytes of a grammar, about; one of 4 MB takes libllama some 50 ms. */
+/** Bytes of a grammar, about; one of 4 MB takes libllama 50 to 100 ms, beside the answers of the model. */
 const MAX_SIZE = 4_000_000;
 /** Deeper expressions become rules of their own. */
 const MAX_NESTING = 4;

@@ -38,6 +38,12 @@ export function partialPaths(root: string, repo: string, path: string): PartialP
   return { part: `${base}.part`, state: `${base}.json` };
 }
 
+/** Held by whoever pulls or removes a model: by its first file, whose name follows from that of any other of its files. */
+export function lockPath(root: string, repo: string, path: string): string {
+  const first = path.replace(/-\d{5}(-of-\d{5}\.gguf)$/, "-00001$1");
+  return join(root, PARTIAL_FOLDER, `${keyOf(repo, first)}.lock`);
+}
+
 export function freshState(repo: string, file: HubFile, segmentBytes: number): PartialState {
   const done = new Array<number>(Math.ceil(file.size / segmentBytes)).fill(0);
   return { version: 1, repo, path: file.path, size: file.size, oid: oidOf(file), segmentBytes, done };

@@ -18,7 +18,7 @@ import { type Listing, lookUp, type Subject } from "./client.ts";
 import { download, FileChanged } from "./download.ts";
 import type { HttpClient } from "./http.ts";
 import { localFolder, localName } from "./names.ts";
-import { bytesDone, discard, keyOf, oidOf, PARTIAL_FOLDER, partialPaths, readState } from "./partial.ts";
+import { bytesDone, discard, lockPath, oidOf, PARTIAL_FOLDER, partialPaths, readState } from "./partial.ts";
 import { type PullRecord, readRecord, recordPath, writeRecord } from "./records.ts";
 import type { HubReference } from "./reference.ts";
 import type { RetryOptions } from "./retry.ts";
@@ -85,7 +85,7 @@ async function fetchVariant(reference: HubReference, listing: Listing, variant: 
   }));
   const record = recordPath(folder, localName(first.path));
   await mkdir(join(root, PARTIAL_FOLDER), { recursive: true });
-  const lock = await acquire(join(root, PARTIAL_FOLDER, `${keyOf(repo, first.path)}.lock`), {
+  const lock = await acquire(lockPath(root, repo, first.path), {
     signal,
     onWait: (pid) => tellOthersProgress(root, repo, targets, pid, onEvent),
   });

@@ -132,6 +132,7 @@ function declareThreadpool(ggml: LibraryHandle, base: LibraryHandle) {
 /** koffi functions are untyped; each line states the C prototype and its TypeScript twin side by side. */
 function declareFunctions(llama: LibraryHandle) {
   const f = <T extends (...args: never[]) => unknown>(prototype: string): T => llama.func(prototype) as unknown as T;
+  const aside = <T extends (...args: never[]) => unknown>(prototype: string): T => llama.func(prototype).async as unknown as T;
   return {
     version: f<() => string>("const char* llama_version()"),
     systemInfo: f<() => string>("const char* llama_print_system_info()"),
@@ -242,6 +243,10 @@ function declareFunctions(llama: LibraryHandle) {
     samplerGrammar: f<(v: VocabPointer, gbnf: string, root: string) => SamplerPointer | null>(
       "void* llama_sampler_init_grammar(void* vocab, const char* gbnf, const char* root)",
     ),
+    /** The same in another thread; `done` is called in this one. */
+    samplerGrammarAside: aside<
+      (v: VocabPointer, gbnf: string, root: string, done: (error: unknown, s: SamplerPointer | null) => void) => void
+    >("void* llama_sampler_init_grammar(void* vocab, const char* gbnf, const char* root)"),
     samplerGreedy: f<() => SamplerPointer>("void* llama_sampler_init_greedy()"),
     samplerDist: f<(seed: number) => SamplerPointer>("void* llama_sampler_init_dist(uint32 seed)"),
     samplerTopK: f<(k: number) => SamplerPointer>("void* llama_sampler_init_top_k(int k)"),

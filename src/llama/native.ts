@@ -2,6 +2,6 @@
 import koffi from "koffi";
 
 // GBNF parsing and graph building recurse deeper than koffi's default stacks (docs/decisions.md).
-koffi.config({ sync_stack_size: 16 << 20, async_stack_size: 8 << 20, resident_async_pools: 2, max_async_calls: 16 });
+koffi.config({ sync_stack_size: 16 << 20, async_stack_size: 16 << 20, resident_async_pools: 2, max_async_calls: 16 });
 
 export { koffi };

@@ -9,6 +9,7 @@ import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { Server as NetServer, type Socket } from "node:net";
 import { setImmediate as nextTurn, setTimeout as wait } from "node:timers/promises";
 import { closeListener } from "./close-listener.ts";
+import { hasBody } from "./slow-bodies.ts";
 
 const POLL_MS = 5;
 const CLOSE = ["connection", "close"] as const;
@@ -77,8 +78,4 @@ export class Leaving {
   #promise(): void {
     this.#promisedAt = performance.now();
   }
-}
-
-function hasBody({ headers }: IncomingMessage): boolean {
-  return headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
 }

@@ -12,6 +12,7 @@ import { health } from "./health.ts";
 import { Leaving } from "./leave.ts";
 import { errorHeaders, plainError } from "./respond.ts";
 import type { Services } from "./services.ts";
+import { limitSilence } from "./slow-bodies.ts";
 
 type NodeListener = (request: IncomingMessage, response: ServerResponse) => void;
 
@@ -31,8 +32,9 @@ export async function listen(services: Services, address: ListenAddress): Promis
   const { config, guards } = services;
   if (!guards.loopback && guards.apiKey.length === 0 && !config.insecure) throw new ShimmyError("insecure_bind", { address: address.host });
   const server = createServer(route(services));
-  // Pooled clients come back late. Node's limits on receiving a request stay (60 s for headers, 300 s in all): they never cut an answer.
+  // Pooled clients come back late. Node's limit on receiving headers stays (60 s).
   server.keepAliveTimeout = 75_000;
+  limitSilence(server);
   limitConnections(server, services);
   const answering = new Set<ServerResponse>();
   server.prependListener("request", (_, response: ServerResponse) => {

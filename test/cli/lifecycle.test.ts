@@ -25,7 +25,7 @@ test("a model is loaded, shown and unloaded", async () => {
   expect(table.stdout).toMatch(
     /^MODEL +STATE +MEMORY +CONTEXT +SLOTS +LAST USE +UNTIL\nshimmy-tiny +loaded +\d+ MB +1024 +0\/\d+ +\d+ s ago +in 30 min\n$/,
   );
-  expect(table.stderr).toMatch(/^1 loaded, \d+ MB of \d+ MB counted\n$/);
+  expect(table.stderr).toMatch(/^1 loaded, \d+ MB of [\d.]+ [GM]B counted\n$/);
   const json = JSON.parse((await run("ps", "--json")).stdout);
   expect(json).toMatchObject({ models: [{ model: "shimmy-tiny", state: "loaded" }], memory: { budget_bytes: expect.any(Number) } });
   expect((await run("unload", "shimmy-tiny")).stdout).toMatch(/^shimmy-tiny is unloaded( \(\d+ MB given back\))?\n$/);

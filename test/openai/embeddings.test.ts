@@ -109,7 +109,7 @@ describe.skipIf(NO_SHARED)(`MiniLM and SmolLM2${NO_SHARED ? ` (skipped: ${NO_SHA
       vectorsOf(["a cat", "a kitten", "a bank"], { model: CHAT_MODEL }),
       vectorsOf(["a cat", "a kitten", "a bank"], { model: CHAT_MODEL, pooling: "mean" }),
     ]);
-    expect((await chat).choices[0]!.finish_reason).toBeDefined();
+    expect((await chat).choices[0]!.finish_reason).toMatch(/^(stop|length)$/);
     for (const vector of [...last, ...mean]) {
       expect(vector).toHaveLength(576);
       expect(Math.hypot(...vector)).toBeCloseTo(1, 5);

@@ -156,6 +156,22 @@ test("rm takes away what was begun and never ended", async () => {
   expect(readdirSync(join(POOL, ".partial"))).toEqual([]);
 });
 
+test("rm of what is being pulled is refused and names the process; the pull goes on to its end, and then it is removed", async () => {
+  await run(["rm", REPO, "--yes"]);
+  hub.slowMs = 20;
+  const before = hub.sent();
+  const child = start(["pull", `${REPO}:Q8_0`]);
+  const ended = finished(child);
+  await until(() => hub.sent() - before > 200_000);
+  const refused = await run(["rm", `${REPO}:q8_0`, "--yes"]);
+  hub.slowMs = 0;
+  expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining(`is being pulled by process ${child.pid}`)]);
+  expect((await ended).code).toBe(0);
+  expect(hub.sent() - before).toBe(tiny.length);
+  expect((await run(["rm", `${REPO}:q8_0`, "--yes"])).code).toBe(0);
+  expect([existsSync(FILE), readdirSync(join(POOL, ".partial"))]).toEqual([false, []]);
+});
+
 test("what is no model is pulled, but said not to be servable", async () => {
   const { code, stdout, stderr } = await run(["pull", `${REPO}:Q4_0`]);
   expect([code, stdout, stderr]).toEqual([0, "", expect.stringContaining("cannot be served")]);

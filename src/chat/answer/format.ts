@@ -54,8 +54,8 @@ export interface CallFormat {
   readonly write?: WriteCalls;
   /** Tells the model of tools, for templates that print none; absent: in Hermes' words, and the answer is read so. */
   describe?(tools: readonly Tool[]): string;
-  /** Reads what follows a trigger. One for each stretch. */
-  reader(trigger: string, context: ReaderContext): CallReader;
+  /** Reads what follows a trigger. One for each stretch. Absent: the format's own `reader` reads calls too. */
+  reader?(trigger: string, context: ReaderContext): CallReader;
 }
 
 /** Grammars of arguments, as parts of the grammar of a call. Given by grammar.ts. */

@@ -40,7 +40,9 @@ test("with tools the engine lets through the marks of calls", () => {
   const { answer } = render(MISTRAL_V13, { tools });
   expect(answer.markers).toEqual(["[TOOL_CALLS]", "[CALL_ID]", "[ARGS]"]);
   expect(answer.thought).toBeUndefined();
-  expect(answer.reader).toBeDefined();
+  const reader = answer.reader!();
+  const pieces = reader.push('[TOOL_CALLS]weather[ARGS]{"city": "Paris"}');
+  expect([...pieces, ...reader.end()].map(({ kind }) => kind)).toEqual(["call", "arguments", "end"]);
 });
 
 describe("thoughts", () => {

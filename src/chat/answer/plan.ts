@@ -89,7 +89,7 @@ function readerOf(format: AnswerFormat, thought: ThoughtOptions | undefined, con
   return new GeneralReader({
     ...(thought && { thought }),
     triggers: context.tools.length > 0 ? calls.triggers(context.tools) : [],
-    calls: (trigger) => calls.reader(trigger, context),
+    calls: (trigger) => calls.reader!(trigger, context),
   });
 }
 

@@ -25,7 +25,7 @@ function readerOf({ format = hermes, marks, opened = false, inText = false, tool
   return new GeneralReader({
     ...(marks && { thought: { ...marks, opened, inText } }),
     triggers: given.length > 0 ? format.calls!.triggers(given) : [],
-    calls: (trigger) => format.calls!.reader(trigger, context),
+    calls: (trigger) => format.calls!.reader!(trigger, context),
   });
 }
 
@@ -218,4 +218,28 @@ test("plain text comes through as it is, in every setting", () => {
       expect([read_, reasoning, calls]).toEqual([text, "", []]);
     }),
   );
+});
+
+describe("an answer of white space only takes a reader about sixteen times as long where it is sixteen times as long", () => {
+  const places: Array<readonly [string, string, string, Setting]> = [
+    ["before a thought", "", "<think>a</think>b", { marks: THINK }],
+    ["within a thought", "<think>a", "b</think>c", { marks: THINK }],
+    ["at the beginning of a thought that the prompt has opened", "", "b</think>c", { marks: THINK, opened: true }],
+    ["in the text, where it may be followed by a call", "a", CALL, {}],
+    ["before a call that must stand at the start", "", '{"name": "weather", "parameters": {}}', { format: llama3 }],
+    ["within a call", '<tool_call>{"name": ', '"weather", "arguments": {}}</tool_call>', {}],
+  ];
+  test.each(places)("%s", { timeout: 60_000 }, (_, before, behind, setting) => {
+    const millisecondsFor = (length: number) => {
+      const pieces = [before, ...Array<string>(length).fill(" "), behind];
+      const times = [1, 2].map(() => {
+        const from = performance.now();
+        read(pieces, setting);
+        return performance.now() - from;
+      });
+      return Math.min(...times);
+    };
+    // Looked at again with each token it would be 256 times.
+    expect(millisecondsFor(32_000) / millisecondsFor(2000)).toBeLessThan(90);
+  });
 });

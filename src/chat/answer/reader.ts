@@ -32,7 +32,7 @@ export class GeneralReader implements AnswerReader {
   #phase: Phase;
   /** Text of this phase that cannot be judged yet. */
   #held = "";
-  /** White space that belongs to the text only if more text follows. */
+  /** White space that belongs to a text or thought only if more of it follows. It only grows, and nobody looks into it: answers may be white for long. */
   #space = "";
   #textBegun = false;
   #thoughtBegun = false;
@@ -59,7 +59,7 @@ export class GeneralReader implements AnswerReader {
 
   end(): readonly AnswerPiece[] {
     if (this.#phase === "start") this.#phase = "text";
-    if (this.#phase === "thought") this.#tellThought(this.#held);
+    if (this.#phase === "thought") this.#tellThought(this.#space + this.#held);
     else this.#endAnswer();
     this.#held = "";
     return this.#taken();
@@ -99,9 +99,11 @@ export class GeneralReader implements AnswerReader {
 
   #start({ open, close, inText }: ThoughtOptions): boolean {
     const rest = trimStart(this.#held);
+    this.#space += this.#held.slice(0, this.#held.length - rest.length);
+    this.#held = rest;
     if (rest.startsWith(open)) {
-      const before = this.#held.slice(0, this.#held.length - rest.length);
-      this.#pieces.push(inText ? { kind: "text", text: before + open } : { kind: "reasoning", text: "" });
+      this.#pieces.push(inText ? { kind: "text", text: this.#space + open } : { kind: "reasoning", text: "" });
+      this.#space = "";
       this.#held = rest.slice(open.length);
       this.#phase = "thought";
       return true;
@@ -121,21 +123,35 @@ export class GeneralReader implements AnswerReader {
     if (opened && !inText && !this.#thoughtBegun && !this.#reopened) {
       const rest = trimStart(this.#held);
       this.#reopened = rest.startsWith(open);
-      if (this.#reopened) this.#held = rest.slice(open.length);
-      else if (rest !== "" && open.startsWith(rest)) return false;
+      if (this.#reopened) {
+        this.#space = "";
+        this.#held = rest.slice(open.length);
+      } else if (rest !== "" && open.startsWith(rest)) return false;
     }
     const at = this.#held.indexOf(close);
     if (at >= 0) {
       const rest = this.#held.slice(at + close.length);
-      this.#tellThought(inText ? this.#held.slice(0, at + close.length) : trimEnd(this.#held.slice(0, at)));
+      this.#goOnThinking(this.#held.slice(0, inText ? at + close.length : at));
       this.#leaveThought(rest);
       return true;
     }
-    const sure = this.#held.slice(0, this.#held.length - partialLength(this.#held, [close]));
-    const told = inText ? sure : trimEnd(sure);
-    this.#tellThought(told);
-    this.#held = this.#held.slice(told.length);
+    const sure = this.#held.length - partialLength(this.#held, [close]);
+    this.#goOnThinking(this.#held.slice(0, sure));
+    this.#held = this.#held.slice(sure);
     return false;
+  }
+
+  /** White space waits for what follows it, unless the thought is text. */
+  #goOnThinking(given: string): void {
+    const body = this.#options.thought!.inText ? given : trimEnd(given);
+    if (body !== "") this.#tellThought(this.#takeSpace() + body);
+    this.#space += given.slice(body.length);
+  }
+
+  #takeSpace(): string {
+    const space = this.#space;
+    this.#space = "";
+    return space;
   }
 
   #tellThought(thought: string): void {
@@ -149,6 +165,7 @@ export class GeneralReader implements AnswerReader {
   #leaveThought(rest: string): void {
     this.#phase = "text";
     this.#held = rest;
+    this.#space = "";
     this.#behindOther = !this.#options.thought!.inText;
   }
 
@@ -180,10 +197,10 @@ export class GeneralReader implements AnswerReader {
 
   /** White space waits for what follows it, where that may be a call. */
   #tellText(given: string): void {
-    const text = this.#space + given;
     const waits = this.#options.triggers.length > 0 || !this.#textBegun;
-    const body = waits ? trimEnd(text) : text;
-    this.#space = text.slice(body.length);
+    const end = waits ? trimEnd(given) : given;
+    const body = end === "" && waits ? "" : this.#takeSpace() + end;
+    this.#space += given.slice(end.length);
     if (body === "") return;
     const told = !this.#textBegun && this.#behindOther ? trimStart(body) : body;
     this.#textBegun = true;

@@ -80,10 +80,10 @@ async function upload({ jobs, config, state }: Services, { request, caller }: Ap
   // Known before a byte of it is read.
   if (Number(request.headers.get("content-length")) > config.maxFileSize + FORM_BYTES)
     throw new ShimmyError("file_too_large", { limit: config.maxFileSize });
-  const form = new Form(store);
+  const form = new Form(store, caller);
   try {
     for await (const part of multipart(request.body ?? ReadableStream.from([]), boundary)) await form.take(part);
-    return await form.keep(caller);
+    return await form.keep();
   } catch (error) {
     await form.discard();
     throw error;
@@ -93,23 +93,25 @@ async function upload({ jobs, config, state }: Services, { request, caller }: Ap
 /** The fields of an upload, in whatever order they come. */
 class Form {
   readonly #store: Files;
+  readonly #owner: string | undefined;
   readonly #fields = new Map<string, string>();
   #received: { readonly file: ReceivedFile; readonly filename: string } | undefined;
 
-  constructor(store: Files) {
+  constructor(store: Files, owner: string | undefined) {
     this.#store = store;
+    this.#owner = owner;
   }
 
   async take({ name, filename, content }: Part): Promise<void> {
     if (name !== "file") return void this.#fields.set(name, await fieldText(name, content));
     if (this.#received) throw new ShimmyError("invalid_value", { param: "file", reason: "one file an upload" });
-    this.#received = { file: await this.#store.receive(content), filename: shownName(filename) };
+    this.#received = { file: await this.#store.receive(content, this.#owner), filename: shownName(filename) };
   }
 
-  keep(owner: string | undefined) {
+  keep() {
     const fields = decodeFileFields(this.#fields);
     if (!this.#received) throw new ShimmyError("invalid_value", { param: "file", reason: "it is required" });
-    const draft: FileDraft = { ...fields, owner, filename: this.#received.filename };
+    const draft: FileDraft = { ...fields, owner: this.#owner, filename: this.#received.filename };
     return this.#received.file.keep(draft);
   }
 

@@ -53,13 +53,13 @@ describe("what is kept", () => {
     store.put(response(2));
     for (const each of [store, open()]) {
       await store.close();
-      expect(await each.get(id(1), "a")).toBeDefined();
+      expect(await each.get(id(1), "a")).toEqual(response(1, { caller: "a" }));
       expect(await each.get(id(1), "b")).toBeUndefined();
       expect(await each.get(id(1), undefined)).toBeUndefined();
       expect(await each.get(id(2), "a")).toBeUndefined();
     }
     expect(await store.delete(id(1), "b")).toBe(false);
-    expect(await store.get(id(1), "a")).toBeDefined();
+    expect(await store.get(id(1), "a")).toEqual(response(1, { caller: "a" }));
   });
 
   test("is gone when it is deleted, written or not", async () => {

@@ -75,12 +75,6 @@ export const FUNCTIONARY_3_2: AnswerFormat = {
       const call = anyTool(tools, (tool) => sequence(text(`${tool.function.name}\n`), grammar.arguments(tool)));
       return severalCalls(grammar, call, text(TO), parallel);
     },
-    reader: (trigger, context) =>
-      new ScriptReader(function* (scan) {
-        if ((yield* scan.peek()) !== "{") return false;
-        yield* readPart(scan, trigger.replace(TO, ""), context);
-        return true;
-      }),
   },
   reader: (context) => new AnswerScript((scan) => readParts(scan, context)),
 };

@@ -11,7 +11,7 @@ import type { Tool } from "../../../contract/generation.ts";
 import { choice, type Expression, optional, sequence, text } from "../../../grammar/expression.ts";
 import type { AnswerFormat, CallGrammar, ReaderContext } from "../format.ts";
 import type { Reading, Scanner } from "../scanner.ts";
-import { AnswerScript, ScriptReader, tellCall } from "../script.ts";
+import { AnswerScript, tellCall } from "../script.ts";
 import { anyTool } from "./parts.ts";
 
 const START = "<|start|>";
@@ -109,20 +109,7 @@ export const HARMONY: AnswerFormat = {
       const inChannel = sequence(text(`${CHANNEL}commentary${FUNCTIONS}`), rest(grammar, tools, text("")));
       return sequence(optional(text(`${START}assistant`)), inChannel);
     },
-    // Only `reader` knows where a message begins.
-    reader: (trigger, context) => new ScriptReader((scan) => readTriggered(scan, trigger, context)),
   },
   framed: (answer) => sequence(optional(text(`${START}assistant`)), text(`${CHANNEL}final`), JSON_TYPE, text(MESSAGE), answer),
   reader: (context) => new AnswerScript((scan) => readAnswer(scan, context)),
 };
-
-/** One call behind a trigger, for readers that look for triggers themselves. */
-function* readTriggered(scan: Scanner, trigger: string, { tools, newId }: ReaderContext): Reading<boolean> {
-  let header = trigger;
-  const end = yield* scan.stream([MESSAGE], (part) => {
-    header += part;
-  });
-  const { kind, tool } = parseHeader(header, tools);
-  if (end === undefined || kind !== "call") return false;
-  return yield* tellCall(scan, tool, newId());
-}

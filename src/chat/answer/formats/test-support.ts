@@ -29,7 +29,7 @@ function generalReader(
   return new GeneralReader({
     ...(thought && { thought: { ...thought, opened: false, inText: false } }),
     triggers: context.tools.length > 0 && calls ? calls.triggers(context.tools) : [],
-    calls: (trigger) => calls!.reader(trigger, context),
+    calls: (trigger) => calls!.reader!(trigger, context),
     ...options,
   });
 }

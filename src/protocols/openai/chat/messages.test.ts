@@ -216,3 +216,11 @@ describe("files", () => {
     expect(performance.now() - start).toBeLessThan(1000);
   });
 });
+
+test("a conversation of more messages and calls than a template renders in a moment is refused, however they are put", () => {
+  const calls = (length: number) => ({ role: "assistant", content: "", tool_calls: Array.from({ length }, () => ({})) });
+  const user = { role: "user", content: "a" };
+  expect(messagesOf([user, calls(8000), ...Array<object>(100).fill(user)])).toHaveLength(102);
+  for (const list of [[user, calls(130_000)], Array<object>(43_000).fill(user), Array<object>(200).fill(calls(100))])
+    expect(refuse(list)).toMatchObject({ code: "invalid_value", param: "messages", reason: expect.stringContaining("8192 are the most") });
+});

@@ -5,13 +5,16 @@
 import type { ChatMessage } from "../../../contract/generation.ts";
 import { invalid } from "../validate.ts";
 import { contentText, resultText } from "./content.ts";
+import { checkExtent } from "./extent.ts";
 import type { MessageFields } from "./schema.ts";
 
 /** @throws invalid_value or modality_not_supported with a path such as `messages[2].content[0].type`. */
 export function decodeMessages(messages: readonly MessageFields[]): ChatMessage[] {
   if (messages.length === 0) throw invalid("messages", "must have at least one message");
   const ids = new Map<string, string>();
-  return messages.map((message, index) => decodeMessage(fromLegacy(message, index, ids), `messages[${index}]`));
+  const decoded = messages.map((message, index) => decodeMessage(fromLegacy(message, index, ids), `messages[${index}]`));
+  checkExtent(decoded, "messages");
+  return decoded;
 }
 
 /**

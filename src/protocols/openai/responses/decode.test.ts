@@ -30,6 +30,14 @@ describe("input", () => {
     expect(refusal(() => decode({}))).toMatchObject({ param: "input", reason: "it is required" });
   });
 
+  test("as many calls as a template does not render in a moment are refused", () => {
+    const items = Array.from({ length: 9000 }, (_, i) => ({ type: "function_call", call_id: `c${i}`, name: "f", arguments: "" }));
+    expect(refusal(() => decode({ input: items }))).toMatchObject({
+      param: "input",
+      reason: expect.stringContaining("8192 are the most"),
+    });
+  });
+
   test("messages may come without a type, ids and statuses, with text or parts", () => {
     expect(
       messages([

@@ -5,6 +5,7 @@
 import { ShimmyError } from "../../../contract/errors.ts";
 import type { ChatMessage, ChatPrompt, Constraint, GenerationRequest } from "../../../contract/generation.ts";
 import type { DecodeContext, ProtocolCall } from "../../protocol.ts";
+import { checkExtent } from "../chat/extent.ts";
 import { reasoningWish, templateOptions } from "../chat/reasoning.ts";
 import type { ReasoningFields } from "../chat/schema.ts";
 import { commonCall } from "../request.ts";
@@ -125,6 +126,7 @@ function promptOf(fields: PromptFields, context: ResponseContext, compacts = fal
   };
   const placed = itemsOf(fields, context.earlier);
   const conversation = conversationOf(placed, warn);
+  checkExtent(conversation.messages, "input");
   // A tool that is given again takes the place of the first.
   const tools = new Map(toolTable(fields.tools ?? [], "tools", warn));
   for (const more of conversation.tools) for (const [name, tool] of toolTable(more.tools, more.at, warn)) tools.set(name, tool);
