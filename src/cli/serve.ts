@@ -78,13 +78,18 @@ function keepWithoutOutput(log: Logger): void {
   });
 }
 
+/** One Ctrl-C may come twice: from the terminal, and from npm or `timeout`, which pass theirs on. */
+const ONE_PRESS_MS = 400;
+
 /** The first signal drains; a second one ends at once. */
 function drainOnSignal(drain: () => Promise<void>): void {
-  let draining = false;
+  let drainsSince: number | undefined;
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     process.on(signal, () => {
-      if (draining) process.exit(128 + (signal === "SIGTERM" ? 15 : 2));
-      draining = true;
+      const now = performance.now();
+      if (drainsSince !== undefined && now - drainsSince < ONE_PRESS_MS) return;
+      if (drainsSince !== undefined) process.exit(128 + (signal === "SIGTERM" ? 15 : 2));
+      drainsSince = now;
       drain().then(
         () => process.exit(0),
         () => process.exit(1),

@@ -1,4 +1,5 @@
 /** T63, T64: what /health says from start to end, and how the server ends. */
+import { setTimeout as sleep } from "node:timers/promises";
 import OpenAI from "openai";
 import { afterEach, expect, test } from "vitest";
 import { isGone } from "../support/process.ts";
@@ -106,10 +107,24 @@ test("T64 a second SIGTERM ends at once, engines included", async () => {
   const ended = exit();
   server.process.kill("SIGTERM");
   await until(() => server.stderr().includes("draining"));
+  await sleep(500); // later than what counts as the same
   server.process.kill("SIGTERM");
   expect(await ended).toBe(143);
   await stream.closed;
   await until(() => engines.every(isGone));
+});
+
+test("T64 a signal that comes twice at once, as of Ctrl-C under npm, drains", async () => {
+  await start();
+  const stream = await begin(server, "/v1/completions", { ...ENDLESS, max_tokens: 900, stream: true });
+  await until(() => stream.received().includes("data: "));
+  const ended = exit();
+  server.process.kill("SIGINT");
+  await until(() => server.stderr().includes("draining"));
+  server.process.kill("SIGINT");
+  expect(await ended).toBe(0);
+  await stream.closed;
+  expect(stream.received()).toContain("[DONE]");
 });
 
 test("T64 what is not done within --drain-timeout is cut off", async () => {
