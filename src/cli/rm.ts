@@ -44,21 +44,25 @@ export async function rm(loaded: LoadedConfig, name: string, { yes }: { yes?: bo
     process.exitCode = 1;
     return;
   }
-  const bytes = await removeAll(root, chosen);
+  const bytes = await removeAll(root, chosen, () => find(loaded, name, root));
   process.stderr.write(`removed ${what}, ${size(bytes)}\n`);
 }
 
-/** @throws pull_running, and then nothing is removed. @returns the bytes that they took */
-async function removeAll(root: string, chosen: readonly Removable[]): Promise<number> {
+/**
+ * @param findAgain while somebody thought about the question, a pull may have made a whole model of what was begun
+ * @throws pull_running, and then nothing is removed. @returns the bytes that they took
+ */
+async function removeAll(root: string, chosen: readonly Removable[], findAgain: () => Promise<Removable[]>): Promise<number> {
   await mkdir(join(root, PARTIAL_FOLDER), { recursive: true });
   const locks: Lock[] = [];
   try {
-    for (const [path, repo] of new Map(chosen.map((one) => [lockPath(root, one.repo, one.path), one.repo]))) {
+    const ours = new Map(chosen.map((one) => [lockPath(root, one.repo, one.path), one.repo]));
+    for (const [path, repo] of ours) {
       const refuse = (pid: number) => Promise.reject(new ShimmyError("pull_running", { model: repo, pid }));
       locks.push(await acquire(path, { signal: new AbortController().signal, onWait: refuse }));
     }
     let bytes = 0;
-    for (const one of chosen) bytes += await one.remove();
+    for (const one of await findAgain()) if (ours.has(lockPath(root, one.repo, one.path))) bytes += await one.remove();
     return bytes;
   } finally {
     for (const lock of locks) await lock.release();

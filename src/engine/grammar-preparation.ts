@@ -16,6 +16,8 @@ export class GrammarPreparation {
   #sorting: Promise<void> | undefined;
   /** Requests that wait, by their ids. */
   readonly #waiting = new Set<number>();
+  /** When all large grammars that came so far are read: one at a time, for koffi refuses a 17th call and each holds its memory. */
+  #read: Promise<unknown> = Promise.resolve();
 
   constructor(model: LlamaModel) {
     this.#model = model;
@@ -38,14 +40,22 @@ export class GrammarPreparation {
     this.#waiting.add(id);
     this.#sorting ??= this.#sort();
     await this.#sorting;
-    const large = gbnf.length > LARGE && this.#waiting.has(id);
-    const compiled = large ? await Grammar.compileAside(this.#model, gbnf) : undefined;
+    const compiled = gbnf.length > LARGE ? await this.#readAside(id, gbnf) : undefined;
     if (this.#waiting.delete(id)) then(compiled);
     else compiled?.free();
   }
 
   forget(id: number): void {
     this.#waiting.delete(id);
+  }
+
+  /** Behind those that came before. @returns undefined too for whoever has left meanwhile */
+  #readAside(id: number, gbnf: string): Promise<Grammar | undefined> {
+    const read = this.#read
+      .then(() => (this.#waiting.has(id) ? Grammar.compileAside(this.#model, gbnf) : undefined))
+      .catch(() => undefined); // no thread is to be had: it is read in the loop
+    this.#read = read;
+    return read;
   }
 
   /** In pieces between two steps. */

@@ -99,6 +99,43 @@ describe("limits", () => {
     for (let i = 0; i < 2; i++) await put(files, 60, { owner: "b" });
   });
 
+  test("what has come is counted before it is kept: a form that goes on behind its file makes no room for the next", async () => {
+    const files = store({ owners: 2 }); // 125 bytes each
+    const first = await files.receive(bytes(100), "a");
+    await expect(files.receive(bytes(100), "a")).rejects.toMatchObject({ code: "files_full" });
+    await put(files, 100, { owner: "b" });
+    await first.discard();
+    await first.discard();
+    const second = await files.receive(bytes(100), "a");
+    await second.keep({ ...draft, owner: "a" });
+    await second.discard();
+    await expect(files.receive(bytes(1, 40), undefined)).resolves.toBeDefined();
+    await expect(files.receive(bytes(40), "c")).rejects.toMatchObject({ code: "files_full" });
+  });
+
+  test("what is deleted makes room at once, whoever uploads without end", async () => {
+    const files = store();
+    let end = () => {};
+    const ended = new Promise<void>((resolve) => {
+      end = resolve;
+    });
+    const endless = async function* () {
+      yield Buffer.alloc(50);
+      await ended;
+    };
+    const slow = files.receive(endless(), undefined);
+    for (let i = 0; i < 5; i++) {
+      const { id } = await put(files, 100);
+      await files.remove(id, undefined);
+    }
+    await put(files, 100);
+    await put(files, 100);
+    await expect(put(files, 20)).rejects.toMatchObject({ code: "files_full" });
+    end();
+    await (await slow).discard();
+    await put(files, 50);
+  });
+
   test("what another process keeps is counted", async () => {
     const [files, other] = [store(), store()];
     await put(files, 100);

@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { ShimmyError } from "../contract/errors.ts";
 import type { FileDraft, Files, ReceivedFile, StoredFile } from "../contract/files.ts";
 import { writeWhole } from "../models/write-whole.ts";
+import { Account } from "./account.ts";
 import { readFileRecord } from "./record.ts";
 
 export interface FileStoreOptions {
@@ -35,17 +36,11 @@ const SWEEP_EVERY_MS = 3_600_000;
 /** Files that are open at once while a list is read. */
 const READ_AT_ONCE = 32;
 
-/** Bytes of contents in the folder. Counted anew whenever no upload runs, for others write and delete there too; it only grows while one does. */
-interface Taken {
+/** `bytes`: that have come so far. */
+interface Upload {
+  readonly id: string;
   bytes: number;
-  uploads: number;
-}
-
-/** Where an upload is counted. `whose`: words for whom the limit is. */
-interface Account {
-  readonly taken: Taken;
-  readonly most: number;
-  readonly whose: string;
+  readonly accounts: readonly Account[];
 }
 
 export function newFileId(): string {
@@ -56,42 +51,70 @@ export class FileStore implements Files {
   readonly #options: FileStoreOptions;
   readonly #now: () => number;
   #sweptAt = Number.NEGATIVE_INFINITY;
-  readonly #taken: Taken = { bytes: 0, uploads: 0 };
+  readonly #all: Account;
   /** By owner, where the room is divided; there are not more of them than API keys. */
-  readonly #takenBy = new Map<string | undefined, Taken>();
+  readonly #accounts = new Map<string | undefined, Account>();
+  /** Ids of uploads that are neither kept nor discarded yet. */
+  readonly #arriving = new Set<string>();
 
   constructor(options: FileStoreOptions) {
     this.#options = options;
     this.#now = options.now ?? Date.now;
+    this.#all = new Account({ bytes: options.maxTotalBytes, files: MAX_FILES, whose: "" });
   }
 
   async receive(content: AsyncIterable<Uint8Array>, owner: string | undefined): Promise<ReceivedFile> {
-    const accounts = await unusableIfFails(() => this.#prepare(owner));
     const id = newFileId();
     const part = this.#path(`${id}.part`);
-    let bytes = 0;
-    for (const { taken } of accounts) taken.uploads++;
+    const upload = { id, bytes: 0, accounts: await unusableIfFails(() => this.#begin(id, owner)) };
     try {
-      const handle = await unusableIfFails(() => open(part, "wx", 0o600));
-      try {
-        for await (const chunk of content) {
-          bytes += chunk.byteLength;
-          for (const { taken } of accounts) taken.bytes += chunk.byteLength;
-          this.#checkRoom(bytes, accounts);
-          await unusableIfFails(() => handle.appendFile(chunk));
-        }
-        await unusableIfFails(() => handle.sync());
-      } finally {
-        await handle.close();
-      }
+      await this.#write(part, content, upload);
     } catch (error) {
-      for (const { taken } of accounts) taken.bytes -= bytes;
       await rm(part, { force: true });
+      this.#leave(upload, false);
       throw error;
-    } finally {
-      for (const { taken } of accounts) taken.uploads--;
     }
-    return { keep: (draft) => this.#keep(id, part, bytes, draft), discard: () => rm(part, { force: true }) };
+    // Until then nobody finds it on the disk, and it is counted here: a form may go on for long behind its file.
+    return {
+      keep: async (draft) => {
+        try {
+          const file = await this.#keep(id, part, upload.bytes, draft);
+          this.#leave(upload, true);
+          return file;
+        } catch (error) {
+          this.#leave(upload, false);
+          throw error;
+        }
+      },
+      discard: async () => {
+        await rm(part, { force: true });
+        this.#leave(upload, false);
+      },
+    };
+  }
+
+  async #write(part: string, content: AsyncIterable<Uint8Array>, upload: Upload): Promise<void> {
+    const { maxFileBytes } = this.#options;
+    const handle = await unusableIfFails(() => open(part, "wx", 0o600));
+    try {
+      for await (const chunk of content) {
+        upload.bytes += chunk.byteLength;
+        // Each counts it before one of them refuses it.
+        const full = upload.accounts.map((account) => account.arrive(chunk.byteLength)).find((error) => error !== undefined);
+        if (upload.bytes > maxFileBytes) throw new ShimmyError("file_too_large", { limit: maxFileBytes });
+        if (full) throw full;
+        await unusableIfFails(() => handle.appendFile(chunk));
+      }
+      await unusableIfFails(() => handle.sync());
+    } finally {
+      await handle.close();
+    }
+  }
+
+  /** Further calls do nothing. */
+  #leave({ id, bytes, accounts }: Upload, kept: boolean): void {
+    if (!this.#arriving.delete(id)) return;
+    for (const account of accounts) account.leave(bytes, kept ? bytes : 0);
   }
 
   async get(id: string, owner: string | undefined): Promise<StoredFile> {
@@ -162,36 +185,47 @@ export class FileStore implements Files {
     return file;
   }
 
-  #checkRoom(bytes: number, accounts: readonly Account[]): void {
-    const { maxFileBytes } = this.#options;
-    if (bytes > maxFileBytes) throw new ShimmyError("file_too_large", { limit: maxFileBytes });
-    for (const { taken, most, whose } of accounts)
-      if (taken.bytes > most) throw new ShimmyError("files_full", { limit: `${most} bytes${whose}` });
-  }
-
-  async #prepare(owner: string | undefined): Promise<Account[]> {
-    const { folder, maxTotalBytes, owners = 1 } = this.#options;
+  async #begin(id: string, owner: string | undefined): Promise<Account[]> {
+    const { folder } = this.#options;
     await mkdir(folder, { recursive: true, mode: 0o700 });
     if (this.#now() - this.#sweptAt > SWEEP_EVERY_MS) await this.#sweep();
-    const names = await readdir(folder);
-    checkNumber(names.filter((name) => ID.test(name)).length, MAX_FILES, "");
-    await countAnew(this.#taken, async () => {
-      const sizes = await Promise.all(names.filter((name) => CONTENT.test(name)).map((name) => sizeAndTime(this.#path(name))));
-      return sizes.map(({ size }) => size);
-    });
-    const all: Account = { taken: this.#taken, most: maxTotalBytes, whose: "" };
-    return owners > 1 ? [all, await this.#accountOf(owner, owners)] : [all];
+    const accounts: Account[] = [];
+    try {
+      await this.#all.begin(() => this.#sizes());
+      accounts.push(this.#all);
+      const own = this.#accountOf(owner);
+      await own?.begin(() => this.#sizesOf(owner));
+      if (own) accounts.push(own);
+    } catch (error) {
+      for (const account of accounts) account.leave(0, 0);
+      throw error;
+    }
+    this.#arriving.add(id);
+    return accounts;
+  }
+
+  #accountOf(owner: string | undefined): Account | undefined {
+    const { maxTotalBytes, owners = 1 } = this.#options;
+    if (owners <= 1) return undefined;
+    const whose = `, the share of one of ${owners} API keys`;
+    const account =
+      this.#accounts.get(owner) ?? new Account({ bytes: Math.floor(maxTotalBytes / owners), files: Math.ceil(MAX_FILES / owners), whose });
+    this.#accounts.set(owner, account);
+    return account;
+  }
+
+  /** Of contents, those that are arriving at other processes included. */
+  async #sizes(): Promise<readonly number[]> {
+    const arriving = new Set(this.#arriving);
+    const names = (await readdir(this.#options.folder)).filter((name) => CONTENT.test(name) && !arriving.has(idIn(name)));
+    const sizes = await Promise.all(names.map((name) => sizeAndTime(this.#path(name))));
+    return sizes.map(({ size }) => size);
   }
 
   /** Reads what is kept, as a list does. */
-  async #accountOf(owner: string | undefined, owners: number): Promise<Account> {
-    const whose = `, the share of one of ${owners} API keys`;
-    const files = await this.list(owner);
-    checkNumber(files.length, Math.floor(MAX_FILES / owners), whose);
-    const taken = this.#takenBy.get(owner) ?? { bytes: 0, uploads: 0 };
-    this.#takenBy.set(owner, taken);
-    await countAnew(taken, async () => files.map(({ bytes }) => bytes));
-    return { taken, most: Math.floor(this.#options.maxTotalBytes / owners), whose };
+  async #sizesOf(owner: string | undefined): Promise<readonly number[]> {
+    const arriving = new Set(this.#arriving);
+    return (await this.list(owner)).filter(({ id }) => !arriving.has(id)).map(({ bytes }) => bytes);
   }
 
   /** Takes away what has expired, and halves that nobody will finish: parts, and contents without their .json. */
@@ -235,14 +269,9 @@ export class FileStore implements Files {
   }
 }
 
-function checkNumber(files: number, most: number, whose: string): void {
-  if (files >= most) throw new ShimmyError("files_full", { limit: `${most} files${whose}` });
-}
-
-async function countAnew(taken: Taken, sizes: () => Promise<readonly number[]>): Promise<void> {
-  if (taken.uploads > 0) return;
-  const bytes = (await sizes()).reduce((sum, size) => sum + size, 0);
-  if (taken.uploads === 0) taken.bytes = bytes;
+/** Of the name of a content. */
+function idIn(name: string): string {
+  return name.replace(/\.part$/, "");
 }
 
 async function sizeAndTime(path: string): Promise<{ size: number; mtimeMs: number }> {

@@ -116,3 +116,17 @@ test("headers that trickle in are cut by Node's own limit", async () => {
   clearInterval(trickle);
   expect(said.text).toMatch(/^HTTP\/1.1 408 /);
 });
+
+test("a body that stops behind another request waits for that one's answer, which nothing is written into", async () => {
+  await start((request, response) => {
+    if (request.method === "POST") return reads(request, response);
+    response.write("first ");
+    setTimeout(() => response.end("last"), SILENCE_MS * 5);
+  });
+  const { socket, said } = client();
+  socket.write(`GET / HTTP/1.1\r\nhost: x\r\n\r\n${HEAD}half`);
+  await expect.poll(() => said.over, { timeout: 5000 }).toBe(true);
+  const [first, second] = said.text.split(/(?=HTTP\/1\.1)/);
+  expect(first).toMatch(/first [\s\S]*last\r\n0\r\n\r\n$/);
+  expect(second).toMatch(/^HTTP\/1\.1 408 /);
+});

@@ -31,6 +31,8 @@ function watch(request: IncomingMessage, response: ServerResponse, silenceMs: nu
     // What came and is not taken yet is for us to read: the client may not be able to send more.
     const silent = now.read === before.read && now.untaken === 0 && before.untaken === 0;
     before = now;
+    // Of a pipelined request whose turn has not come: the connection still belongs to the answer before it.
+    if (response.socket === null && !response.writableFinished) return;
     // Behind a finished answer nobody wants the rest, however steadily it comes.
     if (!silent && !response.writableFinished) return;
     clearInterval(timer);

@@ -67,3 +67,11 @@ test("whoever leaves while it is read is never answered, and the grammar is free
   await vi.waitUntil(() => free.mock.calls.length > freed, { timeout: 20_000 });
   expect(of(5)).toEqual([]);
 });
+
+test("twenty of them at once, more than koffi has calls for, are all answered, one after the other", async () => {
+  const ids = Array.from({ length: 20 }, (_, i) => 100 + i);
+  for (const id of ids) ask(id, { constraint: { gbnf: LARGE }, maxTokens: 20, sampling: GREEDY });
+  const isOver = (id: number) => of(id).some((each) => "error" in each || ("event" in each && each.event.type === "finished"));
+  await vi.waitUntil(() => ids.every(isOver), { timeout: 20_000 });
+  for (const id of ids) expect(texts(id).join("")).toBe("yes");
+});

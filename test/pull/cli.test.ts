@@ -1,5 +1,5 @@
 /** `shimmy pull`, `list`, `generate` and `rm` from end to end: Shimmy Tiny comes from a stand-in of the hub. */
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
@@ -170,6 +170,32 @@ test("rm of what is being pulled is refused and names the process; the pull goes
   expect(hub.sent() - before).toBe(tiny.length);
   expect((await run(["rm", `${REPO}:q8_0`, "--yes"])).code).toBe(0);
   expect([existsSync(FILE), readdirSync(join(POOL, ".partial"))]).toEqual([false, []]);
+});
+
+// util-linux's script gives it a terminal to ask on.
+const NO_TERMINAL = process.platform !== "linux" || spawnSync("script", ["--version"]).error !== undefined;
+test.skipIf(NO_TERMINAL)("what was begun when rm asked and is whole when it is told yes is gone", async () => {
+  await run(["rm", REPO, "--yes"]);
+  hub.slowMs = 20;
+  const before = hub.sent();
+  const begun = start(["pull", `${REPO}:Q8_0`]);
+  const ended = finished(begun);
+  await until(() => hub.sent() - before > 200_000);
+  begun.kill("SIGTERM");
+  await ended;
+  const command = [process.execPath, CLI, "rm", `${REPO}:q8_0`].map((word) => `'${word}'`).join(" ");
+  const asking = spawn("script", ["-qec", command, "/dev/null"], { cwd, env: { ...bareEnvironment(cwd), ...env } });
+  let said = "";
+  asking.stdout.on("data", (text) => {
+    said += text;
+  });
+  const told = finished(asking);
+  await until(() => said.includes("[y/N]"));
+  hub.slowMs = 0;
+  expect((await run(["pull", `${REPO}:Q8_0`])).code).toBe(0);
+  asking.stdin.write("y\n");
+  expect((await told).code).toBe(0);
+  expect(existsSync(FILE)).toBe(false);
 });
 
 test("what is no model is pulled, but said not to be servable", async () => {
