@@ -103,7 +103,7 @@ test.runIf(process.platform === "linux")(
   async () => {
     const child = spawn(
       "bash",
-      ["-c", 'ulimit -n 64; ulimit -v 1500000; exec "$@"', "bash", process.execPath, CLI, "doctor", "--json", "--port", "0"],
+      ["-c", 'ulimit -n 64; ulimit -v 2500000; exec "$@"', "bash", process.execPath, CLI, "doctor", "--json", "--port", "0"],
       {
         cwd: folder,
         env: { ...bareEnvironment(folder), SHIMMY_MODEL_STORES: "off" },
