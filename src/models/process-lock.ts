@@ -57,8 +57,8 @@ async function create(path: string, own: Owner): Promise<boolean> {
   held.add(own.token);
   try {
     const handle = await open(aside, "wx");
-    await handle.writeFile(JSON.stringify(own));
-    await handle.close();
+    // Closed also where the disk is full.
+    await handle.writeFile(JSON.stringify(own)).finally(() => handle.close());
     await link(aside, path);
     return true;
   } catch (error) {

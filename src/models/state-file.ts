@@ -10,11 +10,13 @@ const MAX_FILE_BYTES = 1024 * 1024;
 
 /** As of aliases: a change takes a millisecond; a lock of another machine that ended in one is taken over. */
 const LOCK = { onWait: () => undefined, lookEveryMs: 5, staleAfterMs: 5000 };
+/** A lock that is still held then (by the time of its file one of the future, for one) is given up: nobody waits for ever, least of all the end. */
+const LONGEST_WAIT_MS = 6000;
 
 export interface StateFile {
   /** @returns what `change` returned last; undefined: there is none, or it is none of ours. Never rejects. */
   read(): Promise<unknown>;
-  /** What was unusable is kept beside it, as `….unusable`. @throws what the file system throws */
+  /** What was unusable is kept beside it, as `….unusable`. @throws what the file system throws; EBUSY: another process does not let go of it */
   change(edit: (state: unknown) => object): Promise<void>;
 }
 
@@ -22,7 +24,12 @@ export interface StateFile {
  * @param isOurs what is none is never handed on
  * @param onProblem told of a file that cannot be used, when it is read
  */
-export function stateFile(path: string, isOurs: (state: unknown) => boolean, onProblem: (reason: string) => void): StateFile {
+export function stateFile(
+  path: string,
+  isOurs: (state: unknown) => boolean,
+  onProblem: (reason: string) => void,
+  longestWaitMs = LONGEST_WAIT_MS,
+): StateFile {
   return {
     async read() {
       const { state, problem } = await readState(path, isOurs);
@@ -32,7 +39,10 @@ export function stateFile(path: string, isOurs: (state: unknown) => boolean, onP
     async change(edit) {
       await mkdir(dirname(path), { recursive: true, mode: 0o700 });
       const { acquire } = await import("./process-lock.ts");
-      const lock = await acquire(`${path}.lock`, { ...LOCK, signal: new AbortController().signal });
+      const signal = AbortSignal.timeout(longestWaitMs);
+      const lock = await acquire(`${path}.lock`, { ...LOCK, signal }).catch((error: unknown) => {
+        throw signal.aborted ? Object.assign(new Error("locked by another process"), { code: "EBUSY" }) : error;
+      });
       try {
         const { state, problem } = await readState(path, isOurs);
         if (problem) await rename(path, `${path}.unusable`);

@@ -6,12 +6,15 @@ import { AsyncLocalStorage } from "node:async_hooks";
 
 const came = new AsyncLocalStorage<string>();
 
-/** More of it is not read: a chain of gateways is short. */
+/**
+ * More of it is not read, nor passed on: a chain of gateways is short. Its end counts: there are the last ones, and whoever asks may write
+ * what he likes before them.
+ */
 const LONGEST_VIA = 4096;
 
 /** @param via the header of the request; whatever is done in `work` belongs to it */
 export function comeVia<T>(via: string | undefined, work: () => T): T {
-  return came.run(via?.slice(0, LONGEST_VIA) ?? "", work);
+  return came.run(via?.slice(-LONGEST_VIA) ?? "", work);
 }
 
 /** The gateways of the request that is worked on, first to last; none where it came straight. */

@@ -7,6 +7,7 @@
  * Of an answer that is not streamed no piece is told before the last.
  */
 import type { IncomingMessage } from "node:http";
+import { ShimmyError } from "../contract/errors.ts";
 import type { GenerationEvent, GenerationRequest, Generator, ResolvedModel } from "../contract/generation.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { UpstreamAnswer } from "./answer.ts";
@@ -47,6 +48,7 @@ export class RemoteGenerator implements Pick<Generator, "generate"> {
     const key = prefixKey(request);
     const slack = slackOf(request);
     let { last } = begin;
+    let refused: ShimmyError | undefined;
     let started = false;
     for (let told = false; group; ) {
       const member = next(group.members, tried, key, slack);
@@ -68,6 +70,11 @@ export class RemoteGenerator implements Pick<Generator, "generate"> {
         }
         return;
       } catch (error) {
+        if (error instanceof ShimmyError && error.code === "upstream_unsupported") {
+          // Nothing was sent. A server of another kind may do it, and this machine does.
+          refused ??= error;
+          continue;
+        }
         if (!(error instanceof UpstreamFailure)) throw error;
         const { name } = member.upstream;
         this.#log.info("an upstream failed", { id: request.id, upstream: name, model: info.id, reason: error.reason, told });
@@ -76,8 +83,9 @@ export class RemoteGenerator implements Pick<Generator, "generate"> {
         last = last.kind === "busy" ? last : error;
       }
     }
-    if (!local) throw last.toldOf(info.id);
-    this.#log.warn("no upstream answers, so this machine does", { id: request.id, model: info.id, reason: last.reason });
+    if (!local) throw refused ?? last.toldOf(info.id);
+    const reason = refused?.code ?? last.reason;
+    this.#log.warn("no upstream answers, so this machine does", { id: request.id, model: info.id, reason });
     for await (const event of local()) if (event.type !== "started" || !started) yield event;
   }
 }

@@ -6,7 +6,7 @@ import type { IncomingMessage } from "node:http";
 import type { UpstreamSetting } from "../config/upstream-list.ts";
 import { ShimmyError } from "../contract/errors.ts";
 import type { TraceCall, TraceLink, Tracing } from "../contract/tracing.ts";
-import { comeVia, gatewaysIn, viaOf } from "../telemetry/hops.ts";
+import { comeVia, gatewaysIn, hops, viaOf } from "../telemetry/hops.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { UpstreamGauges } from "../telemetry/upstream-metrics.ts";
 import { Breaker } from "./breaker.ts";
@@ -51,6 +51,8 @@ export class Upstream {
   readonly #tracing: () => Pick<Tracing, "call"> | undefined;
   readonly #log: Logger;
   #listedAt = NEVER;
+  /** For the sake of a request that had come through these: what is behind them was not told. */
+  #listedFor: readonly string[] = [];
   #listing: Promise<void> | undefined;
   #probe: NodeJS.Timeout | undefined;
   #leftAt = NEVER;
@@ -110,11 +112,18 @@ export class Upstream {
 
   /** Looks at its list again if that is old. Waits only for the first; what goes wrong is the breaker's. */
   async refresh(maxAgeMs = LIST_AGE_MS): Promise<void> {
-    if (performance.now() - this.#listedAt <= maxAgeMs || this.breaker.state === "open" || this.leaving) return;
-    this.#listing ??= this.#list().finally(() => {
-      this.#listing = undefined;
-    });
-    if (this.listing === undefined || maxAgeMs < LIST_AGE_MS) await this.#listing;
+    if (this.breaker.state === "open" || this.leaving) return;
+    const isWhole = () => this.#listedFor.every((gateway) => hops().includes(gateway));
+    // Twice: one that is under way may be another request's, which is told less.
+    for (let looks = 0; looks < 2; looks++) {
+      if (performance.now() - this.#listedAt <= maxAgeMs && isWhole()) return;
+      this.#listing ??= this.#list().finally(() => {
+        this.#listing = undefined;
+      });
+      if (this.listing !== undefined && maxAgeMs >= LIST_AGE_MS) return;
+      await this.#listing;
+      if (isWhole()) return;
+    }
   }
 
   failed(error: UpstreamFailure): void {
@@ -159,9 +168,12 @@ export class Upstream {
   }
 
   async #list(): Promise<void> {
+    let through: readonly string[] = [];
     try {
       const { text, via } = await this.#get("/v1/models");
       [this.gateway] = gatewaysIn(via);
+      // Others tell everybody the same.
+      if (this.gateway !== undefined) through = hops();
       if (this.gateway === this.#hop) this.#isItself();
       else this.listing = listingOf(text);
     } catch (error) {
@@ -171,6 +183,7 @@ export class Upstream {
       );
     }
     this.#listedAt = performance.now();
+    this.#listedFor = through;
   }
 
   /** Its breaker opens, for that is told; a name that leads elsewhere later is found by its probe. */

@@ -164,6 +164,30 @@ describe("with traces", () => {
   });
 });
 
+test("an upstream that fails and the one that is asked next are two spans of one request, and only the first one failed", async () => {
+  const broken = createServer((request, response) => {
+    if (request.url === "/v1/models") return response.end(`{"data":[{"id":"far","owned_by":"shimmy"}]}`);
+    request.resume();
+    response.writeHead(500).end("{}");
+  });
+  await new Promise<void>((resolve) => broken.listen(0, "127.0.0.1", resolve));
+  const names = [`one=http://127.0.0.1:${portOf(broken)},weight=100`, `two=http://127.0.0.1:${portOf(between)},weight=0.1`];
+  const gateway = await startServer({ args: names.flatMap((name) => ["--upstream", name]), env: traced() });
+  opened.push(gateway);
+  await (await fetch(`${gateway.url}/v1/models`)).text();
+  const { sent } = await complete(gateway, HEADERS);
+  broken.close();
+  const calls = () => spans.filter(({ kind }) => kind === 3);
+  await until(() => calls().length === 2 && served().length === 2);
+  const entry = spans.find(({ parentSpanId }) => parentSpanId === SPAN)!;
+  expect(calls().map(({ parentSpanId, status }) => [parentSpanId, status.code])).toEqual([
+    [entry.spanId, 2],
+    [entry.spanId, 0],
+  ]);
+  expect(sent.traceparent).toBe(`00-${TRACE}-${calls()[1]!.spanId}-01`);
+  expect(served().map(({ parentSpanId }) => parentSpanId)).toContain(calls()[1]!.spanId);
+});
+
 test("OTEL_PROPAGATORS: B3 in and out, and a name that is not known is warned of once", async () => {
   const gateway = await gatewayWith(traced({ OTEL_PROPAGATORS: "b3multi,b3,jaeger" }));
   for (let i = 0; i < 2; i++) {

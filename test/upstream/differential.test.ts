@@ -99,10 +99,11 @@ describe.skipIf(NO_LLAMA_SERVER)(
       await server?.kill();
     });
 
-    const bodyOf = ({ body }: Shape) => ({ temperature: 0, seed: 1, cache_prompt: false, model, ...body }) as never;
+    const bodyOf = ({ body, isLong = false }: Shape) => ({ temperature: 0, seed: 1, cache_prompt: isLong, model, ...body }) as never;
 
     /** One after the other: together they would be one batch. */
-    async function both<T>(asks: (client: OpenAI) => Promise<T>): Promise<[T, T]> {
+    async function both<T>(asks: (client: OpenAI) => Promise<T>, shape?: Shape): Promise<[T, T]> {
+      if (shape?.isLong) await clients[0]!.chat.completions.create({ ...(bodyOf(shape) as object), max_tokens: 1 } as never);
       return [await asks(clients[0]!), await asks(clients[1]!)];
     }
 
@@ -116,7 +117,7 @@ describe.skipIf(NO_LLAMA_SERVER)(
     }
 
     test.each(CHATS)("a chat: $name", async (shape) => {
-      const [there, here] = await both((client) => client.chat.completions.create(bodyOf(shape)));
+      const [there, here] = await both((client) => client.chat.completions.create(bodyOf(shape)), shape);
       compare(shape, there, here);
     });
 
@@ -127,7 +128,7 @@ describe.skipIf(NO_LLAMA_SERVER)(
         for await (const chunk of (await client.chat.completions.create(sent as never)) as unknown as AsyncIterable<ChatCompletionChunk>)
           chunks.push(chunk);
         return summary(chunks);
-      });
+      }, shape);
       compare(shape, there, here);
     });
 

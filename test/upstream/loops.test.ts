@@ -100,3 +100,41 @@ test("a request that was here before is refused as a loop", async () => {
   const response = await post(server, "/v1/chat/completions", { ...QUESTION, model: "tiny-stand" }, { headers: { via } });
   expect([response.status, (await told(response)).error!.code]).toEqual([508, "upstream_loop"]);
 });
+
+test("a list that was told to another gateway's request is not taken for the whole one", async () => {
+  const other = "shimmy-00000000000000aa";
+  const behind = await standIn((request, response) => {
+    response.setHeader("via", "1.1 shimmy-00000000000000bb");
+    if (request.url !== "/v1/models") {
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      return response.end(`data: {"choices":[{"index":0,"delta":{"content":"Hi"},"finish_reason":"stop"}]}\n\n`);
+    }
+    // As a gateway that asks the other one for this model.
+    const hidden = request.headers.via?.includes(other);
+    return response.end(JSON.stringify({ data: hidden ? [] : [{ id: "tiny-stand", owned_by: "shimmy" }] }));
+  }, true);
+  stops.push(() => behind.stop());
+  const [port] = (await freePorts(1)) as [number];
+  const server = await gateway(port, [behind.url], BARE);
+  await fetch(`${server.url}/v1/models`, { headers: { via: `1.1 ${other}` } });
+  expect((await ask(server, "tiny-stand")).status).toBe(200);
+  // The same while the other one's look is under way.
+  const again = await gateway(((await freePorts(1)) as [number])[0], [behind.url], BARE);
+  const [, answer] = await Promise.all([fetch(`${again.url}/v1/models`, { headers: { via: `1.1 ${other}` } }), ask(again, "tiny-stand")]);
+  expect(answer.status).toBe(200);
+});
+
+test("a request whose Via is as long as anybody likes holds up no list of gateways that name each other", async () => {
+  const [a, b] = (await freePorts(2)) as [number, number];
+  const behind = await standIn((_, response) => response.writeHead(404).end("{}"));
+  stops.push(() => behind.stop());
+  const first = await gateway(a, [at(b)], BARE);
+  const second = await gateway(b, [at(a), behind.url], BARE);
+  const headers = { via: "1.1 anybody, ".repeat(400) };
+  const since = performance.now();
+  for (const server of [second, first]) await fetch(`${server.url}/v1/models`, { headers });
+  // None of them waited for the other one's list until that was given up.
+  expect(performance.now() - since).toBeLessThan(4500);
+  const response = await post(first, "/v1/chat/completions", { ...QUESTION, model: "tiny-stand" }, { headers });
+  expect(response.status).toBeGreaterThanOrEqual(500);
+}, 30_000);

@@ -319,3 +319,31 @@ describe("an address", () => {
     expect(await contentOf(await gatewayOf([url], { NODE_EXTRA_CA_CERTS: cert }))).toBe("Hi");
   });
 });
+
+test("what one kind of server cannot be asked for goes to one of another kind, and to this machine", async () => {
+  const asked: string[] = [];
+  const kind = (owner: string) =>
+    stand((request, response) => {
+      if (request.url === "/v1/models") return response.end(JSON.stringify({ data: [{ id: "tiny-stand", owned_by: owner }] }));
+      asked.push(owner);
+      return sse(piece("Hi"), END)(request, response);
+    }, true);
+  const servers = [await kind("somebody"), await kind("llamacpp")];
+  const gateway = await gatewayOf(servers.map(({ url }) => url));
+  const wish = (index: number) => ({ grammar: 'root ::= "Hi"', messages: [{ role: "user", content: `Say something, ${index}.` }] });
+  for (let index = 0; index < 6; index++) expect(await contentOf(gateway, wish(index))).toBe("Hi");
+  expect(new Set(asked)).toEqual(new Set(["llamacpp"]));
+  const strange = await stand((request, response) => {
+    if (request.url === "/v1/models") return response.end(JSON.stringify({ data: [{ id: "shimmy-tiny", owned_by: "somebody" }] }));
+    return response.writeHead(500).end();
+  }, true);
+  const both = await startServer({ args: ["--upstream", strange.url] });
+  stops.push(() => both.stop());
+  const answer = await chat(both, { ...wish(0), model: "shimmy-tiny", max_tokens: 3 });
+  expect(answer.status).toBe(200);
+  const alone = await gatewayOf([servers[0]!.url]);
+  expect([(await chat(alone, wish(0))).status, (await told<Told>(chat(alone, wish(0)))).error!.code]).toEqual([
+    400,
+    "upstream_unsupported",
+  ]);
+}, 30_000);

@@ -5,6 +5,8 @@ export interface Shape {
   readonly body: Readonly<Record<string, unknown>>;
   /** What must be there in the answer, or the comparison proves nothing. */
   readonly has?: "calls" | "thoughts" | "logprobs";
+  /** The prompt is long: it is read once, and then is in the cache for both. */
+  readonly isLong?: boolean;
 }
 
 const parameters = {
@@ -50,6 +52,7 @@ const chat = (name: string, fields: object, has?: Shape["has"]): Shape => ({
   name,
   body: { messages: hello, max_tokens: 12, ...fields },
   ...(has && { has }),
+  ...(has === "calls" && { isLong: true }),
 });
 
 export const CHATS: readonly Shape[] = [

@@ -7,11 +7,12 @@ const NOW = 1_000_000;
 
 /** As on a disk: what is read is what JSON made of it. */
 function file(text?: string) {
-  const disk = { text, broken: false };
+  const disk = { text, broken: false, changes: 0 };
   return {
     disk,
     read: async () => (disk.text === undefined ? undefined : JSON.parse(disk.text)),
     change: async (edit: (state: unknown) => object) => {
+      disk.changes++;
       if (disk.broken) throw Object.assign(new Error("no"), { code: "EROFS" });
       disk.text = JSON.stringify(edit(disk.text === undefined ? undefined : JSON.parse(disk.text)));
     },
@@ -86,6 +87,36 @@ test("a disk that cannot be written is told once, and again when it fails anew",
   on.disk.broken = true;
   await memory.silenced("d", NOW + 1);
   expect(lines).toHaveLength(2);
+});
+
+test("however much is told at once, the file is written once or twice", async () => {
+  const on = file();
+  const { memory } = memoryOn(on);
+  const names = Array.from({ length: 200 }, (_, index) => `alert-${index}`);
+  for (const name of names) memory.fires(name, "depth > 3", { startsAt: NOW, at: NOW });
+  await memory.settled();
+  expect(JSON.parse(on.disk.text!).firing.map(({ alert }: { alert: string }) => alert)).toEqual(names);
+  expect(on.disk.changes).toBeLessThanOrEqual(2);
+});
+
+test("what could not be written is written when that goes again, at the end at the latest", async () => {
+  const on = file();
+  const { memory } = memoryOn(on);
+  on.disk.broken = true;
+  await memory.silenced("a", NOW + 1);
+  memory.fires("deep", "depth > 3", { startsAt: NOW, at: NOW });
+  await memory.settled();
+  on.disk.broken = false;
+  await memory.silenced("b", NOW + 1);
+  expect(JSON.parse(on.disk.text!)).toMatchObject({ silences: { a: NOW + 1, b: NOW + 1 }, firing: [{ alert: "deep" }] });
+  on.disk.broken = true;
+  await memory.silenced("a", 0);
+  on.disk.broken = false;
+  await memory.settled();
+  expect(JSON.parse(on.disk.text!).silences).toEqual({ b: NOW + 1 });
+  const written = on.disk.changes;
+  await memory.settled();
+  expect(on.disk.changes).toBe(written);
 });
 
 test("property: whatever is in the file, only whole entries come back", async () => {

@@ -59,8 +59,13 @@ export class AlertMemory {
   readonly #instance: string;
   readonly #receiver: string;
   readonly #now: () => number;
-  /** Changes follow each other. */
+  /** What the file does not say yet, by what it is about. One write takes all of it; what could not be written goes with the next. */
+  readonly #wanted = new Map<string, (kept: Kept) => Kept>();
+  /** A write that has not begun. */
+  #next: Promise<void> | undefined;
+  /** Writes follow each other. */
   #last: Promise<void> = Promise.resolve();
+  #writing = false;
   #broken = false;
 
   constructor({ file, log, instance, url, now = Date.now }: MemoryOptions) {
@@ -89,42 +94,57 @@ export class AlertMemory {
 
   /** Resolves when it is on the disk, or cannot be. @param until 0: no longer */
   silenced(name: string, until: number): Promise<void> {
-    return this.#change((kept) => ({ ...kept, silences: { ...kept.silences, [name]: until } }));
+    return this.#change(`silence ${name}`, (kept) => ({ ...kept, silences: { ...kept.silences, [name]: until } }));
   }
 
   fires(alert: string, condition: string, { startsAt, at }: Told): void {
     const one: Firing = { alert, instance: this.#instance, condition, receiver: this.#receiver, startsAt, at };
-    void this.#change((kept) => ({ ...kept, firing: [...this.#others(kept, alert), one] }));
+    void this.#change(`firing ${alert}`, (kept) => ({ ...kept, firing: [...this.#others(kept, alert), one] }));
   }
 
   ended(alert: string): void {
-    void this.#change((kept) => ({ ...kept, firing: this.#others(kept, alert) }));
+    void this.#change(`firing ${alert}`, (kept) => ({ ...kept, firing: this.#others(kept, alert) }));
   }
 
   #others({ firing }: Kept, name: string): readonly Firing[] {
     return firing.filter(({ alert, instance }) => alert !== name || instance !== this.#instance);
   }
 
-  /** What was told before is on the disk, or cannot be. */
+  /** What was told before is on the disk, or cannot be: what could not be written earlier is tried once more. */
   settled(): Promise<void> {
-    return this.#last;
+    return this.#wanted.size > 0 && !this.#writing ? this.#soon() : this.#last;
   }
 
-  #change(edit: (kept: Kept) => Kept): Promise<void> {
-    this.#last = this.#last
-      .then(() => this.#file.change((state) => this.#current(edit(this.#current(state)))))
-      .then(
-        () => {
-          this.#broken = false;
-        },
-        (error: NodeJS.ErrnoException) => {
-          // Once: it will be the same for the next one.
-          if (!this.#broken)
-            this.#log.warn("alerts: silences and what fires are kept until the restart only", { reason: error.code ?? error.name });
-          this.#broken = true;
-        },
-      );
-    return this.#last;
+  #change(subject: string, edit: (kept: Kept) => Kept): Promise<void> {
+    this.#wanted.set(subject, edit);
+    return this.#soon();
+  }
+
+  #soon(): Promise<void> {
+    if (this.#next === undefined) {
+      this.#next = this.#last.then(() => this.#write());
+      this.#last = this.#next;
+    }
+    return this.#next;
+  }
+
+  /** Never rejects. */
+  async #write(): Promise<void> {
+    this.#next = undefined;
+    this.#writing = true;
+    const edits = [...this.#wanted];
+    try {
+      await this.#file.change((state) => edits.reduce((kept, [, edit]) => this.#current(edit(kept)), this.#current(state)));
+      for (const [subject, edit] of edits) if (this.#wanted.get(subject) === edit) this.#wanted.delete(subject);
+      this.#broken = false;
+    } catch (error) {
+      // Once: it will be the same for the next one.
+      const reason = (error as NodeJS.ErrnoException).code ?? (error as Error).name;
+      if (!this.#broken) this.#log.warn("alerts: silences and what fires are kept until the restart only", { reason });
+      this.#broken = true;
+    } finally {
+      this.#writing = false;
+    }
   }
 
   /** Without what is over, and without what is none: somebody may have edited it. */

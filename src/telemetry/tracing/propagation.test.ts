@@ -170,3 +170,13 @@ test("property: whatever comes, what is passed on is short, printable and read t
     }),
   );
 });
+
+test("the state of a trace goes with that trace only, not with the one of B3 that counts instead", () => {
+  const [w3c, b3] = ["1".repeat(32), "2".repeat(32)];
+  const headers = (trace: string) =>
+    new Headers({ traceparent: `00-${w3c}-${"3".repeat(16)}-01`, tracestate: "vendor=1", b3: `${trace}-${"4".repeat(16)}-1` });
+  expect(parentOf(["tracecontext", "b3"], headers(b3))?.traceId).toBe(b3);
+  expect(luggageOf(["tracecontext", "b3"], headers(b3))).toEqual({});
+  expect(luggageOf(["b3", "tracecontext"], headers(b3))).toEqual({ tracestate: "vendor=1" });
+  expect(luggageOf(["tracecontext", "b3"], headers(w3c))).toEqual({ tracestate: "vendor=1" });
+});

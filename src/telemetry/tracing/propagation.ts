@@ -30,9 +30,11 @@ export function parentOf(propagators: readonly Propagator[], headers: Headers): 
   return parent;
 }
 
-/** What is passed on as it came: the state of the caller's trace, which is nothing without a traceparent, and baggage. */
+/** What is passed on as it came: the state of the caller's trace, which is nothing where that is none of W3C's, and baggage. */
 export function luggageOf(propagators: readonly Propagator[], headers: Headers): Readonly<Record<string, string>> {
-  const state = propagators.includes("tracecontext") && fromW3c(headers) ? traceState(headers.get("tracestate")) : undefined;
+  // Of two that name different traces the other one may count; the state says nothing of that.
+  const own = propagators.includes("tracecontext") ? fromW3c(headers)?.traceId : undefined;
+  const state = own !== undefined && own === parentOf(propagators, headers)?.traceId ? traceState(headers.get("tracestate")) : undefined;
   const baggage = propagators.includes("baggage") ? baggageOf(headers.get("baggage")) : undefined;
   return { ...(state !== undefined && { tracestate: state }), ...(baggage !== undefined && { baggage }) };
 }

@@ -65,6 +65,7 @@ function begin({ settings, exporter, propagators }: Parts, route: string, header
   const traceId = parent?.traceId ?? randomBytes(16).toString("hex");
   const context = { traceId, spanId: newSpanId(), sampled: isSampled(settings.sampler, traceId, parent) };
   const luggage = luggageOf(propagators, headers);
+  const now = clock();
   const startedAt = now();
   return {
     traceId,
@@ -95,6 +96,7 @@ function call(
   const { headers, span: parent } = link;
   if (!parent) return { headers, end: () => undefined };
   const context = { ...parent, spanId: newSpanId() };
+  const now = clock();
   const startedAt = now();
   return {
     headers: { ...headers, ...headersOf(propagators, context) },
@@ -128,9 +130,13 @@ function newSpanId(): string {
   return randomBytes(8).toString("hex");
 }
 
-/** Milliseconds since the epoch, and never back. */
-function now(): number {
-  return performance.timeOrigin + performance.now();
+/**
+ * Milliseconds since the epoch by the clock as it is now, going on evenly: one that is set during a span changes no length, and one that was
+ * set, or a machine that slept, since this process began is no error of all later spans.
+ */
+function clock(): () => number {
+  const zero = Date.now() - performance.now();
+  return () => zero + performance.now();
 }
 
 /** The share by the id, so that all parts of a trace decide alike. */
