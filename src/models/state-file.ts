@@ -1,14 +1,15 @@
 /**
- * One small JSON file of Shimmy's own that a running server reads and writes. Made by assemble.ts for whoever keeps something; it must not
+ * One small JSON file of Shimmy's own that a running server reads and writes. Made by assemble.ts for alerts, and by aliases.ts; it must not
  * know what is in it. Several processes may have it: a change is read, made and written by one at a time, and a reader sees a whole file.
  */
 import { mkdir, readFile, rename, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { writeWhole } from "./write-whole.ts";
 
+/** A file of a thousand aliases has a twentieth of this. */
 const MAX_FILE_BYTES = 1024 * 1024;
 
-/** As of aliases: a change takes a millisecond; a lock of another machine that ended in one is taken over. */
+/** A change takes a millisecond; a lock of another machine that ended in one is taken over. */
 const LOCK = { onWait: () => undefined, lookEveryMs: 5, staleAfterMs: 5000 };
 
 export interface StateFile {
@@ -36,7 +37,7 @@ export function stateFile(path: string, isOurs: (state: unknown) => boolean, onP
       try {
         const { state, problem } = await readState(path, isOurs);
         if (problem) await rename(path, `${path}.unusable`);
-        await writeWhole(path, `${JSON.stringify(edit(state))}\n`);
+        await writeWhole(path, `${JSON.stringify(edit(state), undefined, 2)}\n`);
       } finally {
         await lock.release();
       }
