@@ -15,7 +15,8 @@ import { enginesOf } from "../deploy/validate/processes.ts";
 import { serverAt } from "../deploy/validate/server.ts";
 import { messageOf } from "../deploy/validate/shapes.ts";
 import { firstLook } from "../deploy/validate/silence.ts";
-import { chooseModel, type Server, type Subject } from "../deploy/validate/subject.ts";
+import { chooseModel, type Server, type Subject, type Wanted } from "../deploy/validate/subject.ts";
+import { idsMeantBy } from "../models/names.ts";
 import { wantsTraces } from "../telemetry/tracing/wanted.ts";
 import { environmentOf } from "./child-environment.ts";
 import { exitOnSignal } from "./ending.ts";
@@ -69,7 +70,7 @@ async function subjectOf(
     models,
     engines: once(() => engineFacts(server)),
     enginesSeen: once(() => enginesOf(server)),
-    chosen: async () => chooseModel(await models(), model),
+    chosen: async () => chooseModel(await models(), model === undefined ? undefined : wanted(model)),
     ...(own && { own }),
     ...(pid !== undefined && { pid }),
     ...(dead && { dead }),
@@ -85,7 +86,7 @@ async function check(loaded: LoadedConfig, flags: Flags, subject: Subject, comma
     threads,
     burden: { preloads: preload.length > 0, extras: extrasOf(loaded) },
     ...(flags.url === undefined && { port: listenAddress(loaded) }),
-    ...(flags.model !== undefined && { model: flags.model }),
+    ...(flags.model !== undefined && { model: wanted(flags.model) }),
   });
   const shown = process.stderr.isTTY ? (text: string) => process.stderr.write(`\r\x1b[K${text}`) : () => true;
   const results = await runChecks(checks, ({ group, name }) => shown(`${group}: ${name}`));
@@ -115,6 +116,11 @@ function writeJunit(path: string, results: readonly Result[]): void {
       { cause },
     );
   }
+}
+
+/** As a server understands it: by the file's name, for one. */
+function wanted(model: string): Wanted {
+  return [model, ...idsMeantBy(model)];
 }
 
 /** What it says to who has no right to ask. What does not answer now is found by the checks. */
