@@ -2,12 +2,12 @@
 import { writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { VERSION } from "../assemble.ts";
-import { isLoopback, listenAddress } from "../config/listen.ts";
+import { listenAddress } from "../config/listen.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { ShimmyError } from "../contract/errors.ts";
 import { fail, type Result, runChecks } from "../deploy/check.ts";
 import { type CommandLine, type OwnServer, startServer } from "../deploy/own-server.ts";
-import { listenerOf } from "../deploy/processes.ts";
+import { listenerAt } from "../deploy/ports.ts";
 import { adviceLines, exitCodeOf, jsonReport, junitReport, summary, tableRows } from "../deploy/report.ts";
 import { checklist } from "../deploy/validate/checks.ts";
 import { engineFacts, modelFacts } from "../deploy/validate/facts.ts";
@@ -63,7 +63,7 @@ async function subjectOf(
       ? fail(`it does not start: ${started}`, "Correct what it says.", { command: "shimmy serve" })
       : await firstLook(server);
   const refused = dead ? undefined : await refusal(server);
-  const pid = own?.pid ?? pidAt(server.url);
+  const pid = own?.pid ?? listenerAt(server.url);
   const models = once(() => (url === undefined ? modelsHere(loaded) : modelFacts(server)));
   return {
     server,
@@ -135,11 +135,6 @@ async function refusal(server: Server) {
 /** What takes memory from the start, since somebody configured it. */
 function extrasOf({ alerts }: LoadedConfig): string[] {
   return [...(Object.keys(alerts).length > 0 ? ["alerts"] : []), ...(wantsTraces(process.env) ? ["traces"] : [])];
-}
-
-function pidAt(url: string): number | undefined {
-  const { hostname, port, protocol } = new URL(url);
-  return isLoopback(hostname) ? listenerOf(Number(port || (protocol === "https:" ? 443 : 80))) : undefined;
 }
 
 function once<T>(make: () => Promise<T>): () => Promise<T> {
