@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { timeLimit } from "../contract/time-limit.ts";
+import { counted } from "../deploy/figures.ts";
 import { type Outcome, runCase } from "./case.ts";
 import { number } from "./format.ts";
 import { streamChat } from "./measure/client.ts";
@@ -82,10 +83,6 @@ function announcement({ cases, seconds, sizing, fits, work }: Plan, { rounds, to
           "It is slow, and the work cannot be made smaller by itself: --tokens 4, --workloads decode, --clients 1 or --rounds 1 make it shorter.",
         ]),
   ].join("\n");
-}
-
-function counted(n: number, word: string): string {
-  return `${n} ${word}${n === 1 ? "" : "s"}`;
 }
 
 /** Every case on every server, in turn; every other round in reversed order. */

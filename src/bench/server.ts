@@ -7,7 +7,7 @@ import { TimeLimit, timeLimit } from "../contract/time-limit.ts";
 import { type Target, without } from "./measure/client.ts";
 
 export interface ServerAddress {
-  /** As typed: with or without /v1. */
+  /** What precedes /v1. */
   readonly url: string;
   readonly key?: string | undefined;
   /** Of its process, where that is on this machine and can be seen. */
@@ -46,7 +46,7 @@ const MODELS_SHOWN = 20;
 
 /** @throws target_unreachable; not_openai; server_refused; model_not_found; invalid_value when it has to be said which model is meant */
 export async function openServer(address: ServerAddress, { name, model, like }: Wanted, signal: AbortSignal): Promise<BenchServer> {
-  const url = baseUrl(address.url);
+  const { url } = address;
   const door = new Door(url, address.key, signal);
   const models = await modelsOf(door);
   const product = await productOf(door);
@@ -66,16 +66,6 @@ export async function openServer(address: ServerAddress, { name, model, like }: 
     ...(product.version !== undefined && { version: product.version }),
     ...(contexts.length > 0 && { contextTokens: Math.min(...contexts) }),
   };
-}
-
-/** Before /v1. @throws target_unreachable */
-export function baseUrl(typed: string): string {
-  const url = URL.canParse(typed) ? new URL(typed) : undefined;
-  if (!url || !/^https?:$/.test(url.protocol)) throw new ShimmyError("target_unreachable", { url: typed, reason: "that is no URL" });
-  const base = `${url.origin}${url.pathname.replace(/\/+$/, "").replace(/\/v1$/, "")}`;
-  if (url.username !== "" || url.password !== "")
-    throw new ShimmyError("target_unreachable", { url: base, reason: "a password in a URL is not taken; say --api-key or --against-key" });
-  return base;
 }
 
 /** One server, asked for what it says of itself. */

@@ -8,11 +8,10 @@ import { runBench } from "../bench/run.ts";
 import type { ServerAddress } from "../bench/server.ts";
 import { textOf } from "../bench/text.ts";
 import { NAMED, workloadsNamed } from "../bench/workloads/list.ts";
-import { isLoopback } from "../config/listen.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { ShimmyError } from "../contract/errors.ts";
 import { type OwnServer, startServer } from "../deploy/own-server.ts";
-import { listenerOf } from "../deploy/processes.ts";
+import { listenerAt } from "../deploy/ports.ts";
 import { environmentOf } from "./child-environment.ts";
 import { abortOnSignal } from "./ending.ts";
 import { printable, printJson, printTable } from "./output.ts";
@@ -70,10 +69,9 @@ export async function bench(loaded: LoadedConfig, flags: Flags): Promise<void> {
 
 /** @throws invalid_value: it is no URL */
 function address(flag: string, typed: string, key: string | undefined): ServerAddress {
-  const url = new URL(addressOf(flag, typed));
-  const port = Number(url.port || (url.protocol === "https:" ? 443 : 80));
-  const pid = isLoopback(url.hostname) ? listenerOf(port) : undefined;
-  return { url: typed, ...(key !== undefined && { key }), ...(pid !== undefined && { pid }) };
+  const url = addressOf(flag, typed);
+  const pid = listenerAt(url);
+  return { url, ...(key !== undefined && { key }), ...(pid !== undefined && { pid }) };
 }
 
 function keyOf({ config }: LoadedConfig): string | undefined {

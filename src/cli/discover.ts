@@ -1,10 +1,12 @@
 /** `shimmy discover`: every place that was looked at, what was found there, and why a file was skipped. */
 import type { LoadedConfig } from "../config/load.ts";
+import { size } from "../contract/byte-size.ts";
 import type { AdapterInfo } from "../contract/model.ts";
+import { counted } from "../deploy/figures.ts";
 import type { Discovery, PlaceReport } from "../models/catalogue.ts";
 import { writableByAll } from "../models/integrity/permissions.ts";
 import { openHere } from "./open.ts";
-import { printJson, size, warnOfWriters } from "./output.ts";
+import { printJson, warnOfWriters } from "./output.ts";
 
 export async function discover(loaded: LoadedConfig, { json }: { json?: boolean }): Promise<void> {
   const { catalogue } = await openHere(loaded);
@@ -53,8 +55,4 @@ function describeAdapter({ name, sizeBytes, bases, baseModel }: AdapterInfo): st
 
 function relativeTo(folder: string, path: string): string {
   return path.startsWith(folder) && path.length > folder.length ? path.slice(folder.length + 1) : path;
-}
-
-function counted(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? "" : "s"}`;
 }

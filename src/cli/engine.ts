@@ -1,8 +1,9 @@
 /** `shimmy engine list|install|remove`: the GPU engines, which are no part of the package because they are large. */
 
 import { enginesFolder } from "../assemble.ts";
+import { size } from "../contract/byte-size.ts";
 import type { GpuBackend } from "../hardware/packages.ts";
-import { printJson, printTable, size } from "./output.ts";
+import { printJson, printTable } from "./output.ts";
 
 interface Flags {
   json?: boolean;

@@ -1,8 +1,9 @@
 /** `shimmy gpu-info`: what models can be computed on here, and how to get more. Every driver is asked in a process of its own. */
 import { assemble } from "../assemble.ts";
 import type { LoadedConfig } from "../config/load.ts";
+import { size } from "../contract/byte-size.ts";
 import type { Device, EngineReport, HardwareReport, Installable } from "../contract/hardware.ts";
-import { printJson, size } from "./output.ts";
+import { printJson } from "./output.ts";
 
 export async function gpuInfo(loaded: LoadedConfig, { json }: { json?: boolean }): Promise<void> {
   const { pool } = assemble(loaded, { logLevel: "error" });

@@ -1,11 +1,12 @@
 /** `shimmy list`: what can be served, in the order of preference. */
 import type { LoadedConfig } from "../config/load.ts";
+import { size } from "../contract/byte-size.ts";
 import type { ModelInfo } from "../contract/model.ts";
 import { splitAdapter } from "../models/adapters.ts";
 import { isPattern } from "../models/alias-table.ts";
 import { findByName, withAliases } from "../models/resolve.ts";
 import { openHere } from "./open.ts";
-import { printable, printJson, printTable, size } from "./output.ts";
+import { printable, printJson, printTable } from "./output.ts";
 import { statesOfServer } from "./server-states.ts";
 
 export async function list(loaded: LoadedConfig, flags: { short?: boolean; json?: boolean }): Promise<void> {

@@ -16,11 +16,6 @@ function escaped(character: string): string {
   return code < 0x1_0000 ? `\\u${code.toString(16).padStart(4, "0")}` : `\\u{${code.toString(16)}}`;
 }
 
-/** Of files and memory, in the units of disks. */
-export function size(bytes: number): string {
-  return bytes >= 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : `${Math.round(bytes / 1e6)} MB`;
-}
-
 /** The escapes are those of JSON, so it stays the same value. */
 export function printJson(value: unknown): void {
   const text = JSON.stringify(value, null, 2);

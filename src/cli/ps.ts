@@ -1,7 +1,8 @@
 /** `shimmy ps`: what a running server has loaded. */
 import type { LoadedConfig } from "../config/load.ts";
+import { size } from "../contract/byte-size.ts";
 import type { WireStatus } from "../server/api/lifecycle.ts";
-import { printJson, printTable, size } from "./output.ts";
+import { printJson, printTable } from "./output.ts";
 import { noShimmy, remote } from "./remote.ts";
 
 interface Answer {

@@ -6,6 +6,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline/promises";
 import type { LoadedConfig } from "../config/load.ts";
+import { size } from "../contract/byte-size.ts";
 import { ShimmyError } from "../contract/errors.ts";
 import { bytesDone, discard, findPartials, lockPath, PARTIAL_FOLDER, type PartialPaths, type PartialState } from "../hub/partial.ts";
 import { pullFolder } from "../hub/places.ts";
@@ -16,7 +17,7 @@ import { removeAlias } from "../models/aliases.ts";
 import { acquire, type Lock } from "../models/process-lock.ts";
 import { findByName } from "../models/resolve.ts";
 import { openHere } from "./open.ts";
-import { printable, size } from "./output.ts";
+import { printable } from "./output.ts";
 
 /** One thing to remove. */
 interface Removable {

@@ -1,5 +1,6 @@
 /** `shimmy show`: all that is known of one model without loading it. */
 import type { LoadedConfig } from "../config/load.ts";
+import { size } from "../contract/byte-size.ts";
 import type { ModelInfo } from "../contract/model.ts";
 import { spelled } from "../contract/sampling-names.ts";
 import { authorDefaults } from "../models/author-sampling.ts";
@@ -8,7 +9,7 @@ import type { GgufValue } from "../models/gguf/values.ts";
 import { resolveModel, withAliases } from "../models/resolve.ts";
 import { count } from "./list.ts";
 import { openHere } from "./open.ts";
-import { printable, printJson, printTable, size } from "./output.ts";
+import { printable, printJson, printTable } from "./output.ts";
 
 interface Flags {
   template?: boolean;

@@ -1,6 +1,7 @@
 /** `shimmy unload`: has a running server let a model go; its memory is the system's again when this returns. */
 import type { LoadedConfig } from "../config/load.ts";
-import { printJson, size } from "./output.ts";
+import { size } from "../contract/byte-size.ts";
+import { printJson } from "./output.ts";
 import { modelPath, remote } from "./remote.ts";
 
 interface Flags {

@@ -2,12 +2,12 @@
 import { writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { VERSION } from "../assemble.ts";
-import { isLoopback, listenAddress } from "../config/listen.ts";
+import { listenAddress } from "../config/listen.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { ShimmyError } from "../contract/errors.ts";
 import { fail, type Result, runChecks } from "../deploy/check.ts";
 import { type CommandLine, type OwnServer, startServer } from "../deploy/own-server.ts";
-import { listenerOf } from "../deploy/processes.ts";
+import { listenerAt } from "../deploy/ports.ts";
 import { adviceLines, exitCodeOf, jsonReport, junitReport, summary, tableRows } from "../deploy/report.ts";
 import { checklist } from "../deploy/validate/checks.ts";
 import { engineFacts, modelFacts } from "../deploy/validate/facts.ts";
@@ -15,7 +15,8 @@ import { enginesOf } from "../deploy/validate/processes.ts";
 import { serverAt } from "../deploy/validate/server.ts";
 import { messageOf } from "../deploy/validate/shapes.ts";
 import { firstLook } from "../deploy/validate/silence.ts";
-import { chooseModel, type Server, type Subject } from "../deploy/validate/subject.ts";
+import { chooseModel, type Server, type Subject, type Wanted } from "../deploy/validate/subject.ts";
+import { idsMeantBy } from "../models/names.ts";
 import { wantsTraces } from "../telemetry/tracing/wanted.ts";
 import { environmentOf } from "./child-environment.ts";
 import { exitOnSignal } from "./ending.ts";
@@ -62,14 +63,14 @@ async function subjectOf(
       ? fail(`it does not start: ${started}`, "Correct what it says.", { command: "shimmy serve" })
       : await firstLook(server);
   const refused = dead ? undefined : await refusal(server);
-  const pid = own?.pid ?? pidAt(server.url);
+  const pid = own?.pid ?? listenerAt(server.url);
   const models = once(() => (url === undefined ? modelsHere(loaded) : modelFacts(server)));
   return {
     server,
     models,
     engines: once(() => engineFacts(server)),
     enginesSeen: once(() => enginesOf(server)),
-    chosen: async () => chooseModel(await models(), model),
+    chosen: async () => chooseModel(await models(), model === undefined ? undefined : wanted(model)),
     ...(own && { own }),
     ...(pid !== undefined && { pid }),
     ...(dead && { dead }),
@@ -85,7 +86,7 @@ async function check(loaded: LoadedConfig, flags: Flags, subject: Subject, comma
     threads,
     burden: { preloads: preload.length > 0, extras: extrasOf(loaded) },
     ...(flags.url === undefined && { port: listenAddress(loaded) }),
-    ...(flags.model !== undefined && { model: flags.model }),
+    ...(flags.model !== undefined && { model: wanted(flags.model) }),
   });
   const shown = process.stderr.isTTY ? (text: string) => process.stderr.write(`\r\x1b[K${text}`) : () => true;
   const results = await runChecks(checks, ({ group, name }) => shown(`${group}: ${name}`));
@@ -117,6 +118,11 @@ function writeJunit(path: string, results: readonly Result[]): void {
   }
 }
 
+/** As a server understands it: by the file's name, for one. */
+function wanted(model: string): Wanted {
+  return [model, ...idsMeantBy(model)];
+}
+
 /** What it says to who has no right to ask. What does not answer now is found by the checks. */
 async function refusal(server: Server) {
   const { status, json } = await server.ask("/v1/models").catch(() => ({ status: 0, json: undefined }));
@@ -129,11 +135,6 @@ async function refusal(server: Server) {
 /** What takes memory from the start, since somebody configured it. */
 function extrasOf({ alerts }: LoadedConfig): string[] {
   return [...(Object.keys(alerts).length > 0 ? ["alerts"] : []), ...(wantsTraces(process.env) ? ["traces"] : [])];
-}
-
-function pidAt(url: string): number | undefined {
-  const { hostname, port, protocol } = new URL(url);
-  return isLoopback(hostname) ? listenerOf(Number(port || (protocol === "https:" ? 443 : 80))) : undefined;
 }
 
 function once<T>(make: () => Promise<T>): () => Promise<T> {

@@ -6,6 +6,8 @@
  */
 
 import { DEPLOY_ERRORS } from "./deploy-errors.ts";
+import { FILE_ERRORS } from "./file-errors.ts";
+import { HUB_ERRORS } from "./hub-errors.ts";
 import { isMissingPart, PACKAGE_ERRORS } from "./package-errors.ts";
 import { REMOTE_ERRORS } from "./remote-errors.ts";
 import { UPSTREAM_ERRORS } from "./upstream-errors.ts";
@@ -205,47 +207,7 @@ const table = {
   ...PACKAGE_ERRORS,
   ...UPSTREAM_ERRORS,
 
-  // Files and batches
-  invalid_multipart: {
-    status: 400,
-    kind: "invalid_request",
-    message: "The upload cannot be read: {reason}",
-    hint: "Send multipart/form-data with the fields file and purpose.",
-  },
-  file_too_large: {
-    status: 413,
-    kind: "invalid_request",
-    message: "The file is larger than {limit} bytes",
-    hint: "Raise --max-file-size, or send less.",
-  },
-  files_full: {
-    status: 413,
-    kind: "invalid_request",
-    message: "The stored files would be more than {limit}",
-    hint: "Delete files that are not needed any more, or raise --max-files-size.",
-  },
-  file_not_found: { status: 404, kind: "not_found", message: "There is no file '{file}'" },
-  files_unusable: { status: 503, kind: "unavailable", message: "The folder of stored files cannot be used: {reason}" },
-  files_off: {
-    status: 404,
-    kind: "not_found",
-    message: "This server stores no files and runs no batches",
-    hint: "Start it without --no-files, and without SHIMMY_FILES=false.",
-  },
-  alert_not_found: { status: 404, kind: "not_found", message: "There is no alert '{alert}'", hint: "GET /api/alerts tells all there are." },
-  batch_not_found: { status: 404, kind: "not_found", message: "There is no batch '{batch}'" },
-  batch_over: { status: 400, kind: "invalid_request", message: "A batch that is {status} cannot be cancelled" },
-  batches_full: {
-    status: 429,
-    kind: "rate_limit",
-    message: "{open} batches are unfinished; no more are taken before one of them has ended",
-  },
-  moderation_unavailable: {
-    status: 404,
-    kind: "not_found",
-    message: "This server classifies nothing: no engine for classifier models is built in",
-    hint: "Ask a chat model to judge the text, with response_format for the shape of its verdict.",
-  },
+  ...FILE_ERRORS,
 
   // A model file
   model_file_missing: { status: 404, kind: "not_found", message: "There is no model file at {path}" },
@@ -263,65 +225,7 @@ const table = {
     hint: "Repair it, or remove it and make it anew with `shimmy verify --write`.",
   },
 
-  // Pulling from the hub
-  offline: {
-    status: 403,
-    kind: "permission",
-    message: "Shimmy is offline: it fetches nothing from other machines",
-    hint: "Leave out --offline (SHIMMY_OFFLINE, HF_HUB_OFFLINE) to pull models.",
-  },
-  hub_repo_missing: {
-    status: 404,
-    kind: "not_found",
-    message: "{host} has no model repository '{repo}' that can be read",
-    hint: "Check the spelling; a private repository needs a token in HF_TOKEN.",
-  },
-  hub_revision_missing: { status: 404, kind: "not_found", message: "{repo} has no branch, tag or commit '{revision}'" },
-  hub_variant_missing: { status: 404, kind: "not_found", message: "{repo} has no {what}. It has: {available}" },
-  hub_access_denied: {
-    status: 403,
-    kind: "permission",
-    message: "The hub does not give out {repo} ({page}): {reason}",
-    hint: "Ask for access on its page, then set HF_TOKEN to a token of your account (or run `hf auth login`).",
-  },
-  hub_unreachable: {
-    status: 503,
-    kind: "unavailable",
-    message: "The hub cannot be used now: {reason}",
-    hint: "Pull again later: what was fetched is kept. HTTPS_PROXY and HF_ENDPOINT are honoured.",
-  },
-  hub_answer_invalid: { status: 502, kind: "unavailable", message: "The hub's answer cannot be used: {reason}" },
-  checksum_mismatch: {
-    status: 502,
-    kind: "unavailable",
-    message: "{file} came with another content than its checksum says; it was thrown away",
-    hint: "Pull again; if it stays, something between here and the hub changes what is sent.",
-  },
-  disk_full: {
-    status: 507,
-    kind: "unavailable",
-    message: "There is too little room for this pull: {needed} needed, {free} free",
-    hint: "Make room, choose a smaller quantisation, or another folder with --pull-dir.",
-  },
-  pull_folder_unusable: {
-    status: 503,
-    kind: "unavailable",
-    message: "The folder of pulled models cannot be written: {reason}",
-    hint: "Name another with --pull-dir.",
-  },
-  not_pulled: {
-    status: 404,
-    kind: "not_found",
-    message: "Shimmy did not pull a model '{model}', so it removes nothing",
-    hint: "Models that were put there by others are removed by whoever put them there.",
-  },
-  pull_running: { status: 409, kind: "invalid_request", message: "'{model}' is being pulled by process {pid}; end that first" },
-  confirmation_needed: {
-    status: 400,
-    kind: "invalid_request",
-    message: "Nobody can be asked whether {what} may be removed",
-    hint: "Say --yes.",
-  },
+  ...HUB_ERRORS,
   ...DEPLOY_ERRORS,
   ...REMOTE_ERRORS,
 

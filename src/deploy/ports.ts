@@ -2,6 +2,7 @@
 import { get } from "node:http";
 import { createServer } from "node:net";
 import { hostPort } from "../config/kinds.ts";
+import { isLoopback } from "../config/listen.ts";
 import { listenerOf, programOf } from "./processes.ts";
 
 export interface PortState {
@@ -29,6 +30,12 @@ export async function lookAtPort(host: string, port: number): Promise<PortState>
   const holder = health ? "shimmy" : pid === undefined ? undefined : programOf(pid);
   const outdated = health?.degraded?.some(({ part }) => part === "package");
   return { free: false, code, ...(pid !== undefined && { pid }), ...(holder !== undefined && { holder }), ...(outdated && { outdated }) };
+}
+
+/** The process that listens at an address of this machine; undefined: another machine's, or it cannot be seen. */
+export function listenerAt(url: string): number | undefined {
+  const { hostname, port, protocol } = new URL(url);
+  return isLoopback(hostname) ? listenerOf(Number(port || (protocol === "https:" ? 443 : 80))) : undefined;
 }
 
 export function holderText({ holder, pid }: PortState): string {

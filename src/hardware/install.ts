@@ -6,6 +6,7 @@ import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdir, readdir, rename, rm, statfs } from "node:fs/promises";
 import { join } from "node:path";
+import { size } from "../contract/byte-size.ts";
 import { ShimmyError } from "../contract/errors.ts";
 import { type EngineSurroundings, installFolder } from "./engines.ts";
 import { type NpmSettings, npmSettings } from "./npm-settings.ts";
@@ -120,8 +121,7 @@ async function checkSpace(name: string, packages: readonly EnginePackage[], fold
   const needed = DISK_SHARE * packages.reduce((sum, { bytes }) => sum + bytes, 0);
   const { bavail, bsize } = await statfs(folder);
   if (bavail * bsize >= needed) return;
-  const megabytes = (bytes: number) => `${Math.round(bytes / 1e6)} MB`;
-  throw failed(name, `it needs ${megabytes(needed)} of disk space, and ${megabytes(bavail * bsize)} are free`);
+  throw failed(name, `it needs ${size(needed)} of disk space, and ${size(bavail * bsize)} are free`);
 }
 
 function failed(name: string, reason: string, cause?: unknown): ShimmyError {

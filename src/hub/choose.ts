@@ -4,6 +4,7 @@
  *   a file or quantisation that was named → that one
  *   else the largest of 4 to 8 bits that leaves room for a working context, else any that does, else the smallest there is
  */
+import { size } from "../contract/byte-size.ts";
 import { ShimmyError } from "../contract/errors.ts";
 import { planMemory } from "../models/memory.ts";
 import type { HubReference } from "./reference.ts";
@@ -59,7 +60,7 @@ function automatic(variants: readonly Variant[], availableBytes: number): Choice
       (candidate) => bitsPerWeight(candidate.label) >= leastBits && leavesRoom(candidate, context, availableBytes),
     );
     if (!variant) continue;
-    const room = `room for a context of ${context} tokens (about ${gigabytes(estimatedKvBytesPerToken(variant) * context)}) in the ${gigabytes(availableBytes)} of free memory`;
+    const room = `room for a context of ${context} tokens (about ${size(estimatedKvBytesPerToken(variant) * context)}) in the ${size(availableBytes)} of free memory`;
     const which =
       candidates.length === 1
         ? "the only one; it leaves"
@@ -78,7 +79,7 @@ function leavesRoom({ label, bytes, files }: Variant, context: number, available
 
 function warning(variant: Variant, availableBytes: number): string {
   if (leavesRoom(variant, LEAST_CONTEXT, availableBytes)) return "";
-  return `; with ${gigabytes(availableBytes)} of free memory it may not load`;
+  return `; with ${size(availableBytes)} of free memory it may not load`;
 }
 
 function withFile(variants: readonly Variant[], file: string): Variant | undefined {
@@ -98,7 +99,7 @@ function withQuant(variants: readonly Variant[], quant: string): Variant | undef
 }
 
 function missing({ repo, quant, file }: HubReference, variants: readonly Variant[]): ShimmyError {
-  const names = variants.map(({ label, bytes, files }) => (file === undefined ? `${label} (${gigabytes(bytes)})` : files[0].path));
+  const names = variants.map(({ label, bytes, files }) => (file === undefined ? `${label} (${size(bytes)})` : files[0].path));
   const listed = [...new Set(names)];
   const available =
     listed.length === 0 ? "no GGUF model" : listed.slice(0, MAX_LISTED).join(", ") + (listed.length > MAX_LISTED ? ", …" : "");
@@ -106,10 +107,5 @@ function missing({ repo, quant, file }: HubReference, variants: readonly Variant
 }
 
 function shown({ label, bytes, files }: Variant): string {
-  return `${label}, ${gigabytes(bytes)}${files.length > 1 ? ` in ${files.length} files` : ""}`;
-}
-
-/** As disks are sold: 1 GB is 10⁹ bytes. */
-export function gigabytes(bytes: number): string {
-  return bytes >= 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : bytes >= 1e6 ? `${Math.round(bytes / 1e6)} MB` : `${Math.ceil(bytes / 1e3)} kB`;
+  return `${label}, ${size(bytes)}${files.length > 1 ? ` in ${files.length} files` : ""}`;
 }

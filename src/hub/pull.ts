@@ -7,13 +7,14 @@
  */
 import { type FileHandle, mkdir, open, rename, stat, statfs } from "node:fs/promises";
 import { join } from "node:path";
+import { size } from "../contract/byte-size.ts";
 import { ShimmyError } from "../contract/errors.ts";
 import type { PullEvent } from "../contract/pull.ts";
 import { DigestCache } from "../models/integrity/digest-cache.ts";
 import { identityOf } from "../models/integrity/identity.ts";
 import { acquire } from "../models/process-lock.ts";
 import { matches } from "./checksum.ts";
-import { chooseVariant, gigabytes } from "./choose.ts";
+import { chooseVariant } from "./choose.ts";
 import { type Listing, lookUp, type Subject } from "./client.ts";
 import { download, FileChanged } from "./download.ts";
 import type { HttpClient } from "./http.ts";
@@ -146,7 +147,7 @@ async function checkRoom(missing: readonly Target[], repo: string, { root, freeD
   }
   const free = await freeDisk(root);
   if (needed > 0 && needed + SPARE_BYTES > free)
-    throw new ShimmyError("disk_full", { needed: gigabytes(needed + SPARE_BYTES), free: gigabytes(free) });
+    throw new ShimmyError("disk_full", { needed: size(needed + SPARE_BYTES), free: size(free) });
 }
 
 async function freeBytes(folder: string): Promise<number> {

@@ -3,18 +3,12 @@
  * the pool at each request, so a running server knows a new alias at once. It reads nothing before it is first asked.
  * The file is not trusted: what is no alias in it is passed over.
  */
-import { mkdir, readFile, rename, stat } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
 import { userDataFolder } from "../config/data-folder.ts";
 import { ShimmyError } from "../contract/errors.ts";
 import { type AliasTable, aliasTable, reasonNotAnAlias } from "./alias-table.ts";
-import { writeWhole } from "./write-whole.ts";
-
-/** A file of a thousand aliases has a twentieth of this. */
-const MAX_FILE_BYTES = 1024 * 1024;
-
-/** A change takes a millisecond; a lock of another machine that ended in one is taken over. */
-const LOCK = { onWait: () => undefined, lookEveryMs: 5, staleAfterMs: 5000 };
+import { type StateFile, stateFile } from "./state-file.ts";
 
 export function aliasFile(folder: string = userDataFolder()): string {
   return join(folder, "aliases.json");
@@ -45,9 +39,8 @@ export class Aliases {
     if (file === undefined) return this.#table;
     const identity = await identityOf(file);
     if (identity === this.#identity) return this.#table;
-    const { aliases, problem } = await readAliases(file);
-    if (problem) onProblem?.(file, problem);
-    this.#table = aliasTable(configured, aliases);
+    const state = await kept(file, (reason) => onProblem?.(file, reason)).read();
+    this.#table = aliasTable(configured, Object.fromEntries(entriesOf(state)));
     this.#identity = identity;
     return this.#table;
   }
@@ -72,8 +65,7 @@ export async function saveAlias(name: string, target: string, file: string = ali
 
 /** @returns what the name stood for; undefined if no saved alias has that name, then nothing is written. */
 export async function removeAlias(name: string, file: string = aliasFile()): Promise<string | undefined> {
-  const { aliases } = await readAliases(file);
-  if (sameName(new Map(Object.entries(aliases)), name) === undefined) return undefined;
+  if (sameName(entriesOf(await kept(file).read()), name) === undefined) return undefined;
   return change(file, (entries) => {
     const key = sameName(entries, name);
     const before = key === undefined ? undefined : entries.get(key);
@@ -86,57 +78,31 @@ function sameName(aliases: ReadonlyMap<string, string>, name: string): string | 
   return [...aliases.keys()].find((key) => key.toLowerCase() === name.trim().toLowerCase());
 }
 
-/** Never throws: a file that cannot be used is empty, and why is said. */
-async function readAliases(file: string): Promise<{ aliases: Record<string, string>; problem?: string }> {
-  let text: string;
-  try {
-    const { size } = await stat(file);
-    if (size > MAX_FILE_BYTES) return { aliases: {}, problem: `it is larger than ${MAX_FILE_BYTES} bytes` };
-    text = await readFile(file, "utf8");
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? "it cannot be read";
-    return code === "ENOENT" || code === "ENOTDIR" ? { aliases: {} } : { aliases: {}, problem: code };
-  }
-  try {
-    return { aliases: entriesOf(JSON.parse(text)) };
-  } catch {
-    return { aliases: {}, problem: "it is not the JSON that Shimmy writes" };
-  }
+/** @param onProblem told of a file that cannot be used */
+function kept(file: string, onProblem: (reason: string) => void = () => undefined): StateFile {
+  return stateFile(file, (state) => tableIn(state) !== undefined, onProblem);
 }
 
-/** @throws when it is of another shape altogether. */
-function entriesOf(root: unknown): Record<string, string> {
-  const aliases = (root as { aliases?: unknown } | null)?.aliases;
-  if (typeof aliases !== "object" || aliases === null || Array.isArray(aliases)) throw new TypeError("no aliases");
-  const usable = Object.entries(aliases).filter(
-    ([name, target]) => reasonNotAnAlias(name) === undefined && typeof target === "string" && target.trim() !== "",
-  );
-  return Object.fromEntries(usable) as Record<string, string>;
+function tableIn(state: unknown): object | undefined {
+  const aliases = (state as { aliases?: unknown } | null | undefined)?.aliases;
+  return typeof aliases === "object" && aliases !== null && !Array.isArray(aliases) ? aliases : undefined;
 }
 
-/**
- * Reads, changes, writes, one process at a time, so that no alias of another `shimmy cp` is lost; readers see the old file or the new one,
- * never a part. A file that was unusable is kept beside it.
- */
+function entriesOf(state: unknown): Map<string, string> {
+  const usable = ([name, target]: [string, unknown]): [string, string][] =>
+    reasonNotAnAlias(name) === undefined && typeof target === "string" && target.trim() !== "" ? [[name, target]] : [];
+  return new Map(Object.entries(tableIn(state) ?? {}).flatMap(usable));
+}
+
+/** So that no alias of another `shimmy cp` is lost. @returns what `edit` does */
 async function change<T>(file: string, edit: (aliases: Map<string, string>) => T): Promise<T> {
-  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-  const { acquire } = await import("./process-lock.ts"); // a server only reads
-  const lock = await acquire(`${file}.lock`, { ...LOCK, signal: new AbortController().signal });
-  try {
-    return await changeAlone(file, edit);
-  } finally {
-    await lock.release();
-  }
-}
-
-async function changeAlone<T>(file: string, edit: (aliases: Map<string, string>) => T): Promise<T> {
-  const { aliases, problem } = await readAliases(file);
-  const entries = new Map(Object.entries(aliases));
-  const result = edit(entries);
-  const sorted = [...entries].sort(([a], [b]) => (a < b ? -1 : 1));
-  if (problem) await rename(file, `${file}.unusable`);
-  await writeWhole(file, `${JSON.stringify({ version: 1, aliases: Object.fromEntries(sorted) }, null, 2)}\n`);
-  return result;
+  let result: { readonly of: T } | undefined;
+  await kept(file).change((state) => {
+    const aliases = entriesOf(state);
+    result = { of: edit(aliases) };
+    return { version: 1, aliases: Object.fromEntries([...aliases].sort(([a], [b]) => (a < b ? -1 : 1))) };
+  });
+  return result!.of;
 }
 
 async function identityOf(file: string): Promise<string> {

@@ -1,14 +1,15 @@
 /**
- * One small JSON file of Shimmy's own that a running server reads and writes. Made by assemble.ts for whoever keeps something; it must not
+ * One small JSON file of Shimmy's own that a running server reads and writes. Made by assemble.ts for alerts, and by aliases.ts; it must not
  * know what is in it. Several processes may have it: a change is read, made and written by one at a time, and a reader sees a whole file.
  */
 import { mkdir, readFile, rename, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { writeWhole } from "./write-whole.ts";
 
+/** A file of a thousand aliases has a twentieth of this. */
 const MAX_FILE_BYTES = 1024 * 1024;
 
-/** As of aliases: a change takes a millisecond; a lock of another machine that ended in one is taken over. */
+/** A change takes a millisecond; a lock of another machine that ended in one is taken over. */
 const LOCK = { onWait: () => undefined, lookEveryMs: 5, staleAfterMs: 5000 };
 /** A lock that is still held then (by the time of its file one of the future, for one) is given up: nobody waits for ever, least of all the end. */
 const LONGEST_WAIT_MS = 6000;
@@ -46,7 +47,7 @@ export function stateFile(
       try {
         const { state, problem } = await readState(path, isOurs);
         if (problem) await rename(path, `${path}.unusable`);
-        await writeWhole(path, `${JSON.stringify(edit(state))}\n`);
+        await writeWhole(path, `${JSON.stringify(edit(state), undefined, 2)}\n`);
       } finally {
         await lock.release();
       }

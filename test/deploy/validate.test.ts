@@ -1,11 +1,11 @@
 /** `shimmy validate` as it is built: green against itself, red with the right words for each thing that is wrong. */
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type CommandOptions, shimmy, temporaryFolder } from "../support/command.ts";
 import { isGone } from "../support/process.ts";
-import { startServer, type TestServer, TINY } from "../support/server.ts";
+import { MINILM, NO_SHARED, startServer, type TestServer, TINY } from "../support/server.ts";
 
 interface Wire {
   readonly group: string;
@@ -76,6 +76,20 @@ test(
     expect(stdout).toMatch(/\n {2}start-up time +\d[\d.]* m?s +< 2 s +(pass|fail)\n/);
     const [, failures] = /passed, 0 warned, (\d+) failed, 1 not measured$/m.exec(stdout)!;
     expect(code).toBe(failures === "0" ? 0 : 1);
+  },
+  LIMIT_MS,
+);
+
+test.skipIf(NO_SHARED)(
+  `embedding models alone: what needs text is not measured, and the model may be called as its file is (${NO_SHARED ?? "all-minilm-l6-v2"})`,
+  async () => {
+    const alone = ["--model-path", MINILM, "--no-embedded-model"];
+    for (const named of [[], ["--model", basename(MINILM)]]) {
+      const { failed, find } = await validate([...alone, ...named]);
+      expect(failed).toEqual([]);
+      expect(find("API: embeddings").verdict).toBe("pass");
+      for (const name of ["API: chat", "generation", "time to first token"]) expect(find(name).verdict).toBe("unmeasured");
+    }
   },
   LIMIT_MS,
 );

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { temporaryFolder } from "../support/command.ts";
+import { scrape } from "../support/exposition.ts";
 import { post, startServer, type TestServer, TINY, until } from "../support/server.ts";
 
 let server: TestServer;
@@ -108,15 +109,9 @@ async function aborted(body: object): Promise<Seen> {
   return { route: CHAT, status: 499, ...NOTHING };
 }
 
-async function scrape(): Promise<Map<string, number>> {
-  const text = await (await fetch(`${server.url}/metrics`)).text();
-  const lines = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
-  return new Map(lines.map((line) => [line.slice(0, line.lastIndexOf(" ")), Number(line.slice(line.lastIndexOf(" ") + 1))]));
-}
-
 test("some hundred requests, in turn and at once", { timeout: 110_000 }, async () => {
   await send({ kind: "chat", stream: false, n: 1, tokens: 1, word: "cat" });
-  const before = await scrape();
+  const before = await scrape(server.url);
   const plan = fc.sample(wanted, { numRuns: 240, seed: 7 });
   const seen: Seen[] = [];
   // Six at once on four places: some are refused with 429.
@@ -125,8 +120,8 @@ test("some hundred requests, in turn and at once", { timeout: 110_000 }, async (
     while (next < plan.length) seen.push(await send(plan[next++]!));
   };
   await Promise.all(Array.from({ length: 6 }, client));
-  await until(async () => (await scrape()).get("shimmy_requests_in_progress") === 0);
-  const after = await scrape();
+  await until(async () => (await scrape(server.url)).get("shimmy_requests_in_progress") === 0);
+  const after = await scrape(server.url);
 
   const grown = (name: string, ...labels: string[]) =>
     [...after].reduce((sum, [series, value]) => {

@@ -3,6 +3,7 @@ import { execFileSync } from "node:child_process";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { scrape } from "../support/exposition.ts";
 import { startServer, type TestServer } from "../support/server.ts";
 
 const SECRET = "Swordfish";
@@ -53,12 +54,6 @@ async function ask(url: string, stream: boolean, more: object = {}) {
     body,
   });
   return { status: response.status, traceparent: response.headers.get("traceparent"), text: await response.text() };
-}
-
-async function scrape(url: string): Promise<Map<string, number>> {
-  const text = await (await fetch(`${url}/metrics`)).text();
-  const samples = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
-  return new Map(samples.map((line) => [line.slice(0, line.lastIndexOf(" ")), Number(line.slice(line.lastIndexOf(" ") + 1))]));
 }
 
 test("each key metric of the template has a true value after a request", async () => {

@@ -29,9 +29,8 @@ export function apiChecks(group: string, subject: Subject): Check[] {
   });
   const withModel = (name: string, run: (server: Server, model: Model) => Promise<Finding>) =>
     check(name, async (server) => {
-      const model = await subject.chosen();
-      if (!model) return unmeasured("there is no model to ask");
-      return model.generates ? run(server, model) : unmeasured(`${model.id} generates no text`);
+      const model = await textModel(subject);
+      return typeof model === "string" ? unmeasured(model) : run(server, model);
     });
   return [
     check("models", async (server) =>
@@ -59,6 +58,13 @@ export function apiChecks(group: string, subject: Subject): Check[] {
     }),
     check("errors", errors),
   ];
+}
+
+/** @returns a text: why no model can be asked for one. */
+export async function textModel(subject: Subject): Promise<Model | string> {
+  const model = await subject.chosen();
+  if (!model) return "there is no model to ask";
+  return model.generates ? model : `${model.id} generates no text`;
 }
 
 /** A good answer of the right shape. */

@@ -8,15 +8,15 @@ import { modelChecks } from "./models.ts";
 import { noPython, packageSize } from "./package.ts";
 import { runningChecks } from "./running.ts";
 import { type Burden, baseMemory, startUp } from "./start-up.ts";
-import type { Subject } from "./subject.ts";
+import type { Subject, Wanted } from "./subject.ts";
 
 export interface ChecklistOptions {
   readonly packageFolder: string;
   readonly commandLine: CommandLine;
   /** Where it would listen; absent: it does already. */
   readonly port?: WantedPort;
-  /** A model that must be there, by its id. */
-  readonly model?: string;
+  /** A model that must be there. */
+  readonly model?: Wanted;
   readonly threads: number;
   readonly burden: Burden;
 }

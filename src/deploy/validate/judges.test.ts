@@ -6,8 +6,9 @@ import { judgeCores, judgeEngines, judgePort } from "./machine.ts";
 import { judgeFiles, judgeMemory, judgeModels } from "./models.ts";
 import { isPython } from "./package.ts";
 import { packageFiles, packedBytes } from "./package-files.ts";
-import { judgeAccess, judgeFirstToken, judgeHealth, judgeTotal, judgeUse } from "./running.ts";
+import { judgeAccess, judgeFirstToken, judgeHealth, judgeTotal, judgeUse, noText } from "./running.ts";
 import { chatProblem, embeddingProblem, errorProblem, listProblem, readChatStream } from "./shapes.ts";
+import { refusal } from "./silence.ts";
 import { judgeBase, judgeStart } from "./start-up.ts";
 import { chooseModel, type Model, type ModelFacts } from "./subject.ts";
 
@@ -73,8 +74,8 @@ describe("models", () => {
     const verdicts = [
       judgeModels(facts({ folders: [{ name: "/m", exists: false, readable: false, models: 0 }] }), undefined),
       judgeModels(facts({}), undefined),
-      judgeModels(facts({ models: [model("a")] }), "b"),
-      judgeModels(facts({ models: [model("a", { aliases: ["b"] })] }), "b"),
+      judgeModels(facts({ models: [model("a")] }), ["b"]),
+      judgeModels(facts({ models: [model("a", { aliases: ["b"] })] }), ["b"]),
     ].map(({ verdict, measured }) => [verdict, measured]);
     expect(verdicts).toEqual([
       ["fail", "the folder /m does not exist"],
@@ -110,8 +111,27 @@ describe("models", () => {
     expect(chooseModel(facts({ models }), undefined)?.id).toBe("mid");
     expect(chooseModel(facts({ models, budgetBytes: 1 }), undefined)?.id).toBe("mid");
     expect(chooseModel(facts({ models: [model("a"), model("b", { loaded: true, sizeBytes: 5e8 })] }), undefined)?.id).toBe("b");
-    expect(chooseModel(facts({ models }), "big")?.id).toBe("big");
-    expect(chooseModel(facts({ models }), "none")).toBeUndefined();
+    expect(chooseModel(facts({ models }), ["big"])?.id).toBe("big");
+    expect(chooseModel(facts({ models }), ["Big.gguf", "big"])?.id).toBe("big");
+    expect(chooseModel(facts({ models }), ["none"])).toBeUndefined();
+  });
+
+  test("no text: without any model that is wrong; where models make vectors only, or another was named, nothing is", () => {
+    const vectors = model("vectors", { generates: false });
+    const judged = [[], [vectors], [vectors, model("a")]].map((models) => noText("vectors generates no text", { models }));
+    expect(judged.map(({ verdict, measured }) => [verdict, measured])).toEqual([
+      ["fail", "there is no model that generates text"],
+      ["unmeasured", "no model here generates text"],
+      ["unmeasured", "vectors generates no text"],
+    ]);
+  });
+
+  test("a model that does not load is told from a server that fails", () => {
+    const unloadable = "The model 'm' could not be loaded: libllama refused the file";
+    expect([refusal(503, unloadable), refusal(503, "The engine stopped")].map(({ command }) => command)).toEqual([
+      "shimmy probe MODEL",
+      "shimmy doctor",
+    ]);
   });
 });
 

@@ -2,9 +2,9 @@
 import { type Check, type Finding, fail, pass, unmeasured, warn } from "../check.ts";
 import { counted, gigabytes } from "../figures.ts";
 import { asked } from "./silence.ts";
-import { isCalled, type Model, type ModelFacts, type Subject } from "./subject.ts";
+import { type Model, type ModelFacts, modelNamed, type Subject, type Wanted } from "./subject.ts";
 
-export function modelChecks(group: string, subject: Subject, wanted: string | undefined): Check[] {
+export function modelChecks(group: string, subject: Subject, wanted: Wanted | undefined): Check[] {
   const check = (name: string, judge: (facts: ModelFacts) => Finding): Check => ({
     group,
     name,
@@ -17,7 +17,7 @@ export function modelChecks(group: string, subject: Subject, wanted: string | un
   ];
 }
 
-export function judgeModels({ models, folders }: ModelFacts, wanted: string | undefined): Finding {
+export function judgeModels({ models, folders }: ModelFacts, wanted: Wanted | undefined): Finding {
   const limit = "≥ 1, and none of the configured folders empty";
   const missing = folders.find(({ exists }) => !exists);
   if (missing)
@@ -46,8 +46,8 @@ export function judgeModels({ models, folders }: ModelFacts, wanted: string | un
       value: 0,
       command: "shimmy pull bartowski/SmolLM2-135M-Instruct-GGUF:Q8_0",
     });
-  if (wanted !== undefined && !models.some((model) => isCalled(model, wanted)))
-    return fail(`the model ${wanted} is not among the ${models.length} found`, "Name one that is listed.", {
+  if (wanted !== undefined && !modelNamed(models, wanted))
+    return fail(`the model ${wanted[0]} is not among the ${models.length} found`, "Name one that is listed.", {
       limit,
       command: "shimmy list",
     });

@@ -3,13 +3,13 @@ import { isLoopback } from "../../config/listen.ts";
 import { type Check, type Finding, fail, pass, unmeasured, warn } from "../check.ts";
 import { counted, megabytes, milliseconds } from "../figures.ts";
 import { memoryOf } from "../processes.ts";
-import { judge, QUESTION } from "./api.ts";
+import { judge, QUESTION, textModel } from "./api.ts";
 import { processesOf } from "./processes.ts";
 import { askModel, streamOfModel } from "./questions.ts";
 import { serverAt } from "./server.ts";
 import { chatProblem, listed, messageOf, record } from "./shapes.ts";
 import { asked, strangeness } from "./silence.ts";
-import type { Answer, Server, Subject } from "./subject.ts";
+import type { Answer, ModelFacts, Server, Subject } from "./subject.ts";
 
 /** The template's alert `request_latency_p95`, for the first token and for all of a short answer. */
 const LATENCY_MS = 5000;
@@ -19,23 +19,20 @@ const MEMORY_MARGIN = 100e6;
 export function runningChecks(group: string, subject: Subject): Check[] {
   const check = (name: string, run: () => Promise<Finding>): Check => ({ group, name, run: () => asked(subject, run) });
   const { server } = subject;
-  let latencies: Promise<Latencies | undefined> | undefined;
+  let latencies: Promise<Latencies | string> | undefined;
   /** Of one streamed answer. */
   const measured = async (judgeIt: (latencies: Latencies) => Finding) => {
-    latencies ??= subject.chosen().then((model) => model && latenciesOf(server, model.id));
+    latencies ??= textModel(subject).then(async (model) => (typeof model === "string" ? model : latenciesOf(server, model.id)));
     const found = await latencies;
-    return found ? judgeIt(found) : unmeasured("there is no model to ask");
+    return typeof found === "string" ? unmeasured(found) : judgeIt(found);
   };
   return [
     { group, name: "health", run: async () => subject.dead ?? judgeHealth(await server.ask("/health"), server.url) },
     { group, name: "access", run: () => subject.refused ?? asked(subject, access) },
     check("model discovery", async () => judgeListed(await server.ask("/v1/models"))),
     check("generation", async () => {
-      const model = await subject.chosen();
-      if (!model)
-        return fail("there is no model that generates text", "Pull one.", {
-          command: "shimmy pull bartowski/SmolLM2-135M-Instruct-GGUF:Q8_0",
-        });
+      const model = await textModel(subject);
+      if (typeof model === "string") return noText(model, await subject.models());
       const answer = await askModel(server, "/v1/chat/completions", { ...QUESTION, model: model.id });
       return judge(answer, chatProblem, ({ json, ms }) => `${model.id}: ${tokensOf(json)} tokens in ${milliseconds(ms)}`);
     }),
@@ -43,6 +40,14 @@ export function runningChecks(group: string, subject: Subject): Check[] {
     check("total latency", () => measured(({ totalMs }) => judgeTotal(totalMs))),
     check("memory in use", () => memoryInUse(subject)),
   ];
+}
+
+/** A server of embedding models alone is one that somebody wants. */
+export function noText(why: string, { models }: Pick<ModelFacts, "models">): Finding {
+  const command = "shimmy pull bartowski/SmolLM2-135M-Instruct-GGUF:Q8_0";
+  if (models.length === 0) return fail("there is no model that generates text", "Pull one.", { command });
+  if (models.some(({ generates }) => generates)) return unmeasured(why);
+  return unmeasured("no model here generates text", { advice: "Where you want text, pull a model that writes some.", command });
 }
 
 /** Whether others need a key: asked without one. */

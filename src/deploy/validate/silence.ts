@@ -11,6 +11,8 @@ import type { Answer, Server, Subject } from "./subject.ts";
 /** OpenSSL's words for a certificate that nobody vouches for (node's tls, "X509 certificate error codes"). */
 const UNTRUSTED = /SELF_SIGNED|UNABLE_TO_(GET_ISSUER|VERIFY)|CERT_UNTRUSTED/;
 const BUSY = "It is busy: try again when it has less to do, or let it do more at once (--parallel, --max-queue).";
+/** As `model_load_failed` says it. */
+const UNLOADABLE = /could not be loaded/;
 const LOG = "Look into the server's log, and whether its engine has ended.";
 
 /** Why nothing can be asked of it; undefined: a Shimmy answers. */
@@ -108,6 +110,10 @@ async function noAnswer(reason: string, { server, pid, enginesSeen }: Subject): 
 export function refusal(status: number, why: string): Finding {
   const measured = `status ${status}: ${why}`;
   if (status === 429) return fail(measured, BUSY, { command: "shimmy ps" });
+  if (UNLOADABLE.test(why))
+    return fail(measured, "Take it away or get its file again, if the reason is not the machine's; --model asks another one.", {
+      command: "shimmy probe MODEL",
+    });
   return fail(measured, status >= 500 ? LOG : "Look into the server's log; if the model is not at fault, report it.", {
     command: "shimmy doctor",
   });

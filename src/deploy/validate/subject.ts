@@ -84,12 +84,12 @@ export interface Subject {
   chosen(): Promise<Model | undefined>;
 }
 
-/**
- * A loaded model first, since it costs nothing; then the smallest that fits, since the check is of the server and not of the model.
- * @param wanted what the user named
- */
-export function chooseModel({ models, budgetBytes }: ModelFacts, wanted: string | undefined): Model | undefined {
-  if (wanted !== undefined) return models.find((model) => isCalled(model, wanted));
+/** What the user named, and the ids that it may mean, the most literal first. */
+export type Wanted = readonly [name: string, ...ids: string[]];
+
+/** A loaded model first, since it costs nothing; then the smallest that fits, since the check is of the server and not of the model. */
+export function chooseModel({ models, budgetBytes }: ModelFacts, wanted: Wanted | undefined): Model | undefined {
+  if (wanted !== undefined) return modelNamed(models, wanted);
   const usable = models.filter(({ generates }) => generates);
   const fitting = usable.filter(({ neededBytes }) => neededBytes === undefined || budgetBytes === undefined || neededBytes <= budgetBytes);
   // Where none fits, one that is alone may be loaded all the same, so the smallest is worth a try.
@@ -97,6 +97,7 @@ export function chooseModel({ models, budgetBytes }: ModelFacts, wanted: string 
   return candidates.find(({ loaded }) => loaded) ?? [...candidates].sort((a, b) => a.sizeBytes - b.sizeBytes)[0];
 }
 
-export function isCalled({ id, aliases }: Model, name: string): boolean {
-  return id === name || aliases.includes(name);
+export function modelNamed(models: readonly Model[], wanted: Wanted): Model | undefined {
+  const named = (name: string) => models.find(({ id, aliases }) => id === name || aliases.includes(name));
+  return wanted.map(named).find((model) => model !== undefined);
 }

@@ -23,7 +23,7 @@ export const railway: Template = {
 
 /**
  * Infrastructure as Code, since services made today take no railway.json and older ones none after 2026-12-01 (docs.railway.com,
- * "Config as Code"). By the types of `railway/iac` 3.11.0. A service with a volume has one replica there.
+ * "Config as Code"). By the types of `railway/iac` 3.11.0, which the CLI imports from beside the file (railwayapp/cli, src/iac/eval.rs). A service with a volume has one replica there.
  */
 function configuration(options: TemplateOptions): string {
   const { name, port, cpus, memoryBytes } = options;
@@ -64,12 +64,15 @@ function readme(options: TemplateOptions): string {
 railway init --name ${name}
 railway add --service ${name}
 railway variables --set SHIMMY_API_KEY=${NEW_KEY}      # note it first if you want to use it
+npm install --prefix .railway railway@3   # what .railway/railway.ts imports
+echo .railway/node_modules >> .gitignore  # \`railway up\` sends what git would keep
 railway config apply                      # shows the plan of .railway/railway.ts, and asks
 railway up
 railway domain --port ${port}
 \`\`\`
 
 - **The settings** are in .railway/railway.ts: volume, health check, drain, limits, and PORT, where Railway asks /health; Shimmy listens on ${port} in the image.
+  Railway's own CLI reads it, from 5.42.1 on, by a Node of 22.6 or later.
   A service that you made with an older railway.json is moved by \`railway config migrate\`; Railway reads no such file after 2026-12-01.
 - **Models.** ${models.length > 0 ? `The first start pulls ${listed({ models: ofHub(options) })} into the volume and verifies them; later starts find them there. What takes longer than the health check's 600 s needs a larger healthcheckTimeout.${notOfHub(options, "/data/models")}` : "The embedded shimmy-tiny answers."}
 - **Limits.** ${memoryReason} ${mebibytes(options)} MiB and ${options.cpus} processors, as far as your plan has them.

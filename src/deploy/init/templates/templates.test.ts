@@ -126,6 +126,13 @@ test("railway, fly: the volume is given away before anything is pulled, and root
   }
 });
 
+test("railway: the steps bring what the program imports before it is applied, beside the file, where Node looks for it", () => {
+  const steps = /```sh\n(.*?)```/s.exec(files("railway", {}).get("README-railway.md") ?? "")?.[1]?.split("\n") ?? [];
+  const at = (start: string) => steps.findIndex((step) => step.startsWith(start));
+  expect(at("npm install --prefix .railway railway@3")).toBeGreaterThan(-1);
+  expect(at("railway config apply")).toBeGreaterThan(at("npm install"));
+});
+
 test("railway: the program makes a service with the key that is set, a volume, health check, drain and limits", () => {
   const text = files("railway", { cpus: "2", port: "9000" }).get(".railway/railway.ts") ?? "";
   const [, imported = "", body = ""] = /^.*import \{ (.*) \} from "railway\/iac";\n\nexport default (.*);\n$/s.exec(text) ?? [];
