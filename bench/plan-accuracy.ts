@@ -122,8 +122,9 @@ async function main(): Promise<void> {
     for (const model of values.models.split(",")) {
       for (const shape of values.shapes.split(",")) {
         const [promptTokens, answerTokens] = shape.split(":").map(Number) as [number, number];
-        const report = planned(FILES[model]!, { promptTokens, answerTokens });
         for (const load of values.loads.split(",").map(Number)) {
+          // Anew for each: a shared machine may be another one in a minute.
+          const report = planned(FILES[model]!, { promptTokens, answerTokens });
           runs.push(await run(model, report, load, Number(values.seed) + runs.length));
           console.error(
             `${runs.length}: ${model} ${shape} ${load}: ${precise(runs.at(-1)!.measuredSeconds / runs.at(-1)!.plannedSeconds)}`,

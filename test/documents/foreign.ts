@@ -2,7 +2,7 @@
 
 export const FOREIGN_FLAGS: ReadonlySet<string> = new Set([
   ...["--jinja", "--no-repack", "--spec-type", "--answers", "--reranking"], // llama-server
-  ...["--omit", "--include", "--global", "--os", "--libc"], // npm
+  ...["--omit", "--include", "--global", "--prefix", "--os", "--libc"], // npm
   ...["--test", "--load", "--disable-wasm-trap-handler", "--no-wasm-trap-handler", "--wasm-enforce-bounds-checks"], // node; any word as the third of bench:fuzz
   ...["--build", "--detach", "--wait"], // docker
   ...["--install", "--guided", "--parameter-overrides", "--name", "--service", "--set", "--port"], // helm, sam, railway

@@ -26,6 +26,8 @@ export interface MeasureOptions {
 export type Measured = Measurement & { readonly python?: boolean };
 
 const CLIENTS = [1, 4, 8] as const;
+/** Each number of clients is measured so often, all of them in turn: a machine that others share is half as fast a minute later. */
+const TIMES = 2;
 const FIRST = { words: 48, maxTokens: 16 };
 /** The prompts of a number of clients should take no longer together. */
 const PROMPTS_SECONDS = 3;
@@ -36,6 +38,10 @@ const LEAST_TOKENS_EACH = 8;
 const COUNTED_AT_MOST_MS = 6000;
 /** A model that has not answered by then is nothing to plan with. */
 const WAVE_LIMIT_MS = 90_000;
+/** Answers are asked for so long at least: the prompts of many short ones would be counted with their tokens. */
+const LONG_ANSWER = 256;
+/** What a wave's prompts took is at least this share of the time until all were read. */
+const LEAST_SHARE = 0.2;
 
 /** @throws not_measured, with what went wrong; no process is left then. */
 export async function measure({ commandLine, flags, model, key, traffic, onStep }: MeasureOptions): Promise<Measured> {
@@ -111,14 +117,26 @@ async function measureWaves(server: Server, pids: readonly number[], first: Answ
   // Tokens of the chat template count as words: short prompts come out a little longer than wanted.
   const tokensAWord = first.promptTokens / FIRST.words;
   const seenPerSecond = first.promptTokens / (first.ttftMs / 1000);
-  const waves: Wave[] = [];
-  for (const clients of CLIENTS) {
+  const waves = new Map<number, Wave[]>();
+  for (const clients of Array.from({ length: TIMES }, () => CLIENTS).flat()) {
     onStep(`${clients} ${clients === 1 ? "client asks" : "clients ask"}`);
     const affordable = Math.min(traffic.promptTokens, (PROMPTS_SECONDS * seenPerSecond) / clients, context / 2);
     const words = Math.ceil(Math.max(LEAST_PROMPT_TOKENS, affordable) / tokensAWord);
-    waves.push(await measureWave(server, pids, { clients, words, maxTokens: traffic.answerTokens }));
+    const maxTokens = Math.min(Math.max(traffic.answerTokens, LONG_ANSWER), Math.floor(context / 2));
+    waves.set(clients, [...(waves.get(clients) ?? []), await measureWave(server, pids, { clients, words, maxTokens })]);
   }
-  return waves;
+  return [...waves.values()].map(meanOf);
+}
+
+function meanOf(waves: readonly Wave[]): Wave {
+  const mean = (of: (wave: Wave) => number) => waves.reduce((sum, wave) => sum + of(wave), 0) / waves.length;
+  return {
+    ...waves[0]!,
+    ttftMs: mean(({ ttftMs }) => ttftMs),
+    prefillPerSecond: mean(({ prefillPerSecond }) => prefillPerSecond),
+    decodePerSecond: mean(({ decodePerSecond }) => decodePerSecond),
+    ...(waves[0]!.busyCores !== undefined && { busyCores: Math.max(...waves.map(({ busyCores = 0 }) => busyCores)) }),
+  };
 }
 
 interface WaveShape {
@@ -151,12 +169,16 @@ async function measureWave(server: Server, pids: readonly number[], { clients, w
   if (!over.signal.aborted || counter.startedMs === undefined || ttfts[0] === 0)
     throw notMeasured(`${clients} clients had no answer in ${WAVE_LIMIT_MS / 1000} s`);
   const prompts = answers.reduce((sum, answer) => sum + answer.promptTokens, 0);
+  const rates = counter.rates();
+  // Those that were read first were answered meanwhile; the first token of each comes with its prompt.
+  const seconds = (counter.startedMs - began) / 1000;
+  const answered = Math.max(0, counter.early - clients) / rates.decodePerSecond;
   return {
     clients,
     promptTokens,
     ttftMs: ttfts[Math.floor(ttfts.length / 2)]!,
-    prefillPerSecond: prompts / ((counter.startedMs - began) / 1000),
-    ...counter.rates(),
+    prefillPerSecond: prompts / Math.max(seconds - answered, LEAST_SHARE * seconds),
+    ...rates,
   };
 }
 
@@ -164,6 +186,8 @@ async function measureWave(server: Server, pids: readonly number[], { clients, w
 class Counter {
   startedMs: number | undefined;
   readonly #tokens: number[];
+  /** Of each client before. */
+  readonly #early: number[];
   readonly #pids: readonly number[];
   readonly #over: AbortController;
   #busyBefore: number | undefined;
@@ -172,6 +196,7 @@ class Counter {
 
   constructor(clients: number, pids: readonly number[], over: AbortController) {
     this.#tokens = Array.from({ length: clients }, () => -1);
+    this.#early = Array.from({ length: clients }, () => 0);
     this.#pids = pids;
     this.#over = over;
   }
@@ -183,8 +208,16 @@ class Counter {
       const gained = completionTokens - before;
       before = completionTokens;
       if (this.startedMs !== undefined) this.#tokens[client]! += gained;
-      else this.#first(client);
+      else {
+        this.#early[client]! += gained;
+        this.#first(client);
+      }
     };
+  }
+
+  /** Tokens that came before every client had one, with those. */
+  get early(): number {
+    return this.#early.reduce((sum, count) => sum + count, 0);
   }
 
   #first(client: number): void {
