@@ -3,7 +3,7 @@
  * cli/plan.ts. Everything is seen from outside, over HTTP, as an application would; the clients use the same processors, so the figures
  * are rather too low than too high.
  *
- *     start → empty? → load → a short question → 1, 4, 8 clients: prompts all at once, then answers for a second → end
+ *     start → empty? → load → a short question → twice 1, 4, 8 clients: prompts all at once, then answers for a second → end
  */
 import { timeLimit } from "../../contract/time-limit.ts";
 import { bareServerBytes, type CommandLine, startServer } from "../own-server.ts";
