@@ -32,9 +32,9 @@ describe("shimmy discover", () => {
     const { code, stdout, stderr } = await shimmy(["discover"], { cwd: home });
     expect([code, stderr]).toEqual([0, ""]);
     expect(stdout).toContain(
-      `models: ${at("models")} (1 model)\n  tiny-a [0 MB]\n  style [LoRA adapter, 0 MB] for tiny-a\n  skipped broken.gguf: `,
+      `models: ${at("models")} (1 model)\n  tiny-a [2 kB]\n  style [LoRA adapter, 2 kB] for tiny-a\n  skipped broken.gguf: `,
     );
-    expect(stdout).toContain(`ollama: ${at(".ollama/models")} (1 model)\n  llama3:latest [0 MB] also llama3\n`);
+    expect(stdout).toContain(`ollama: ${at(".ollama/models")} (1 model)\n  llama3:latest [2 kB] also llama3\n`);
     expect(stdout).toContain(`hugging-face: ${at(".cache/huggingface/hub")} (not there)\n`);
     expect(stdout).toMatch(/\n3 models, 1 LoRA adapter\n$/);
   });

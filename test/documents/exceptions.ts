@@ -20,6 +20,7 @@ export const PLACEHOLDERS: ReadonlyArray<readonly [written: RegExp, typed: strin
   [/127\.0\.0\.1:8080/, "127.0.0.1:11435", "a balancer answers what an instance does"],
   [/https:\/\/shimmy\.fly\.dev|\$URL(?=\/)/, "http://127.0.0.1:11435", "the instance at the provider"],
   [/\bsmollm2-135m-instruct-q4_1\b|\ball-minilm\b/, "shimmy-tiny", "a model that a bare machine has not"],
+  [/(?<=probe )MODEL\b/, "shimmy-tiny", "any model"],
   [/(?<=alias-)KEY\b|(?<=--api-key )KEY\b/, "a-key-of-the-test", "any key"],
   [/(?<=--url )PATH\b|\bPATH(?=\/health)/, "http://127.0.0.1:11435", "a server that runs"],
   [/^mv PATH PATH$/, "touch made && mv made made.old", "a file of the machine that was looked at"],

@@ -65,7 +65,7 @@ describe.each(MODELS)("$label", ({ path, missing }) => {
       expect(beside.text).toBe(plain.text);
       expect(scored.prompt!.map(({ token }) => token)).toEqual(long);
       expect(scored.prompt!.slice(1).every(({ logprob }) => logprob < 0 && Number.isFinite(logprob))).toBe(true);
-    });
+    }, 120_000);
 
     test("is not told to who did not ask", async () => {
       expect((await ask(engine, { text: TEXT, topLogprobs: 1 })).prompt).toBeUndefined();
