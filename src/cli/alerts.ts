@@ -1,7 +1,6 @@
 /** `shimmy alerts`: how the alerts of a running server stand, silence for one of them, and the configured ones as rules of Prometheus. */
 import { VERSION } from "../assemble.ts";
 import type { LoadedConfig } from "../config/load.ts";
-import { ShimmyError } from "../contract/errors.ts";
 import type { WireAlert } from "../server/api/alerts.ts";
 import { readable } from "../telemetry/alerts/message.ts";
 import { prometheusRules } from "../telemetry/alerts/prometheus-rules.ts";
@@ -20,7 +19,7 @@ interface Flags {
 }
 
 /** @param name of the alert, for silence */
-export async function alerts(loaded: LoadedConfig, action: AlertsAction, name: string | undefined, flags: Flags): Promise<void> {
+export async function alerts(loaded: LoadedConfig, action: AlertsAction, name: string, flags: Flags): Promise<void> {
   if (action === "export") return exportRules(loaded, flags.json);
   if (action === "silence") return silence(loaded, name, flags);
   const server = remote(loaded, flags.url);
@@ -32,8 +31,7 @@ export async function alerts(loaded: LoadedConfig, action: AlertsAction, name: s
   process.stderr.write(`${answer.alerts.length} alerts, ${firing} firing\n`);
 }
 
-async function silence(loaded: LoadedConfig, name: string | undefined, { url, json, for: time }: Flags): Promise<void> {
-  if (name === undefined) throw new ShimmyError("invalid_value", { param: "alerts", reason: "silence needs the name of an alert" });
+async function silence(loaded: LoadedConfig, name: string, { url, json, for: time }: Flags): Promise<void> {
   const silenced = (await remote(loaded, url).ask("POST", "/api/alerts/silence", { name, for: time })) as WireAlert;
   if (json) return printJson(silenced);
   const until = silenced.silenced_until;

@@ -123,7 +123,10 @@ export function createProgram(): Command {
   alerts.addArgument(new Argument("<action>").choices(["list", "silence", "export"]));
   alerts.argument("[name]", "silence: of the alert").option("--for <time>", "silence: how long, at most 7d; 0 ends it", "1h");
   alerts.addOption(serverUrl()).option("--json", "for programs");
-  alerts.action(async (action, name, flags) => (await import("./alerts.ts")).alerts(await settings(alerts), action, name, flags));
+  alerts.action(async (action, name = "", flags) => {
+    if (name === "" && action === "silence") alerts.error("error: silence needs the name of an alert");
+    await (await import("./alerts.ts")).alerts(await settings(alerts), action, name, flags);
+  });
 
   const dashboard = program.command("dashboard").description("print a Grafana dashboard over the metrics of this server");
   dashboard.addArgument(new Argument("<action>").choices(["export"]));

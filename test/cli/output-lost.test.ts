@@ -1,5 +1,5 @@
 /** Where nobody reads what is printed, or no room is left for it: commands say so, and a server goes on. */
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, existsSync, openSync } from "node:fs";
 import { createServer } from "node:net";
@@ -36,6 +36,21 @@ const chat = (port: number) =>
     body: JSON.stringify({ messages: [{ role: "user", content: "hello" }], max_tokens: 2 }),
   }).then(({ status }) => status);
 
+/** With this stdout and stderr it answers, and ends well. @param lose takes them away once it runs */
+async function serves(outputs: readonly ["pipe", "pipe"] | readonly [number, number], lose: (child: ChildProcess) => void): Promise<void> {
+  const port = await freePort();
+  const child = spawn(process.execPath, [CLI, "serve", "--bind", `127.0.0.1:${port}`], { cwd, env, stdio: ["ignore", ...outputs] });
+  const ended = once(child, "close");
+  lose(child);
+  try {
+    expect(await healthAt(port)).toBe(200);
+    expect(await chat(port)).toBe(200);
+  } finally {
+    child.kill("SIGTERM");
+  }
+  expect(await ended).toEqual([0, null]);
+}
+
 /** A device that has no room is Linux's. */
 describe.skipIf(!existsSync("/dev/full"))("on a full disk", () => {
   const full = () => openSync("/dev/full", "w");
@@ -59,32 +74,12 @@ describe.skipIf(!existsSync("/dev/full"))("on a full disk", () => {
 
   test("a server whose ready line and log find no room serves", async () => {
     const disk = full();
-    const port = await freePort();
-    const child = spawn(process.execPath, [CLI, "serve", "--bind", `127.0.0.1:${port}`], { cwd, env, stdio: ["ignore", disk, disk] });
-    const ended = once(child, "close");
-    closeSync(disk);
-    try {
-      expect(await healthAt(port)).toBe(200);
-      expect(await chat(port)).toBe(200);
-    } finally {
-      child.kill("SIGTERM");
-    }
-    expect(await ended).toEqual([0, null]);
+    await serves([disk, disk], () => closeSync(disk));
   }, 30_000);
 });
 
 test("a server whose log is read by nobody serves", async () => {
-  const port = await freePort();
-  const child = spawn(process.execPath, [CLI, "serve", "--bind", `127.0.0.1:${port}`], { cwd, env, stdio: ["ignore", "pipe", "pipe"] });
-  const ended = once(child, "close");
-  child.stderr.destroy();
-  try {
-    expect(await healthAt(port)).toBe(200);
-    expect(await chat(port)).toBe(200);
-  } finally {
-    child.kill("SIGTERM");
-  }
-  expect(await ended).toEqual([0, null]);
+  await serves(["pipe", "pipe"], (child) => child.stderr?.destroy());
 }, 30_000);
 
 describe("whoever read the output has gone", () => {

@@ -44,6 +44,7 @@ describe("what was typed wrongly is exit code 2, told on stderr", () => {
     ["probe", "missing required argument 'model'"],
     ["run one two three", "too many arguments"],
     ["batch submit", "submit needs a file of requests"],
+    ["alerts silence", "silence needs the name of an alert"],
     ["batch show --url http://127.0.0.1:1", "show needs the id of a batch"],
     ["ps --url localhost:11435", "it must be one such as http://127.0.0.1:11435"],
     ["ps --url ftp://localhost", "that is no URL"],

@@ -127,13 +127,19 @@ test("two processes at once: one fetches, both end well", async () => {
   expect(hub.sent() - before).toBe(tiny.length);
 });
 
-test("a process that was killed leaves no lock that holds up the next", async () => {
+/** A pull from a slow hub, of which some has come. `before`: bytes that the hub had sent. */
+async function begunPull() {
   await run(["rm", REPO, "--yes"]);
   hub.slowMs = 20;
   const before = hub.sent();
   const child = start(["pull", `${REPO}:Q8_0`]);
   const ended = finished(child);
   await until(() => hub.sent() - before > 200_000);
+  return { child, ended, before };
+}
+
+test("a process that was killed leaves no lock that holds up the next", async () => {
+  const { child, ended } = await begunPull();
   child.kill("SIGKILL");
   await ended;
   expect(readdirSync(join(POOL, ".partial")).some((name) => name.endsWith(".lock"))).toBe(true);
@@ -143,12 +149,7 @@ test("a process that was killed leaves no lock that holds up the next", async ()
 });
 
 test("rm takes away what was begun and never ended", async () => {
-  await run(["rm", REPO, "--yes"]);
-  hub.slowMs = 20;
-  const before = hub.sent();
-  const child = start(["pull", `${REPO}:Q8_0`]);
-  const ended = finished(child);
-  await until(() => hub.sent() - before > 200_000);
+  const { child, ended } = await begunPull();
   child.kill("SIGTERM");
   expect((await ended).code).toBe(143);
   const { code, stderr } = await run(["rm", `${REPO}:q8_0`, "--yes"]);
@@ -157,12 +158,7 @@ test("rm takes away what was begun and never ended", async () => {
 });
 
 test("rm of what is being pulled is refused and names the process; the pull goes on to its end, and then it is removed", async () => {
-  await run(["rm", REPO, "--yes"]);
-  hub.slowMs = 20;
-  const before = hub.sent();
-  const child = start(["pull", `${REPO}:Q8_0`]);
-  const ended = finished(child);
-  await until(() => hub.sent() - before > 200_000);
+  const { child, ended, before } = await begunPull();
   const refused = await run(["rm", `${REPO}:q8_0`, "--yes"]);
   hub.slowMs = 0;
   expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining(`is being pulled by process ${child.pid}`)]);
@@ -175,13 +171,8 @@ test("rm of what is being pulled is refused and names the process; the pull goes
 // util-linux's script gives it a terminal to ask on.
 const NO_TERMINAL = process.platform !== "linux" || spawnSync("script", ["--version"]).error !== undefined;
 test.skipIf(NO_TERMINAL)("what was begun when rm asked and is whole when it is told yes is gone", async () => {
-  await run(["rm", REPO, "--yes"]);
-  hub.slowMs = 20;
-  const before = hub.sent();
-  const begun = start(["pull", `${REPO}:Q8_0`]);
-  const ended = finished(begun);
-  await until(() => hub.sent() - before > 200_000);
-  begun.kill("SIGTERM");
+  const { child, ended } = await begunPull();
+  child.kill("SIGTERM");
   await ended;
   const command = [process.execPath, CLI, "rm", `${REPO}:q8_0`].map((word) => `'${word}'`).join(" ");
   const asking = spawn("script", ["-qec", command, "/dev/null"], { cwd, env: { ...bareEnvironment(cwd), ...env } });
