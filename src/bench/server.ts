@@ -2,6 +2,7 @@
  * A server that is to be measured: whether it is one, which models it has and which of them is meant, what it is. Called by run.ts before
  * anything is measured. It knows the words of OpenAI's API and, for versions and lengths, a few of the products'; nothing is believed.
  */
+import { encodedPath } from "../contract/encoded-path.ts";
 import { ShimmyError } from "../contract/errors.ts";
 import { TimeLimit, timeLimit } from "../contract/time-limit.ts";
 import { type Target, without } from "./measure/client.ts";
@@ -152,7 +153,7 @@ async function choose(door: Door, models: readonly Model[], { name, model, like 
 
 /** A name that answers although it is in no list, such as a pattern of aliases. */
 async function byOtherName(door: Door, model: string): Promise<Model | undefined> {
-  const found = modelOf(await door.tell(`/v1/models/${model.split("/").map(encodeURIComponent).join("/")}`));
+  const found = modelOf(await door.tell(`/v1/models/${encodedPath(model)}`));
   return found && { ...found, id: model };
 }
 

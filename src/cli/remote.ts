@@ -3,6 +3,7 @@
 import { hostPort } from "../config/kinds.ts";
 import { listenAddress } from "../config/listen.ts";
 import type { LoadedConfig } from "../config/load.ts";
+import { encodedPath } from "../contract/encoded-path.ts";
 import { ShimmyError } from "../contract/errors.ts";
 
 export interface Remote {
@@ -93,5 +94,5 @@ function jsonOf(text: string): unknown {
 
 /** A model's path on the server; slashes of its name stay. */
 export function modelPath(name: string, word: string): string {
-  return `/api/models/${name.split("/").map(encodeURIComponent).join("/")}/${word}`;
+  return `/api/models/${encodedPath(name)}/${word}`;
 }

@@ -2,7 +2,9 @@
  * Asks the hub what a repository holds, through @huggingface/hub with our own way to fetch. Called by pull.ts. Answers are checked here:
  * nothing behind this file trusts them. Routes and error headers: huggingface.co/docs/hub/api, huggingface_hub's `hf_raise_for_status`.
  */
+
 import { listFiles, modelInfo } from "@huggingface/hub";
+import { encodedPath } from "../contract/encoded-path.ts";
 import { ShimmyError } from "../contract/errors.ts";
 import type { Answer, HttpClient } from "./http.ts";
 import { type HubReference, parseReference } from "./reference.ts";
@@ -55,7 +57,7 @@ export async function lookUp(
 
 /** Where the content of a file is. */
 export function contentUrl(endpoint: URL, repo: string, commit: string, path: string): string {
-  const file = path.split("/").map(encodeURIComponent).join("/");
+  const file = encodedPath(path);
   return `${endpoint.href.replace(/\/$/, "")}/${repo}/resolve/${encodeURIComponent(commit)}/${file}`;
 }
 

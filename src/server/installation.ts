@@ -1,5 +1,6 @@
 /** What this server knows of its own files: whether they are still there. Made by assemble.ts; asked by /health, told by whoever fails. */
 import { ERRORS, type ShimmyError } from "../contract/errors.ts";
+import { isMissingPart } from "../contract/package-errors.ts";
 import type { Logger } from "../telemetry/log.ts";
 
 export class Installation {
@@ -22,9 +23,9 @@ export class Installation {
   }
 
   /** A request has failed. */
-  failed({ code }: ShimmyError): void {
+  failed({ code, cause }: ShimmyError): void {
     if (code !== "package_replaced") return;
-    this.#missed = true;
+    this.#missed ||= isMissingPart(cause);
     this.#tell();
   }
 

@@ -5,6 +5,7 @@
  *
  *     start → empty? → load → a short question → twice 1, 4, 8 clients: prompts all at once, then answers for a second → end
  */
+import { encodedPath } from "../../contract/encoded-path.ts";
 import { timeLimit } from "../../contract/time-limit.ts";
 import { bareServerBytes, type CommandLine, startServer } from "../own-server.ts";
 import { cpuSeconds, pythonsBelow, residentBytes } from "../processes.ts";
@@ -97,7 +98,7 @@ async function checkDoors({ url, model, key }: Server): Promise<void> {
 
 async function load({ url, model, key }: Server): Promise<{ ms: number; pid: number; slots: number; context: number }> {
   const began = performance.now();
-  const path = `${url}/api/models/${model.split("/").map(encodeURIComponent).join("/")}/load`;
+  const path = `${url}/api/models/${encodedPath(model)}/load`;
   const response = await fetch(path, { method: "POST", headers: key === undefined ? {} : { authorization: `Bearer ${key}` } });
   if (!response.ok) throw notMeasured(`status ${response.status} on loading: ${(await response.text()).slice(0, 300)}`);
   const status = (await response.json()) as { pid?: number; slots?: number; context_length?: number };
@@ -185,9 +186,9 @@ async function measureWave(server: Server, pids: readonly number[], { clients, w
 /** Counts tokens from the moment when every client has one. */
 class Counter {
   startedMs: number | undefined;
+  /** Tokens that came before every client had one, with those. */
+  early = 0;
   readonly #tokens: number[];
-  /** Of each client before. */
-  readonly #early: number[];
   readonly #pids: readonly number[];
   readonly #over: AbortController;
   #busyBefore: number | undefined;
@@ -196,7 +197,6 @@ class Counter {
 
   constructor(clients: number, pids: readonly number[], over: AbortController) {
     this.#tokens = Array.from({ length: clients }, () => -1);
-    this.#early = Array.from({ length: clients }, () => 0);
     this.#pids = pids;
     this.#over = over;
   }
@@ -209,15 +209,10 @@ class Counter {
       before = completionTokens;
       if (this.startedMs !== undefined) this.#tokens[client]! += gained;
       else {
-        this.#early[client]! += gained;
+        this.early += gained;
         this.#first(client);
       }
     };
-  }
-
-  /** Tokens that came before every client had one, with those. */
-  get early(): number {
-    return this.#early.reduce((sum, count) => sum + count, 0);
   }
 
   #first(client: number): void {

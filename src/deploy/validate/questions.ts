@@ -2,6 +2,7 @@
  * Questions to a model, and how long one is waited for: it is loaded first, where it can be seen that it gets on, so an engine that stands
  * still is told from a model that is large. Called by api.ts and running.ts.
  */
+import { encodedPath } from "../../contract/encoded-path.ts";
 import { ShimmyError } from "../../contract/errors.ts";
 import type { Answer, Patience, Server } from "./subject.ts";
 
@@ -33,8 +34,7 @@ export async function* streamOfModel(server: Server, path: string, body: Questio
 }
 
 function loadFirst(server: Server, model: string): Promise<void> {
-  const name = model.split("/").map(encodeURIComponent).join("/");
-  return drained(server, `/api/models/${name}/load`, { stream: true }, LOAD);
+  return drained(server, `/api/models/${encodedPath(model)}/load`, { stream: true }, LOAD);
 }
 
 /** A refusal is not told: the question that follows says what is wrong, if anything is. @throws server_unreachable */
