@@ -1,6 +1,5 @@
 /** What this server knows of its own files: whether they are still there. Made by assemble.ts; asked by /health, told by whoever fails. */
 import { ERRORS, type ShimmyError } from "../contract/errors.ts";
-import { isMissingPart } from "../contract/package-errors.ts";
 import type { Logger } from "../telemetry/log.ts";
 
 export class Installation {
@@ -23,9 +22,9 @@ export class Installation {
   }
 
   /** A request has failed. */
-  failed({ code, cause }: ShimmyError): void {
+  failed({ code }: ShimmyError): void {
     if (code !== "package_replaced") return;
-    this.#missed ||= isMissingPart(cause);
+    this.#missed = true;
     this.#tell();
   }
 
